@@ -1,0 +1,113 @@
+"""The types that travel through the pipeline.
+
+Coordinates: every ``bbox`` is ``(x0, y0, x1, y1)`` as a fraction of the displayed page
+(0..1, origin top left, page rotation applied), unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+BBox = tuple[float, float, float, float]
+Block = dict[str, Any]
+"""One raw block of MinerU's ModelJson (``docvortex.schema``): ``type``, ``bbox``, ``content``, ..."""
+
+
+class PageStatus(StrEnum):
+    """What became of a page. Every input page ends in exactly one of these."""
+
+    OK = "ok"
+    FALLBACK = "fallback"  # converted, but some of it by a lesser method than asked for
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Source(StrEnum):
+    """Where the content of a region came from."""
+
+    TEXT_LAYER = "text-layer"
+    OCR = "ocr"
+    VLM = "vlm"
+    IMAGE = "image"  # kept as a picture only
+
+
+@dataclass(slots=True)
+class Region:
+    """One area of a page as a layout detector sees it."""
+
+    label: str
+    """A DocStructBench class, see :mod:`mineru_accel.layout.classes`."""
+    bbox: BBox
+    score: float = 1.0
+
+
+@dataclass(slots=True)
+class Page:
+    """One page on its way through the pipeline; it carries its own timings and error."""
+
+    document: int
+    """Number of the document in this run."""
+    index: int
+    """0-based page number in its file."""
+    size: tuple[float, float] = (0.0, 0.0)
+    """Displayed width and height in PDF points."""
+    status: PageStatus = PageStatus.OK
+    error: str | None = None
+    regions: list[Region] = field(default_factory=list)
+    """In reading order."""
+    blocks: list[Block] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    """One per block."""
+    warnings: list[str] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    """Seconds by stage."""
+
+
+@dataclass(slots=True)
+class PageResult:
+    """What the report says of one page."""
+
+    index: int
+    status: PageStatus
+    error: str | None = None
+    regions: int = 0
+    sources: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class DocumentResult:
+    """One converted document.
+
+    ``error`` is set when the whole document failed; ``pages`` says what became of each page.
+    """
+
+    path: Path
+    name: str
+    """Name of the output folder and stem of its files."""
+    output_dir: Path | None
+    backend: str
+    layout: str
+    pages: list[PageResult] = field(default_factory=list)
+    files: dict[str, Path] = field(default_factory=dict)
+    """Written files by format name."""
+    error: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """True when the document and every page of it came out well."""
+        return self.error is None and all(p.status in (PageStatus.OK, PageStatus.FALLBACK) for p in self.pages)
+
+    @property
+    def markdown(self) -> str:
+        """The document as Markdown, read back from the file that was written.
+
+        Raises:
+            KeyError: if ``md`` was not among the formats.
+        """
+        return self.files["md"].read_text(encoding="utf-8")
