@@ -1,0 +1,37 @@
+"""What can go wrong, and the exit codes of the command."""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+"""At least one page or document failed; the others were converted."""
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class AccelError(Exception):
+    """Base of every error this package raises on purpose. Its text is one line for people."""
+
+    exit_code = EXIT_FAILED
+
+
+class UsageError(AccelError):
+    """The options contradict each other or name something that does not exist."""
+
+    exit_code = EXIT_USAGE
+
+
+class InputError(AccelError):
+    """A document can't be read: missing, empty, encrypted, damaged or of another kind."""
+
+
+class OutputError(AccelError):
+    """Results can't be written."""
+
+
+class ModelError(AccelError):
+    """A model is missing or its file is damaged."""
+
+
+class WorkerError(AccelError):
+    """A worker process died or ran past its time limit."""

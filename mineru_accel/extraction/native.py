@@ -1,0 +1,87 @@
+"""``--layout native``: docvortex's model-free analysis finds regions, order and content in one go.
+
+Works on any machine, text layer or not: a scanned page comes with the text layer that OCR made.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+from docvortex.analyzers.native import PdfModel
+
+from ..document import BBox, Block, PageStatus, Source
+from ..pdf.source import Key, open_document
+from .crops import save_crops
+from .page_source import PageSource, Sources
+from .result import PageContent
+
+CHUNK = 16
+"""Pages analysed together. Running heads, body size and headings are judged over the chunk, so it doesn't depend on
+the number of workers; memory does not grow with the document."""
+
+
+def analyze(key: Key, pages: list[PageSource], images: str, dpi: int) -> list[PageContent]:
+    """Analyse some pages of a document together.
+
+    Args:
+        pages: at most about :data:`CHUNK`, ascending.
+        images: folder for pictures of regions.
+        dpi: their resolution.
+    """
+    started = time.perf_counter()
+    sources = Sources(key, pages)
+    try:
+        analysed = PdfModel().predict(sources)  # type: ignore[arg-type]  # only the protocol is used
+    finally:
+        sources.close()
+    share = (time.perf_counter() - started) / len(pages)
+    results = []
+    for page, blocks in zip(pages, analysed, strict=True):
+        started = time.perf_counter()
+        content = PageContent(page.index, blocks)
+        with open_document(key)._open_page(page.index) as raw:
+            save_crops(raw, page.index, blocks, Path(images), dpi, page.ocr.angle if page.ocr else 0.0)
+            size = raw.get_size()
+        text = Source.OCR if page.ocr else Source.TEXT_LAYER
+        content.sources = [_source(block, text) for block in blocks]
+        finish(content, page, size)
+        content.timings = {"extract": share, "crop": time.perf_counter() - started}
+        results.append(content)
+    return results
+
+
+def _source(block: Block, text: Source) -> Source:
+    return text if block.get("content") else Source.IMAGE
+
+
+def finish(content: PageContent, page: PageSource, size: tuple[float, float]) -> None:
+    """What every page needs at the end: bboxes on the page as displayed, a word on formulas kept as pictures."""
+    if page.ocr and page.ocr.angle:
+        for block in content.blocks:
+            block["bbox"] = tilt(block["bbox"], page.ocr.angle, size)
+            for line in block.get("lines") or ():
+                line["bbox"] = tilt(line["bbox"], page.ocr.angle, size)
+    formulas = sum(b["type"] == "equation" and s is not Source.VLM for b, s in zip(content.blocks, content.sources))
+    if formulas:
+        content.status = PageStatus.FALLBACK
+        content.warnings.append(f"{formulas} display formula(s) kept as pictures: LaTeX needs a VLM")
+
+
+def tilt(bbox: BBox | list[float], angle: float, size: tuple[float, float]) -> list[float]:
+    """Move a bbox from the straightened page to the page as displayed.
+
+    Its centre is turned back by ``angle`` degrees about the page's centre; width and height stay, since the enclosing
+    box of a tilted line would cover its neighbours.
+    """
+    width, height = size
+    x0, y0, x1, y1 = bbox
+    x = ((x0 + x1) / 2 - 0.5) * width
+    y = ((y0 + y1) / 2 - 0.5) * height
+    radians = math.radians(angle)
+    cos, sin = math.cos(radians), math.sin(radians)
+    dx = ((x * cos - y * sin) / width + 0.5) - (x0 + x1) / 2
+    dy = ((x * sin + y * cos) / height + 0.5) - (y0 + y1) / 2
+    moved = (x0 + dx, y0 + dy, x1 + dx, y1 + dy)
+    return [round(min(1.0, max(0.0, v)), 4) for v in moved]

@@ -1,0 +1,48 @@
+"""A page's evidence for docvortex, whether the page has a text layer of its own or one that OCR made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from docvortex.document.pdf import PDFDocument, PDFPage
+
+from ..pdf.ocr import OcrLayer
+from ..pdf.source import Key, open_document
+
+
+@dataclass(slots=True)
+class PageSource:
+    """One page to extract: where it lies, and its OCR layer if it has one."""
+
+    index: int
+    ocr: OcrLayer | None = None
+
+
+class Sources:
+    """Some pages of one document as docvortex's native analysis wants them (its ``NativePdfSource`` protocol)."""
+
+    def __init__(self, key: Key, pages: Sequence[PageSource]) -> None:
+        self._document = open_document(key)
+        self._pages = pages
+        self._layers = {p.index: PDFDocument(p.ocr.pdf) for p in pages if p.ocr}
+
+    @property
+    def page_count(self) -> int:
+        return len(self._pages)
+
+    def page(self, number: int) -> PDFPage:
+        """The ``number``-th of these pages: the one that has the text."""
+        index = self._pages[number].index
+        layer = self._layers.get(index)
+        return layer[0] if layer else self._document[index]
+
+    def _extract_native_page(self, number: int) -> Any:
+        index = self._pages[number].index
+        layer = self._layers.get(index)
+        return layer._extract_native_page(0) if layer else self._document._extract_native_page(index)
+
+    def close(self) -> None:
+        for layer in self._layers.values():
+            layer.close()

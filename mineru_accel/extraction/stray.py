@@ -1,0 +1,28 @@
+"""Text that no region holds: lines become paragraphs, so that nothing a detector missed is lost."""
+
+from __future__ import annotations
+
+from .text_layer import Line
+
+
+def group(lines: list[Line]) -> list[list[Line]]:
+    """Group lines (in reading order) into paragraphs: a line joins the group above it when it starts or ends flush with
+    it and follows within one and a half line heights."""
+    groups: list[list[Line]] = []
+    for line in lines:
+        for members in reversed(groups):
+            if _follows(members[-1], line):
+                members.append(line)
+                break
+        else:
+            groups.append([line])
+    return groups
+
+
+def _follows(above: Line, below: Line) -> bool:
+    height = max(above.bbox[3] - above.bbox[1], 1.0)
+    gap = below.bbox[1] - above.bbox[3]
+    similar = 0.75 < (below.bbox[3] - below.bbox[1]) / height < 1.33
+    overlap = min(above.bbox[2], below.bbox[2]) - max(above.bbox[0], below.bbox[0])
+    narrower = min(above.bbox[2] - above.bbox[0], below.bbox[2] - below.bbox[0])
+    return similar and -0.5 * height < gap < 0.6 * height and overlap > 0.7 * narrower

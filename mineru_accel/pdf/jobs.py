@@ -1,0 +1,80 @@
+"""What the pipeline asks of a worker about a page before its layout is known."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..options import Method
+from .ocr import OcrLayer, read_page
+from .render import render, rotate
+from .source import DocumentInfo, Key, inspect, open_document
+from .text_quality import why_ocr
+
+_OCR_MAX_SIDE = 2600
+"""Pixels; RapidOCR gains nothing above this and posters would take minutes."""
+
+__all__ = ["DocumentInfo", "PageRead", "inspect", "read"]
+
+
+@dataclass(slots=True)
+class PageRead:
+    """A page, ready for layout."""
+
+    size: tuple[float, float]
+    """Displayed width and height in points."""
+    ocr: OcrLayer | None
+    """The text layer that OCR made, where the page's own is missing or unsound."""
+    why_ocr: str | None
+    pixels: tuple[int, int, int] | None
+    """Shape (H, W, 3) of what was rendered into the slot, straightened as ``ocr`` says."""
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+def read(
+    key: Key, index: int, method: Method, dpi: int, lang: str, layout_side: int | None, slot: int, slot_bytes: int
+) -> PageRead:
+    """Decide where a page's text comes from, run OCR if need be, and render it for layout if asked to.
+
+    Args:
+        index: 0-based page number.
+        layout_side: long side in pixels of what the layout model sees; None renders nothing.
+        slot, slot_bytes: where in the arena the pixels go.
+
+    Raises:
+        InputError: if the page can't be loaded.
+    """
+    started = time.perf_counter()
+    with open_document(key)._open_page(index) as page:
+        size = page.get_size()
+        reason: str | None = "asked for" if method is Method.OCR else None
+        if method is Method.AUTO:
+            reason = why_ocr(page)
+        timings = {"probe": time.perf_counter() - started}
+        layer = None
+        if reason:
+            started = time.perf_counter()
+            pixels = render(page, min(dpi / 72, _OCR_MAX_SIDE / max(size)))
+            timings["render"] = time.perf_counter() - started
+            started = time.perf_counter()
+            layer = read_page(pixels, size, lang)
+            timings["ocr"] = time.perf_counter() - started
+        shape = None
+        if layout_side is not None:
+            started = time.perf_counter()
+            image = render(page, layout_side / max(size))
+            if layer and layer.angle:
+                image = rotate(image, layer.angle)
+            shape = _to_slot(image, slot, slot_bytes)
+            timings["render"] = timings.get("render", 0.0) + time.perf_counter() - started
+    return PageRead(size, layer, reason, shape, timings)
+
+
+def _to_slot(image: np.ndarray, slot: int, slot_bytes: int) -> tuple[int, int, int]:
+    from ..workers import arena
+
+    arena.write(slot, slot_bytes, image)
+    height, width, channels = image.shape
+    return height, width, channels

@@ -1,0 +1,203 @@
+"""OCR as a text layer: what RapidOCR reads on a page becomes a PDF page of its own.
+
+From there a scan takes the very same way as a typeset page: docvortex's analysis and our region extraction read
+that PDF's text, rules and pictures and never know the difference. Worker processes only.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .render import rotate
+from .scan import find_figures, find_rules
+
+MIN_SKEW = 0.15
+"""Degrees; below this a page counts as straight."""
+_MIN_SCORE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class OcrLine:
+    """One line of text on a page image; ``box`` is (x0, y0, x1, y1) in pixels, after the page was straightened."""
+
+    box: tuple[float, float, float, float]
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class OcrLayer:
+    """A scanned page's text layer.
+
+    ``pdf`` holds one page of the same size as the scan, straightened by ``angle`` degrees (counter-clockwise as seen)
+    about its centre.
+    """
+
+    pdf: bytes
+    angle: float
+    lines: int
+    score: float
+    """Mean confidence of the lines, weighted by length; 0 where there are none."""
+
+
+def read_page(pixels: np.ndarray, page_size: tuple[float, float], lang: str = "auto") -> OcrLayer:
+    """Read the text of a page image.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB, the whole page.
+        page_size: width and height of the page in points.
+        lang: the language; the model that RapidOCR ships reads some fifty of them at once.
+    """
+    quads, texts, scores = _recognise(pixels)
+    angle = _skew(quads)
+    height, width = pixels.shape[:2]
+    if angle:
+        quads = _turn(quads, -angle, (width / 2, height / 2))
+        pixels = rotate(pixels, -angle)
+    lines = [
+        OcrLine((float(q[:, 0].min()), _side(q, 0, 1), float(q[:, 0].max()), _side(q, 2, 3)), text, score)
+        for q, text, score in zip(quads, texts, scores, strict=True)
+    ]
+    weight = sum(len(line.text) for line in lines)
+    score = sum(line.score * len(line.text) for line in lines) / weight if weight else 0.0
+    return OcrLayer(_as_pdf(lines, pixels, page_size), -angle, len(lines), score)
+
+
+@lru_cache(maxsize=1)
+def _engine() -> Any:
+    from rapidocr import RapidOCR
+
+    # The models lie in the wheel. A worker is one core of many: one thread each.
+    return RapidOCR(
+        params={
+            "Global.log_level": "error",
+            "Global.use_cls": False,
+            "Global.text_score": _MIN_SCORE,
+            "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+        }
+    )
+
+
+def _recognise(pixels: np.ndarray) -> tuple[np.ndarray, list[str], list[float]]:
+    """Quads (n, 4, 2) in pixels (clockwise from the top left), their texts and scores."""
+    result = _engine()(np.ascontiguousarray(pixels[:, :, ::-1]))  # RapidOCR takes BGR arrays
+    if result.boxes is None or len(result.boxes) == 0:
+        return np.zeros((0, 4, 2)), [], []
+    return np.asarray(result.boxes, dtype=np.float64), list(result.txts), [float(s) for s in result.scores]
+
+
+def _skew(quads: np.ndarray) -> float:
+    """The page's skew in degrees (positive: lines run down to the right): the median over long lines, by length."""
+    if len(quads) == 0:
+        return 0.0
+    run = (quads[:, 1] + quads[:, 2] - quads[:, 0] - quads[:, 3]) / 2
+    rise = (quads[:, 3] + quads[:, 2] - quads[:, 0] - quads[:, 1]) / 2
+    length = np.hypot(run[:, 0], run[:, 1])
+    long = (length > 5 * np.hypot(rise[:, 0], rise[:, 1])) & (np.abs(run[:, 0]) > np.abs(run[:, 1]))
+    if long.sum() < 3:
+        return 0.0
+    angles = np.degrees(np.arctan2(run[long, 1], run[long, 0]))
+    order = np.argsort(angles)
+    cumulative = np.cumsum(length[long][order])
+    angle = float(angles[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
+    return angle if MIN_SKEW <= abs(angle) <= 15 else 0.0
+
+
+def _turn(quads: np.ndarray, degrees: float, centre: tuple[float, float]) -> np.ndarray:
+    """Turn points (n, 4, 2) about ``centre``; positive degrees turn clockwise as seen (y points down)."""
+    radians = math.radians(degrees)
+    cos, sin = math.cos(radians), math.sin(radians)
+    return (quads - centre) @ np.array([[cos, sin], [-sin, cos]]) + centre
+
+
+def _side(quad: np.ndarray, a: int, b: int) -> float:
+    return float((quad[a, 1] + quad[b, 1]) / 2)
+
+
+def _as_pdf(lines: list[OcrLine], pixels: np.ndarray, page_size: tuple[float, float]) -> bytes:
+    """One PDF page with the lines as text in their places, ruled lines as strokes and pictures as images."""
+    from reportlab.lib.utils import ImageReader
+    from reportlab.pdfgen import canvas
+
+    page_width, page_height = page_size
+    scale = page_width / pixels.shape[1]
+    out = io.BytesIO()
+    page = canvas.Canvas(out, pagesize=page_size, invariant=1)
+    boxes = [line.box for line in lines]
+    rules = find_rules(pixels, boxes)
+    for x0, y0, x1, y1 in find_figures(pixels, boxes, rules):
+        grey = ImageReader(_grey_pixel())
+        page.drawImage(grey, x0 * scale, page_height - y1 * scale, (x1 - x0) * scale, (y1 - y0) * scale)
+    page.setLineWidth(0.5)
+    for x0, y0, x1, y1 in rules:
+        page.line(x0 * scale, page_height - y0 * scale, x1 * scale, page_height - y1 * scale)
+    for line, size in zip(lines, _font_sizes(lines, scale), strict=True):
+        _draw_line(page, line, size, scale, page_height)
+    page.showPage()
+    page.save()
+    return out.getvalue()
+
+
+def _grey_pixel() -> io.BytesIO:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.new("RGB", (1, 1), (200, 200, 200)).save(out, "PNG")
+    out.seek(0)
+    return out
+
+
+def _font_sizes(lines: list[OcrLine], scale: float) -> list[float]:
+    """A font size for each line in points. Box heights vary by a few per cent with the letters in a line, so lines
+    of about one height get one size: otherwise the analysis sees a change of style, hence a heading, at every line."""
+    heights = np.array([line.box[3] - line.box[1] for line in lines]) * scale
+    sizes = np.zeros(len(lines))
+    order = np.argsort(heights)
+    start = 0
+    for i in range(1, len(order) + 1):
+        if i == len(order) or heights[order[i]] > 1.22 * heights[order[start]]:
+            group = order[start:i]
+            sizes[group] = np.median(heights[group])
+            start = i
+    return [max(1.0, float(s) * 0.8) for s in sizes]  # a detected box is about 1.25 em high
+
+
+def _draw_line(page: Any, line: OcrLine, size: float, scale: float, page_height: float) -> None:
+    from reportlab.pdfbase import pdfmetrics
+
+    x0, y0, x1, y1 = (v * scale for v in line.box)
+    font = _font(line.text)
+    natural = pdfmetrics.stringWidth(line.text, font, size)
+    if natural <= 0 or x1 - x0 < 1:
+        return
+    baseline = page_height - y1 + (y1 - y0) * 0.22
+    text = page.beginText(x0, baseline)
+    text.setFont(font, size)
+    text.setHorizScale(100 * (x1 - x0) / natural)
+    text.textOut(line.text)
+    page.drawText(text)
+
+
+def _font(text: str) -> str:
+    """A font that every PDF reader knows without embedding it: Helvetica for Latin-1, else a CID font."""
+    try:
+        text.encode("cp1252")
+        return "Helvetica"
+    except UnicodeEncodeError:
+        return _cid_font()
+
+
+@lru_cache(maxsize=1)
+def _cid_font() -> str:
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+    return "STSong-Light"

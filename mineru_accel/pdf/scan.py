@@ -1,0 +1,109 @@
+"""What is on a scanned page besides text: ruled lines and pictures, found by morphology."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+Box = tuple[float, float, float, float]
+
+_MIN_RULE = 1 / 40
+"""Shortest rule, as a fraction of the page's longer side: about the width of a table cell."""
+
+
+def find_rules(pixels: np.ndarray, text: list[Box]) -> list[Box]:
+    """Horizontal and vertical ruled lines.
+
+    Args:
+        pixels: (H, W, 3) uint8, a straightened page.
+        text: boxes of text lines in pixels; strokes inside them (long dashes, stems) are no rules.
+
+    Returns:
+        Segments (x0, y0, x1, y1) in pixels, each with y0 == y1 or x0 == x1.
+    """
+    ink = _ink(pixels)
+    shortest = max(15, round(max(ink.shape) * _MIN_RULE))
+    rules: list[Box] = []
+    for horizontal in (True, False):
+        size = (shortest, 1) if horizontal else (1, shortest)
+        # Close small gaps first: scanning breaks thin lines.
+        joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, 5) if horizontal else (5, 1), np.uint8))
+        lines = cv2.morphologyEx(joined, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_RECT, size))
+        lines = cv2.dilate(lines, np.ones((3, 3), np.uint8))
+        _, _, stats, _ = cv2.connectedComponentsWithStats(lines, connectivity=8)
+        for x, y, width, height, _area in stats[1:]:
+            thickness = height if horizontal else width
+            length = width if horizontal else height
+            if thickness > max(12, ink.shape[1] / 100) or length < 6 * thickness:
+                continue
+            cx, cy = x + width / 2, y + height / 2
+            if horizontal:
+                segment = (float(x + 1), cy, float(x + width - 1), cy)
+            else:
+                segment = (cx, float(y + 1), cx, float(y + height - 1))
+            if not _inside_text(segment, text):
+                rules.append(segment)
+    return rules
+
+
+def find_figures(pixels: np.ndarray, text: list[Box], rules: list[Box]) -> list[Box]:
+    """Areas of ink that are neither text nor ruled lines: pictures, charts, stamps.
+
+    Returns:
+        Boxes (x0, y0, x1, y1) in pixels.
+    """
+    ink = _ink(pixels)
+    height, width = ink.shape
+    for x0, y0, x1, y1 in text:
+        pad = 0.25 * (y1 - y0)
+        ink[_clip(y0 - pad, height) : _clip(y1 + pad, height), _clip(x0 - pad, width) : _clip(x1 + pad, width)] = 0
+    for x0, y0, x1, y1 in rules:
+        ink[_clip(y0 - 4, height) : _clip(y1 + 5, height), _clip(x0 - 4, width) : _clip(x1 + 5, width)] = 0
+    border = max(2, width // 60)  # shadows at the edge of the glass
+    ink[:border], ink[-border:], ink[:, :border], ink[:, -border:] = 0, 0, 0, 0
+    ink = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))  # specks
+    reach = max(5, max(height, width) // 70)
+    joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((reach, reach), np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    boxes = [
+        (float(x), float(y), float(x + w), float(y + h))
+        for x, y, w, h, _area in stats[1:]
+        if w * h > 0.008 * width * height
+        and min(w, h) > 0.04 * min(width, height)
+        and ink[y : y + h, x : x + w].mean() > 255 * 0.02
+    ]
+    return _without_nested(boxes)
+
+
+def _ink(pixels: np.ndarray) -> np.ndarray:
+    """255 where there is ink, (H, W) uint8; adaptive, so that shadows don't count."""
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    grey = cv2.medianBlur(grey, 3)
+    block = max(31, (min(grey.shape) // 25) | 1)
+    return cv2.adaptiveThreshold(grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, 18)
+
+
+def _inside_text(segment: Box, text: list[Box]) -> bool:
+    cx, cy = (segment[0] + segment[2]) / 2, (segment[1] + segment[3]) / 2
+    horizontal = segment[1] == segment[3]
+    for x0, y0, x1, y1 in text:
+        if x0 <= cx <= x1 and y0 <= cy <= y1:
+            margin = 0.2 * (y1 - y0)
+            if not horizontal and segment[3] - segment[1] < 1.6 * (y1 - y0):
+                return True
+            if horizontal and y0 + margin < cy < y1 - margin:
+                return True
+    return False
+
+
+def _clip(value: float, limit: int) -> int:
+    return int(min(max(value, 0), limit))
+
+
+def _without_nested(boxes: list[Box]) -> list[Box]:
+    kept: list[Box] = []
+    for box in sorted(boxes, key=lambda b: (b[0] - b[2]) * (b[3] - b[1])):
+        cx, cy = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        if not any(k[0] <= cx <= k[2] and k[1] <= cy <= k[3] for k in kept):
+            kept.append(box)
+    return kept

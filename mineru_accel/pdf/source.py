@@ -1,0 +1,179 @@
+"""Opening documents: bytes of a PDF that pdfium can read, or one clear line on why not. Worker processes only."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pypdfium2 as pdfium
+import pypdfium2.raw as pdfium_c
+from docvortex.document.pdf import PDFDocument
+from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+
+from ..errors import InputError
+from ..inputs import IMAGE_SUFFIXES
+
+MAX_IMAGE_PIXELS = 200_000_000
+"""Images above this are refused: 600 MB of pixels, far above any scanned page."""
+_MAX_FILE = 2 << 30
+
+_PDFIUM_ERRORS = {
+    pdfium_c.FPDF_ERR_FILE: "can't be read",
+    pdfium_c.FPDF_ERR_FORMAT: "not a PDF, or damaged beyond repair",
+    pdfium_c.FPDF_ERR_SECURITY: "encrypted in a way pdfium does not know",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """What the pipeline needs to know of a document before its first page."""
+
+    page_sizes: list[tuple[float, float]]
+    """Displayed width and height in points, one per page."""
+    is_image: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Names one document as the workers know it."""
+
+    path: str
+    password: str | None = None
+
+
+_open: dict[Key, PDFDocument] = {}
+_MAX_OPEN = 2  # a worker sees pages of few documents at a time; each holds its file's bytes
+
+
+def open_document(key: Key) -> PDFDocument:
+    """The document of a key, opened once and kept while this worker works on it.
+
+    Raises:
+        InputError: one line with the cause.
+    """
+    document = _open.pop(key, None)
+    if document is None:
+        while len(_open) >= _MAX_OPEN:
+            _open.pop(next(iter(_open))).close()
+        document = PDFDocument(_load(key))
+    _open[key] = document
+    return document
+
+
+def inspect(path: str, password: str | None = None) -> DocumentInfo:
+    """Page sizes of a file. Pages whose size can't be read get A4.
+
+    Raises:
+        InputError: if it can't be opened or has no page.
+    """
+    key = Key(path, password)
+    document = open_document(key)
+    raw = document._pdf_doc  # page sizes without loading pages: docvortex loads each
+    sizes = []
+    for index in range(len(raw)):
+        try:
+            width, height = raw.get_page_size(index)
+        except pdfium.PdfiumError:
+            width, height = 595.0, 842.0
+        sizes.append((width, height))
+    if not sizes:
+        raise InputError("has no pages")
+    return DocumentInfo(sizes, Path(path).suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _load(key: Key) -> bytes:
+    try:
+        size = os.path.getsize(key.path)
+        if size == 0:
+            raise InputError("empty file")
+        if size > _MAX_FILE:
+            raise InputError(f"larger than {_MAX_FILE >> 30} GB")
+        with open(key.path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise InputError(_os_error(error)) from error
+    if _looks_like_image(key.path, data):
+        return _image_to_pdf(data)
+    if b"%PDF-" not in data[:1024] and Path(key.path).suffix.lower() != ".pdf":
+        raise InputError("neither a PDF nor an image of a known kind")
+    return _readable_pdf(data, key.password)
+
+
+def _os_error(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder"
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    return error.strerror or str(error)
+
+
+def _looks_like_image(path: str, data: bytes) -> bool:
+    if b"%PDF-" in data[:1024]:
+        return False
+    magic = (b"\x89PNG", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*", b"RIFF", b"BM", b"GIF8", b"\x00\x00\x00\x0cjP  ")
+    return data.startswith(magic) or Path(path).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _image_to_pdf(data: bytes) -> bytes:
+    """Every frame of an image as a PDF page, one pixel at the image's own resolution (72..600 dpi, 200 if unknown)."""
+    Image.MAX_IMAGE_PIXELS = MAX_IMAGE_PIXELS
+    try:
+        image = Image.open(io.BytesIO(data))
+        if image.width * image.height > MAX_IMAGE_PIXELS:
+            raise InputError(f"image of {image.width}x{image.height} pixels is too large")
+        frames = []
+        for frame in ImageSequence.Iterator(image):
+            upright = ImageOps.exif_transpose(frame)
+            if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+                upright = upright.convert("RGBA")
+                flat = Image.new("RGB", upright.size, "white")
+                flat.paste(upright, mask=upright.getchannel("A"))
+                upright = flat
+            frames.append(upright.convert("L" if upright.mode in ("1", "L", "I;16") else "RGB"))
+        dpi = float(image.info.get("dpi", (200, 200))[0] or 200)
+        out = io.BytesIO()
+        resolution = dpi if 72 <= dpi <= 600 else 200.0
+        frames[0].save(
+            out, "PDF", resolution=resolution, save_all=True, append_images=frames[1:], quality=95, subsampling=0
+        )
+    except InputError:
+        raise
+    except UnidentifiedImageError as error:
+        raise InputError("not an image, or damaged") from error
+    except Image.DecompressionBombError as error:
+        raise InputError("image is too large") from error
+    except Exception as error:  # Pillow's decoders raise what they like on damaged files
+        raise InputError(f"damaged image: {error}") from error
+    return out.getvalue()
+
+
+def _readable_pdf(data: bytes, password: str | None) -> bytes:
+    """``data``, without its encryption if it had one that opens with ``password`` or none."""
+    try:
+        document = pdfium.PdfDocument(data)
+        encrypted = pdfium_c.FPDF_GetSecurityHandlerRevision(document.raw) >= 0
+    except pdfium.PdfiumError as error:
+        if error.err_code != pdfium_c.FPDF_ERR_PASSWORD:
+            raise InputError(_PDFIUM_ERRORS.get(error.err_code, "not a PDF, or damaged beyond repair")) from error
+        if password is None:
+            raise InputError("encrypted: give its password with --password") from error
+        try:
+            document = pdfium.PdfDocument(data, password=password)
+        except pdfium.PdfiumError as wrong:
+            raise InputError("encrypted: the password is wrong") from wrong
+        encrypted = True
+    try:
+        if len(document) == 0:
+            raise InputError("has no pages")
+        if not encrypted:
+            return data
+        # docvortex and MinerU's layout PDF open the bytes again, and know no passwords.
+        out = io.BytesIO()
+        document.save(out, flags=pdfium_c.FPDF_REMOVE_SECURITY)
+        return out.getvalue()
+    finally:
+        document.close()

@@ -1,0 +1,71 @@
+"""Is a page's text layer worth reading? Judged page by page, since documents mix scans and typeset pages."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pypdfium2 as pdfium
+import pypdfium2.raw as pdfium_c
+
+# The limits are docvortex's (document/pdf/classify.py), which judges whole documents from ten sampled pages.
+MAX_MAP_ERRORS = 0.04
+"""Share of characters whose font maps them to no Unicode."""
+MAX_ABNORMAL = 0.03
+"""Share of replacement, private-use and control characters."""
+_MIN_CHARS = 10
+_SCAN_COVERAGE = 0.8
+_SAMPLES = 400
+
+_ABNORMAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f�￾￿\ue000-\uf8ff]")
+
+
+def why_ocr(page: pdfium.PdfPage) -> str | None:
+    """The reason why this page has to be read by OCR, or None if its text layer is sound (or the page is blank)."""
+    textpage = page.get_textpage()
+    try:
+        count = textpage.count_chars()
+        text = textpage.get_text_range() if count > 0 else ""
+        visible = [c for c in text if not c.isspace()]
+        has_ink = any(True for _ in page.get_objects(max_depth=1))
+        if len(visible) < _MIN_CHARS:
+            # A page number on top of a scan is no text layer; a short title slide is one.
+            if visible and _image_coverage(page) < 0.5:
+                return None
+            return "no text layer" if has_ink else None
+        step = max(1, count // _SAMPLES)
+        sampled = range(0, count, step)
+        errors = sum(pdfium_c.FPDFText_HasUnicodeMapError(textpage, i) == 1 for i in sampled)
+        if errors > MAX_MAP_ERRORS * len(sampled):
+            return f"the text layer's fonts map {errors / len(sampled):.0%} of the characters to nothing"
+        abnormal = sum(1 for c in visible if _ABNORMAL.match(c) or unicodedata.category(c) == "Cn")
+        if len(visible) >= 30 and abnormal > MAX_ABNORMAL * len(visible):
+            return f"{abnormal / len(visible):.0%} of the text layer is not text"
+        if _image_coverage(page) >= _SCAN_COVERAGE and _is_invisible(textpage, sampled):
+            return "the text layer is somebody's invisible OCR"
+        return None
+    finally:
+        textpage.close()
+
+
+def _image_coverage(page: pdfium.PdfPage) -> float:
+    """Share of the page that its largest image covers."""
+    x0, y0, x1, y1 = page.get_bbox()
+    area = max((x1 - x0) * (y1 - y0), 1.0)
+    best = 0.0
+    for image in page.get_objects(filter=[pdfium_c.FPDF_PAGEOBJ_IMAGE], max_depth=3):
+        left, bottom, right, top = image.get_bounds()
+        width, height = min(right, x1) - max(left, x0), min(top, y1) - max(bottom, y0)
+        best = max(best, max(width, 0) * max(height, 0) / area)
+    return best
+
+
+def _is_invisible(textpage: pdfium.PdfTextPage, sampled: range) -> bool:
+    """Is most of the text drawn in render mode 3 (invisible)?"""
+    hidden = seen = 0
+    for index in sampled:
+        textobject = pdfium_c.FPDFText_GetTextObject(textpage, index)
+        if textobject:
+            seen += 1
+            hidden += pdfium_c.FPDFTextObj_GetTextRenderMode(textobject) == pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE
+    return seen > 0 and hidden > 0.5 * seen

@@ -1,0 +1,175 @@
+"""A pool of worker processes in which a job may crash, hang or run out of memory and cost only itself.
+
+``concurrent.futures.ProcessPoolExecutor`` gives up the whole pool when one process dies and can't end a job that
+hangs, so this is our own: one process and one thread per worker, a time limit per job, a fresh process after a loss.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from multiprocessing.connection import Connection
+from typing import Any
+
+from ..errors import InputError, ModelError, OutputError, WorkerError
+from .arena import Arena
+from .protocol import Done, Failed, Job
+
+_ERRORS: dict[str, type[Exception]] = {e.__name__: e for e in (InputError, ModelError, OutputError, MemoryError)}
+
+# One thread a worker: the pool already has a process for each core.
+_SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class JobError(Exception):
+    """A job raised something it did not mean to; ``traceback`` is the worker's."""
+
+    def __init__(self, message: str, traceback: str) -> None:
+        super().__init__(message)
+        self.traceback = traceback
+
+
+class WorkerPool:
+    """Runs functions in worker processes.
+
+    Args:
+        size: number of processes.
+        preload: modules that every worker has imported before its first job.
+        arena: shared memory that workers can write pixels into.
+    """
+
+    def __init__(self, size: int, preload: Sequence[str] = (), arena: Arena | None = None) -> None:
+        self.size = size
+        self._arena = arena
+        self._jobs: queue.PriorityQueue[tuple[tuple[float, ...], int, Job | None, float, Future[Any]]]
+        self._jobs = queue.PriorityQueue()
+        self._count = 0
+        self._lock = threading.Lock()
+        self._closed = False
+        self._pids: set[int] = set()
+        ours, theirs = socket.socketpair()
+        environment = {**os.environ, **dict.fromkeys(_SINGLE_THREADED, "1")}
+        command = [sys.executable, "-m", "mineru_accel.workers.zygote", str(theirs.fileno()), *preload]
+        self._zygote = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL)
+        theirs.close()
+        self._control = ours
+        self._threads = [
+            threading.Thread(target=self._run, name=f"worker-{i}", daemon=True) for i in range(size)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(
+        self, function: str, *, timeout: float, priority: tuple[float, ...] = (), **kwargs: Any
+    ) -> Future[Any]:
+        """Call ``function`` (``"package.module:name"``) with ``kwargs`` in a worker.
+
+        Args:
+            timeout: seconds until the worker is killed, counted from when it takes the job.
+            priority: the job with the smallest one is taken first; equal ones in order.
+
+        Returns:
+            A future. It raises :class:`WorkerError` when the process died or ran out of time, our own errors
+            as they were raised, and :class:`JobError` for anything else.
+        """
+        future: Future[Any] = Future()
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the worker pool is closed")
+            self._count += 1
+            self._jobs.put((priority, self._count, Job(function, kwargs), timeout, future))
+        return future
+
+    def close(self) -> None:
+        """End every worker at once; jobs not finished raise :class:`WorkerError`."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            for pid in self._pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        while True:
+            try:
+                *_, future = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            future.set_exception(WorkerError("stopped"))
+        for number, _ in enumerate(self._threads):
+            self._jobs.put(((float("inf"),), number, None, 0.0, Future()))
+        self._control.close()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        self._zygote.kill()
+        self._zygote.wait()
+
+    def _fork(self) -> tuple[int, Connection]:
+        ours, theirs = socket.socketpair()
+        fds = [theirs.fileno()] + ([self._arena.fd] if self._arena else [])
+        try:
+            with self._lock:
+                if self._closed:
+                    raise WorkerError("stopped")
+                socket.send_fds(self._control, [b"fork"], fds)
+                answer = self._control.recv(8)
+                if len(answer) != 8:
+                    raise WorkerError("worker processes can't be started")
+                pid = int.from_bytes(answer, "little")
+                self._pids.add(pid)
+        except OSError as error:
+            raise WorkerError(f"worker processes can't be started: {error}") from error
+        finally:
+            theirs.close()
+        return pid, Connection(ours.detach())
+
+    def _forget(self, pid: int, connection: Connection) -> None:
+        connection.close()
+        with self._lock:
+            if pid in self._pids:
+                self._pids.remove(pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _run(self) -> None:
+        """One worker's thread: hand it jobs one by one, replace it when it is lost."""
+        process: tuple[int, Connection] | None = None
+        while True:
+            *_, job, timeout, future = self._jobs.get()
+            if job is None:
+                break
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                process = process or self._fork()
+                future.set_result(self._call(process[1], job, timeout))
+            except WorkerError as error:
+                if process:
+                    self._forget(*process)
+                process = None
+                future.set_exception(error)
+            except BaseException as error:
+                future.set_exception(error)
+        if process:
+            self._forget(*process)
+
+    def _call(self, connection: Connection, job: Job, timeout: float) -> Any:
+        try:
+            connection.send(job)
+            if not connection.poll(timeout):
+                raise WorkerError(f"took longer than {timeout:.0f} s")
+            answer: Done | Failed = connection.recv()
+        except (EOFError, OSError) as error:
+            raise WorkerError("stopped" if self._closed else "the worker process died") from error
+        if isinstance(answer, Done):
+            return answer.value
+        if answer.expected:
+            raise _ERRORS.get(answer.kind, InputError)(answer.message)
+        raise JobError(f"{answer.kind}: {answer.message}", answer.traceback)

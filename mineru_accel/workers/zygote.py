@@ -1,0 +1,76 @@
+"""The zygote: imports what workers need once, then forks a worker whenever the parent asks for one.
+
+Started as ``python -m mineru_accel.workers.zygote FD MODULE...``, so that it never runs the user's main module
+(scripts without an ``if __name__ == "__main__"`` guard and notebooks work) and has a single thread when it forks.
+A forked worker shares the imported modules' memory and is ready in milliseconds.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import socket
+import sys
+import traceback
+from multiprocessing.connection import Connection
+
+from ..errors import AccelError
+from .protocol import Done, Failed, Job, die_with_parent
+
+
+def main(argv: list[str]) -> None:
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps dead workers
+    control = socket.socket(fileno=int(argv[0]))
+    for module in argv[1:]:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # keep the imported objects' pages shared with the workers
+    while True:
+        message, fds, _, _ = socket.recv_fds(control, 16, 2)
+        if not message:  # the parent is gone
+            return
+        pid = os.fork()
+        if pid == 0:
+            control.close()
+            _serve(Connection(fds[0]), arena=fds[1] if len(fds) > 1 else None)
+            os._exit(0)
+        for fd in fds:
+            os.close(fd)
+        control.sendall(pid.to_bytes(8, "little"))
+
+
+def _serve(connection: Connection, arena: int | None) -> None:
+    """Answer jobs until the parent closes the connection."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # Young objects of one page die together: the default threshold makes the collector a third of the time.
+    gc.set_threshold(200_000, 20, 100)
+    if arena is not None:
+        from . import arena as arena_module
+
+        arena_module.attach(arena)
+    while True:
+        try:
+            job: Job = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            module, _, name = job.function.partition(":")
+            answer: Done | Failed = Done(getattr(importlib.import_module(module), name)(**job.kwargs))
+        except AccelError as error:
+            answer = Failed(type(error).__name__, str(error), True, "")
+        except MemoryError:
+            answer = Failed("MemoryError", "out of memory", True, "")
+        except Exception as error:
+            answer = Failed(type(error).__name__, str(error) or type(error).__name__, False, traceback.format_exc())
+        try:
+            connection.send(answer)
+        except OSError:
+            return
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
