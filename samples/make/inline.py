@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 
 SHY = "\u00ad"
-GREEK = {r"\lambda": "λ", r"\alpha": "α", r"\sigma": "σ", r"\tau": "τ", r"\eta": "η", r"\theta": "θ", r"\times": "×"}
+GREEK = {r"\alpha": "α", r"\lambda": "λ", r"\varepsilon": "ε"}
 
 _TOKEN = re.compile(r"\*\*(.+?)\*\*|\*(.+?)\*|\^(.+?)\^|\$(.+?)\$|\[(.+?)\]\((.+?)\)")
 _MATH = re.compile(r"\\[a-z]+|[_^](?:\{[^}]*\}|.)|.")

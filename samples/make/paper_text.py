@@ -37,14 +37,14 @@ MODEL_1 = (
 )
 FORMULA_1 = r"h_i = h_0 \left( 1 - \alpha \right)^i + \varepsilon_i"
 MODEL_2 = (
-    "where $α$ is fixed by the tilt alone. The number of visible bands is therefore found from the top of the "
+    "where $\\alpha$ is fixed by the tilt alone. The number of visible bands is therefore found from the top of the "
     "stake and the snow line, even if the lower bands differ in size by a third. We find both ends by minimising "
     "the energy"
 )
 FORMULA_2 = r"E(s, t) = \sum_{y=t}^{s} \left( I(y) - P\left( \frac{y - t}{h_0} \right) \right)^2 + \lambda \, (s - t)"
 MODEL_3 = (
     "over the snow line $s$ and the top $t$, where $I$ is the brightness along the axis of the stake and $P$ is the "
-    "painted pattern. The weight $λ$ = 0.4 was chosen on one camera and kept for all others. The search is "
+    "painted pattern. The weight $\\lambda$ = 0.4 was chosen on one camera and kept for all others. The search is "
     "exhaustive, since both values are whole pixels, and takes four milliseconds on the camera's own processor."
 )
 TRUST = [
@@ -85,8 +85,8 @@ LIMITS = (
     "The stake must be visible at night to be of use around the clock; reflective paint works with the lights of "
     "passing cars but not without them. A single stake measures a single place, and wind can move half a metre of "
     "snow within an hour. We recommend two stakes on either side of the road where drifts are known. Finally, the "
-    "geometric series fails for lenses with strong distortion, which can be seen from the residuals $ε_i$ of the "
-    "first clear picture."
+    "geometric series fails for lenses with strong distortion, which can be seen from the residuals $\\varepsilon_i$ "
+    "of the first clear picture."
 )
 THANKS = (
     "We thank the road crews of Gull Pass and Oster Saddle, who read the stakes on foot in all weathers, and two "

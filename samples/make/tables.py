@@ -91,9 +91,14 @@ class Table:
             if lines:
                 sample.lines(lines, style, xs[c] + self.pad[0], ys[r] + (bottom - ys[r] - height) / 2)
             if self.rules == "grid":
-                box = (xs[c], ys[r], xs[c + cell.colspan], bottom)
-                for edge in ((0, 1, 2, 1), (0, 3, 2, 3), (0, 1, 0, 3), (2, 1, 2, 3)):
-                    sample.rule(*(box[i] for i in edge), 0.6)
+                right = xs[c + cell.colspan]
+                for x0, y0, x1, y1 in (
+                    (xs[c], ys[r], right, ys[r]),
+                    (xs[c], bottom, right, bottom),
+                    (xs[c], ys[r], xs[c], bottom),
+                    (right, ys[r], right, bottom),
+                ):
+                    sample.rule(x0, y0, x1, y1, 0.6)
             elif self.rules == "booktabs" and cell.colspan > 1 and r < self.header - 1:
                 sample.rule(xs[c] + 4, bottom, xs[c + cell.colspan] - 4, bottom, 0.5)
         if self.rules == "booktabs":
