@@ -1,0 +1,56 @@
+"""Layout: which regions a page has, and in which order they are read.
+
+Importing this package is light; numpy, ONNX Runtime and torch come in with the first detector.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .classes import CLASSES, Label
+
+if TYPE_CHECKING:
+    from .base import LayoutDetector
+
+__all__ = ["CLASSES", "Label", "load_detector"]
+
+
+def load_detector(
+    weights: Path | str | None = None,
+    *,
+    device: str = "auto",
+    runtime: str = "auto",
+    imgsz: int | None = None,
+    conf: float | None = None,
+    threads: int | None = None,
+    allow_download: bool = False,
+) -> LayoutDetector:
+    """Load the layout model.
+
+    Args:
+        weights: A checkpoint; None looks where :func:`mineru_accel.models.find_layout_weights` looks.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
+        runtime: ``auto``, ``onnx`` or ``torch``.
+        imgsz: Longest side of the network's input; the checkpoint's own by default.
+        conf: Regions must score above this; 0.2 by default.
+        threads: CPU threads; all by default.
+        allow_download: Whether a missing checkpoint may be downloaded.
+
+    Raises:
+        ModelError: no weights, damaged weights, or a runtime or GPU that is not there.
+        UsageError: options that contradict each other.
+    """
+    from mineru_accel.models import require_layout_weights
+
+    from .doclayout_yolo import DEFAULT_CONF, DocLayoutYolo
+
+    found = require_layout_weights(weights, allow_download=allow_download)
+    return DocLayoutYolo(
+        found.path,
+        device=device,
+        runtime=runtime,
+        imgsz=imgsz,
+        conf=DEFAULT_CONF if conf is None else conf,
+        threads=threads,
+    )

@@ -1,0 +1,130 @@
+"""From the network's raw maps to boxes, in numpy, for every runtime alike.
+
+YOLOv10's one-to-one head needs no NMS: the best ``max_det`` (position, class) pairs are the result. Boxes are
+decoded in float32, and only for these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+MAX_DET = 300
+SAME_CLASS_IOU = 0.7
+CROSS_CLASS_IOU = 0.8
+
+
+@dataclass(slots=True)
+class Detections:
+    """Boxes of one page, best score first."""
+
+    boxes: np.ndarray
+    """``(n, 4) float32``: x0, y0, x1, y1 in pixels."""
+    scores: np.ndarray
+    """``(n,) float32``, 0..1."""
+    classes: np.ndarray
+    """``(n,) int64``, class ids."""
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, keep: np.ndarray) -> Detections:
+        """Those at ``keep`` (indices or mask)."""
+        return Detections(self.boxes[keep], self.scores[keep], self.classes[keep])
+
+
+def decode(
+    boxes: np.ndarray,
+    logits: np.ndarray,
+    shape: tuple[int, int],
+    strides: Sequence[int],
+    conf: float,
+    max_det: int = MAX_DET,
+) -> Detections:
+    """Decode one page.
+
+    Args:
+        boxes: ``(4 * reg_max, A) float32``: distances left, top, right, bottom from a cell's centre, in strides; with
+            ``reg_max`` > 1, logits of their distribution over 0..reg_max-1.
+        logits: ``(nc, A) float32``.
+        shape: Height and width of the network's input.
+        strides: Stride of each level, in the order of A.
+        conf: Scores must be above this.
+        max_det: At most so many.
+
+    Returns:
+        Boxes in pixels of the input.
+    """
+    nc = len(logits)
+    best = logits.max(0)
+    best[np.isnan(best)] = -np.inf
+    if len(best) > max_det:
+        anchors = np.argpartition(-best, max_det - 1)[:max_det]
+    else:
+        anchors = np.arange(len(best))
+    with np.errstate(over="ignore"):
+        scores = (1 / (1 + np.exp(-logits[:, anchors].T.astype(np.float64)))).astype(np.float32).ravel()  # (n * nc,)
+    order = np.argsort(-scores, kind="stable")[:max_det]
+    order = order[scores[order] > conf]
+    anchors, classes = anchors[order // nc], order % nc
+
+    distances = _distances(boxes[:, anchors].astype(np.float32))  # (4, n)
+    centres, stride = _cells(anchors, shape, strides)
+    corners = np.concatenate([centres - distances[:2], centres + distances[2:]]) * stride
+    found = Detections(corners.T.astype(np.float32), scores[order], classes)
+    return found.take(np.isfinite(found.boxes).all(1))
+
+
+def _distances(boxes: np.ndarray) -> np.ndarray:
+    """``(4 * reg_max, n)`` -> ``(4, n)``: the mean of each side's distribution (DFL)."""
+    reg_max = len(boxes) // 4
+    if reg_max == 1:
+        return boxes
+    bins = boxes.reshape(4, reg_max, -1)
+    p = np.exp(bins - bins.max(1, keepdims=True))
+    return np.einsum("sbn,b->sn", p / p.sum(1, keepdims=True), np.arange(reg_max, dtype=np.float32))
+
+
+def _cells(anchors: np.ndarray, shape: tuple[int, int], strides: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Centres ``(2, n)`` x, y of cells by number, in strides, and their strides ``(n,)``."""
+    x, y, stride = (np.empty(len(anchors), np.float32) for _ in range(3))
+    start = 0
+    for s in strides:
+        height, width = shape[0] // s, shape[1] // s
+        here = (anchors >= start) & (anchors < start + height * width)
+        y[here], x[here] = np.divmod(anchors[here] - start, width)
+        stride[here] = s
+        start += height * width
+    return np.stack([x, y]) + np.float32(0.5), stride
+
+
+def suppress_duplicates(
+    found: Detections, same_class: float = SAME_CLASS_IOU, cross_class: float = CROSS_CLASS_IOU
+) -> Detections:
+    """Drop boxes that repeat a better one, of the same class or of another.
+
+    The head is free of NMS only as far as training made it so: it still gives one region two classes (a caption that
+    may be text), and a small model repeats itself. Only near-copies go: a box inside a larger one stays.
+    """
+    n = len(found)
+    if n < 2:
+        return found
+    overlap = iou_matrix(found.boxes)
+    limit = np.where(found.classes[:, None] == found.classes, same_class, cross_class)
+    clash = overlap > limit
+    keep = np.ones(n, bool)
+    for i in range(n):
+        if keep[i]:
+            keep[i + 1 :] &= ~clash[i, i + 1 :]
+    return found.take(keep)
+
+
+def iou_matrix(boxes: np.ndarray) -> np.ndarray:
+    """Intersection over union of each pair of ``(n, 4)`` boxes: ``(n, n) float32``."""
+    low = np.maximum(boxes[:, None, :2], boxes[:, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[:, 2:])
+    inter = np.clip(high - low, 0, None).prod(2)
+    area = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(1)
+    return inter / np.maximum(area[:, None] + area - inter, np.float32(1e-9))

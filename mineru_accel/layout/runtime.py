@@ -1,0 +1,101 @@
+"""What runs the network: ONNX Runtime on the CPU, torch on a GPU or the CPU."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from mineru_accel.errors import ModelError, UsageError
+
+from .graph import Graph
+
+
+class Runtime(Protocol):
+    """A loaded network. ``run`` is called by one thread at a time."""
+
+    name: str
+    """For reports: ``onnx:cpu``, ``torch:cuda:0 fp16``."""
+    max_batch: int
+    """Pages of the usual size that fit into one call."""
+
+    def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``(B, H, W, 3) uint8`` -> raw boxes ``(B, 4 * reg_max, A)`` and logits ``(B, nc, A)``, float32."""
+        ...
+
+
+def choose_runtime(runtime: str, device: str) -> tuple[str, str]:
+    """Settle ``auto``: torch on a GPU if there is one, else ONNX Runtime on the CPU, or torch where that is missing.
+
+    Returns:
+        Runtime (``onnx`` or ``torch``) and device (``cpu``, ``cuda``, ``cuda:1``).
+
+    Raises:
+        UsageError: an unknown name, or ONNX Runtime together with a GPU.
+        ModelError: what was asked for is not installed, or there is no such GPU.
+    """
+    if runtime not in ("auto", "onnx", "torch"):
+        raise UsageError(f"layout runtime {runtime!r}: expected auto, onnx or torch")
+    if device not in ("auto", "cpu") and not (device == "cuda" or device.removeprefix("cuda:").isdigit()):
+        raise UsageError(f"device {device!r}: expected auto, cpu, cuda or cuda:<number>")
+    if runtime == "onnx" and device.startswith("cuda"):
+        raise UsageError("the onnx layout runtime runs on the CPU; use --device cpu, or the torch runtime")
+    if runtime == "torch" and not _installed("torch"):
+        raise ModelError("the torch layout runtime needs torch: pip install 'mineru-accel[torch]'")
+    if device.startswith("cuda"):
+        if not _installed("torch"):
+            raise ModelError("layout on a GPU needs torch: pip install 'mineru-accel[torch]'")
+        if (number := int(device.partition(":")[2] or 0)) >= _gpus():
+            raise ModelError(f"device {device}: torch sees {_gpus()} GPUs" if number else "torch sees no GPU")
+        return "torch", device
+    if device == "auto" and runtime != "onnx" and _installed("torch") and gpu_likely() and _gpus():
+        return "torch", "cuda"
+    if runtime == "auto":
+        runtime = "onnx" if _installed("onnxruntime") and _installed("onnx") else "torch"
+        if runtime == "torch" and not _installed("torch"):
+            raise ModelError("layout detection needs ONNX Runtime (pip install onnx onnxruntime) or torch")
+    elif runtime == "onnx" and not (_installed("onnxruntime") and _installed("onnx")):
+        raise ModelError("the onnx layout runtime needs: pip install onnx onnxruntime")
+    return runtime, "cpu"
+
+
+def open_runtime(graph: Graph, runtime: str, device: str, *, threads: int | None, precision: str) -> Runtime:
+    """Load a graph into a runtime that :func:`choose_runtime` named."""
+    if precision not in ("auto", "fp32", "fp16"):
+        raise UsageError(f"precision {precision!r}: expected auto, fp32 or fp16")
+    if runtime == "onnx":
+        from .runtime_onnx import OnnxRuntime
+
+        if precision == "fp16":
+            raise UsageError("the onnx layout runtime computes in fp32")
+        return OnnxRuntime(graph, threads)
+    from .runtime_torch import TorchRuntime
+
+    return TorchRuntime(graph, device, threads, precision)
+
+
+def cpu_threads() -> int:
+    """CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpu_likely() -> bool:
+    """Whether it is worth importing torch (seconds) to look for a GPU."""
+    if sys.platform == "linux":
+        return any(Path(p).exists() for p in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
+    return shutil.which("nvidia-smi") is not None
+
+
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def _gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -1,0 +1,36 @@
+"""The network under ONNX Runtime, on the CPU, float32."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .graph import Graph
+from .onnx_model import build_onnx
+from .runtime import cpu_threads
+
+
+class OnnxRuntime:
+    """See :class:`mineru_accel.layout.runtime.Runtime`.
+
+    One page a call: on a CPU a batch is no faster, only larger, and so no result can depend on its neighbours.
+    """
+
+    max_batch = 1
+
+    def __init__(self, graph: Graph, threads: int | None = None) -> None:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads or cpu_threads()
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Threads that wait by spinning would take the CPU from the processes that render the next pages.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        model = build_onnx(graph).SerializeToString()
+        self.session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.name = "onnx:cpu"
+
+    def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``(B, H, W, 3) uint8`` -> raw boxes ``(B, 4 * reg_max, A)`` and logits ``(B, nc, A)``, float32."""
+        boxes, logits = self.session.run(["boxes", "logits"], {"images": images})
+        return boxes, logits
