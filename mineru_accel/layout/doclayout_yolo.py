@@ -83,7 +83,8 @@ class DocLayoutYolo:
             RuntimeError: the detector is closed.
         """
         return [
-            self._regions(found, *image.shape[:2]) for found, image in zip(self.detect_raw(images), images, strict=True)
+            self._regions(found, image.shape[0], image.shape[1])
+            for found, image in zip(self.detect_raw(images), images, strict=True)
         ]
 
     def detect_raw(self, images: Sequence[np.ndarray]) -> list[Detections]:
@@ -97,7 +98,7 @@ class DocLayoutYolo:
         if runtime is None:
             raise RuntimeError("the layout detector is closed")
         pages = [as_rgb(image) for image in images]
-        boxes = [Letterbox.fit(*page.shape[:2], self.imgsz, self.stride) for page in pages]
+        boxes = [Letterbox.fit(page.shape[0], page.shape[1], self.imgsz, self.stride) for page in pages]
         found: list[Detections | None] = [None] * len(pages)
         for batch in _batches([box.shape for box in boxes], runtime.max_batch):
             shape = boxes[batch[0]].shape

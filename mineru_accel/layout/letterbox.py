@@ -56,8 +56,8 @@ class Letterbox:
         gain = min(self.shape[0] / self.height, self.shape[1] / self.width)
         pad_x = round((self.shape[1] - self.width * gain) / 2 - 0.1)
         pad_y = round((self.shape[0] - self.height * gain) / 2 - 0.1)
-        boxes = (boxes - np.float32([pad_x, pad_y, pad_x, pad_y])) / np.float32(gain)
-        return np.clip(boxes, 0, np.float32([self.width, self.height, self.width, self.height]))
+        boxes = (boxes - np.array([pad_x, pad_y, pad_x, pad_y], np.float32)) / np.float32(gain)
+        return np.clip(boxes, 0, np.array([self.width, self.height] * 2, np.float32))
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:

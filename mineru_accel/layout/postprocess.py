@@ -60,10 +60,7 @@ def decode(
     nc = len(logits)
     best = logits.max(0)
     best[np.isnan(best)] = -np.inf
-    if len(best) > max_det:
-        anchors = np.argpartition(-best, max_det - 1)[:max_det]
-    else:
-        anchors = np.arange(len(best))
+    anchors = np.argpartition(-best, max_det - 1)[:max_det] if len(best) > max_det else np.arange(len(best))
     with np.errstate(over="ignore"):
         scores = (1 / (1 + np.exp(-logits[:, anchors].T.astype(np.float64)))).astype(np.float32).ravel()  # (n * nc,)
     order = np.argsort(-scores, kind="stable")[:max_det]
