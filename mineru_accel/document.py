@@ -97,6 +97,10 @@ class DocumentResult:
     """Written files by format name."""
     error: str | None = None
     seconds: float = 0.0
+    skipped: bool = False
+    """True when results were there already and were left as they are."""
+    _keep: object = field(default=None, repr=False, compare=False)
+    """Holds the temporary folder of a conversion without an output folder."""
 
     @property
     def ok(self) -> bool:

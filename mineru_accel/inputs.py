@@ -76,7 +76,7 @@ def read_list(path: Path) -> list[str]:
 
 
 def safe_name(stem: str) -> str:
-    """A folder name that stays inside OUT on every system: no separators, control characters, ``..`` or dots at the ends."""
+    """A folder name that stays inside OUT on every system: no separators, control characters or dots at the ends."""
     name = _UNSAFE.sub("_", unicodedata.normalize("NFC", stem)).strip(". ")
     while len(name.encode()) > _MAX_NAME:
         name = name[:-1]

@@ -85,9 +85,13 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    backend: Backend = Field(Backend.AUTO, description="auto, pipeline (no VLM), hybrid or vlm; MinerU's names work too.")
+    backend: Backend = Field(
+        Backend.AUTO, description="auto, pipeline (no VLM), hybrid or vlm; MinerU's names work too."
+    )
     layout: Layout = Field(Layout.AUTO, description="auto, doclayout-yolo, vlm, or native (docvortex, model-free).")
-    method: Method = Field(Method.AUTO, description="auto decides page by page; txt: the text layer only; ocr: always OCR.")
+    method: Method = Field(
+        Method.AUTO, description="auto decides page by page; txt: the text layer only; ocr: always OCR."
+    )
     pages: str | None = Field(None, description="Pages to convert, 1-based: '1-5,8,r3-r1' (r counts from the end).")
     start: int | None = Field(None, ge=0, description="First page, 0-based (as MinerU's -s).")
     end: int | None = Field(None, ge=0, description="Last page, 0-based, inclusive (as MinerU's -e).")
@@ -101,7 +105,9 @@ class Options(BaseModel):
     overwrite: bool = Field(False, description="Replace results that exist already instead of failing.")
     layout_weights: Path | None = Field(None, description="Weights of DocLayout-YOLO (.pt or .safetensors).")
     imgsz: int | None = Field(None, ge=128, le=4096, description="Long side of the layout model's input in pixels.")
-    page_timeout: float = Field(120.0, gt=0, description="Seconds one page may take in one stage before it is given up.")
+    page_timeout: float = Field(
+        120.0, gt=0, description="Seconds one page may take in one stage before it is given up."
+    )
     offline: bool = Field(False, description="Never use the network, not even for a missing model.")
 
     @field_validator("backend", mode="before")

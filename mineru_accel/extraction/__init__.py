@@ -1,1 +1,1 @@
-"""What stands in a region: from the text layer, from OCR, from a VLM, or only as a picture. Runs in worker processes."""
+"""What stands in a region: from the text layer, from OCR, or only as a picture. Runs in worker processes."""

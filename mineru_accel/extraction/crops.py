@@ -18,7 +18,7 @@ _JPEG_QUALITY = 90
 
 
 def save_crops(
-    page: pdfium.PdfPage, index: int, blocks: list[Block], folder: Path, dpi: int, angle: float = 0.0
+    page: pdfium.PdfPage, index: int, blocks: list[Block], folder: Path | None, dpi: int, angle: float = 0.0
 ) -> None:
     """Write a JPEG of each visual block and name it in the block's ``image_path`` (``images/...``).
 
@@ -26,12 +26,12 @@ def save_crops(
         page: the page itself, not its OCR layer.
         index: 0-based page number, for the file names.
         blocks: bboxes on the page straightened by ``angle``.
-        folder: created when the first picture is written.
+        folder: created when the first picture is written; None: make no pictures.
         dpi: resolution of the pictures.
         angle: degrees that straighten the page (counter-clockwise as seen); whole pages are turned before cropping.
     """
     visual = [(i, b) for i, b in enumerate(blocks) if b["type"] in VISUAL_TYPES]
-    if not visual:
+    if not visual or folder is None:
         return
     width, height = page.get_size()
     straight = None

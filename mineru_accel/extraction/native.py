@@ -12,23 +12,25 @@ from pathlib import Path
 from docvortex.analyzers.native import PdfModel
 
 from ..document import BBox, Block, PageStatus, Source
-from ..pdf.source import Key, open_document
+from ..pdf.source import open_document
+from ..pdf.types import Key
 from .crops import save_crops
-from .page_source import PageSource, Sources
-from .result import PageContent
+from .sources import Sources
+from .types import PageContent, PageSource
 
 CHUNK = 16
 """Pages analysed together. Running heads, body size and headings are judged over the chunk, so it doesn't depend on
 the number of workers; memory does not grow with the document."""
 
 
-def analyze(key: Key, pages: list[PageSource], images: str, dpi: int) -> list[PageContent]:
+def analyze(key: Key, pages: list[PageSource], images: Path | None, dpi: int, first: bool) -> list[PageContent]:
     """Analyse some pages of a document together.
 
     Args:
         pages: at most about :data:`CHUNK`, ascending.
-        images: folder for pictures of regions.
+        images: folder for pictures of regions; None makes none.
         dpi: their resolution.
+        first: whether the document's first page is among them; a title on a later chunk's page is a heading.
     """
     started = time.perf_counter()
     sources = Sources(key, pages)
@@ -40,9 +42,11 @@ def analyze(key: Key, pages: list[PageSource], images: str, dpi: int) -> list[Pa
     results = []
     for page, blocks in zip(pages, analysed, strict=True):
         started = time.perf_counter()
+        if not first:
+            _demote_titles(blocks)
         content = PageContent(page.index, blocks)
         with open_document(key)._open_page(page.index) as raw:
-            save_crops(raw, page.index, blocks, Path(images), dpi, page.ocr.angle if page.ocr else 0.0)
+            save_crops(raw, page.index, blocks, images, dpi, page.ocr.angle if page.ocr else 0.0)
             size = raw.get_size()
         text = Source.OCR if page.ocr else Source.TEXT_LAYER
         content.sources = [_source(block, text) for block in blocks]
@@ -50,6 +54,12 @@ def analyze(key: Key, pages: list[PageSource], images: str, dpi: int) -> list[Pa
         content.timings = {"extract": share, "crop": time.perf_counter() - started}
         results.append(content)
     return results
+
+
+def _demote_titles(blocks: list[Block]) -> None:
+    for block in blocks:
+        if block["type"] == "doc_title":
+            block.update(type="paragraph_title", level=2)
 
 
 def _source(block: Block, text: Source) -> Source:
@@ -63,7 +73,9 @@ def finish(content: PageContent, page: PageSource, size: tuple[float, float]) ->
             block["bbox"] = tilt(block["bbox"], page.ocr.angle, size)
             for line in block.get("lines") or ():
                 line["bbox"] = tilt(line["bbox"], page.ocr.angle, size)
-    formulas = sum(b["type"] == "equation" and s is not Source.VLM for b, s in zip(content.blocks, content.sources))
+    formulas = sum(
+        b["type"] == "equation" and s is not Source.VLM for b, s in zip(content.blocks, content.sources, strict=True)
+    )
     if formulas:
         content.status = PageStatus.FALLBACK
         content.warnings.append(f"{formulas} display formula(s) kept as pictures: LaTeX needs a VLM")

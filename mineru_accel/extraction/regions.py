@@ -1,4 +1,4 @@
-"""Regions of a page become MinerU's blocks: content from the text layer (its own or OCR's), tables as HTML, pictures."""
+"""Regions of a page become MinerU's blocks: text from the text layer (its own or OCR's), tables as HTML, pictures."""
 
 from __future__ import annotations
 
@@ -9,40 +9,41 @@ from typing import Any
 from docvortex.analyzers.pdf import apply_text_evidence, prepare_table_page, prepare_text_evidence, recover_table_region
 
 from ..document import BBox, Block, PageStatus, Region, Source
-from ..layout.classes import LayoutClass
+from ..layout.classes import Label
 from ..layout.reading_order import sort_regions
-from ..pdf.source import Key, open_document
+from ..pdf.source import open_document
+from ..pdf.types import Key
 from .crops import save_crops
 from .native import finish
-from .page_source import PageSource, Sources
-from .result import PageContent
+from .sources import Sources
 from .stray import group
-from .text_layer import Line, assign, join_lines, to_lines
+from .text_layer import Fragment, assign, join_lines, to_lines
 from .text_table import grid_html
+from .types import PageContent, PageSource
 
 _BLOCK_TYPES = {
-    LayoutClass.TITLE: "paragraph_title",
-    LayoutClass.PLAIN_TEXT: "text",
-    LayoutClass.ABANDON: "header",
-    LayoutClass.FIGURE: "image",
-    LayoutClass.FIGURE_CAPTION: "caption",
-    LayoutClass.TABLE: "table",
-    LayoutClass.TABLE_CAPTION: "caption",
-    LayoutClass.TABLE_FOOTNOTE: "footnote",
-    LayoutClass.ISOLATE_FORMULA: "equation",
-    LayoutClass.FORMULA_CAPTION: "text",  # the number of a formula that was not found
+    Label.TITLE: "paragraph_title",
+    Label.PLAIN_TEXT: "text",
+    Label.ABANDON: "header",
+    Label.FIGURE: "image",
+    Label.FIGURE_CAPTION: "caption",
+    Label.TABLE: "table",
+    Label.TABLE_CAPTION: "caption",
+    Label.TABLE_FOOTNOTE: "footnote",
+    Label.ISOLATE_FORMULA: "equation",
+    Label.FORMULA_CAPTION: "text",  # the number of a formula that was not found
 }
 _WITH_LINES = frozenset({"text", "doc_title", "paragraph_title", "caption", "footnote"})
 
 
 def extract(
-    key: Key, page: PageSource, regions: list[Region], images: str, dpi: int, first: bool
+    key: Key, page: PageSource, regions: list[Region], images: Path | None, dpi: int, first: bool
 ) -> PageContent:
     """Read the content of a page's regions.
 
     Args:
         regions: of the page straightened as its OCR layer says, unordered.
-        images: folder for pictures of regions.
+        images: folder for pictures of regions; None makes none.
         dpi: their resolution.
         first: whether this is the document's first page, where its title stands.
     """
@@ -58,14 +59,16 @@ def extract(
     content.timings["extract"] = time.perf_counter() - started
     started = time.perf_counter()
     with open_document(key)._open_page(page.index) as raw:
-        save_crops(raw, page.index, content.blocks, Path(images), dpi, page.ocr.angle if page.ocr else 0.0)
+        save_crops(raw, page.index, content.blocks, images, dpi, page.ocr.angle if page.ocr else 0.0)
         size = raw.get_size()
     finish(content, page, size)
     content.timings["crop"] = time.perf_counter() - started
     return content
 
 
-def _blocks(sources: Sources, regions: list[Region], ocr: bool, first: bool) -> tuple[list[Block], list[Source], list[str]]:
+def _blocks(
+    sources: Sources, regions: list[Region], ocr: bool, first: bool
+) -> tuple[list[Block], list[Source], list[str]]:
     page = sources.page(0)
     snapshot = page.get_snapshot()
     width, height = snapshot.page_size
@@ -74,7 +77,7 @@ def _blocks(sources: Sources, regions: list[Region], ocr: bool, first: bool) -> 
     stray = group(to_lines(outside))
     for lines in stray:  # text that no region holds is kept: it becomes regions of its own
         box = _scaled(_union([line.bbox for line in lines]), 1 / width, 1 / height)
-        regions = [*regions, Region(LayoutClass.PLAIN_TEXT, box, 0.0)]
+        regions = [*regions, Region(Label.PLAIN_TEXT, box, 0.0)]
     text = {i: to_lines(fragments) for i, fragments in inside.items()}
     text.update({len(points) + i: lines for i, lines in enumerate(stray)})
 
@@ -87,17 +90,15 @@ def _blocks(sources: Sources, regions: list[Region], ocr: bool, first: bool) -> 
     for region in sort_regions(regions, (width, height)):
         number = order[id(region)]
         lines = text.get(number, [])
-        kind = _BLOCK_TYPES[LayoutClass(region.label)]
+        kind = _BLOCK_TYPES[Label(region.label)]
         block: Block = {"type": kind, "bbox": [round(v, 4) for v in region.bbox], "angle": 0}
         source = Source.OCR if ocr else Source.TEXT_LAYER
         if kind == "table":
             table_page = table_page or prepare_table_page(page, snapshot=snapshot)
-            block["content"], how = _table(table_page, points[number], lines)
+            block["content"], how = _table(table_page, points[number], inside.get(number, []))
             if how:
                 warnings.append(how)
-        elif kind == "image":
-            block["content"] = ""
-        elif kind == "equation":
+        elif kind == "image" or kind == "equation":
             block["content"] = ""
         elif not lines:
             continue
@@ -113,7 +114,9 @@ def _blocks(sources: Sources, regions: list[Region], ocr: bool, first: bool) -> 
             elif kind == "doc_title":
                 block["level"] = 1
         if kind in _WITH_LINES:
-            block["lines"] = [{"bbox": [round(v, 4) for v in _scaled(line.bbox, 1 / width, 1 / height)]} for line in lines]
+            block["lines"] = [
+                {"bbox": [round(v, 4) for v in _scaled(line.bbox, 1 / width, 1 / height)]} for line in lines
+            ]
         blocks.append(block)
         origins.append(source if block["content"] else Source.IMAGE)
     tables = [_scaled(tuple(b["bbox"]), width, height) for b in blocks if b["type"] == "table"]
@@ -121,15 +124,15 @@ def _blocks(sources: Sources, regions: list[Region], ocr: bool, first: bool) -> 
     return blocks, origins, warnings
 
 
-def _table(table_page: Any, bbox: BBox, lines: list[Line]) -> tuple[str, str | None]:
+def _table(table_page: Any, bbox: BBox, fragments: list[Fragment]) -> tuple[str, str | None]:
     """HTML of a table region, and a warning where it is only a guess."""
     for angle in (0, 90, 270):
         result = recover_table_region(table_page, bbox, angle=angle)
         if result is not None:
             return result.html, None
-    if not lines:
+    if not fragments:
         return "", "a table has no text that could be read: kept as a picture"
-    return grid_html(lines), "a table's cells are guessed from gaps in its text"
+    return grid_html(fragments), "a table's cells are guessed from gaps in its text"
 
 
 def _furniture(bbox: BBox, text: str) -> str:

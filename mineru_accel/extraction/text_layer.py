@@ -32,7 +32,7 @@ class Line:
 
 
 @dataclass(slots=True)
-class _Fragment:
+class Fragment:
     """Characters of one text-layer line that fell into one region."""
 
     chars: list[Char]
@@ -41,10 +41,15 @@ class _Fragment:
 
     def __post_init__(self) -> None:
         boxes = [c["bbox"] for c in self.chars if not c["char"].isspace()] or [c["bbox"] for c in self.chars]
-        self.bbox = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
+        self.bbox = (
+            min(b[0] for b in boxes),
+            min(b[1] for b in boxes),
+            max(b[2] for b in boxes),
+            max(b[3] for b in boxes),
+        )
 
 
-def assign(lines: list[dict[str, Any]], regions: list[BBox]) -> tuple[dict[int, list[_Fragment]], list[_Fragment]]:
+def assign(lines: list[dict[str, Any]], regions: list[BBox]) -> tuple[dict[int, list[Fragment]], list[Fragment]]:
     """Give each character of each line to the smallest region that holds its centre.
 
     Args:
@@ -55,8 +60,8 @@ def assign(lines: list[dict[str, Any]], regions: list[BBox]) -> tuple[dict[int, 
         Fragments by region, and the fragments that no region holds, both in text-layer order.
     """
     by_size = sorted(range(len(regions)), key=lambda i: _area(regions[i]))
-    inside: dict[int, list[_Fragment]] = defaultdict(list)
-    outside: list[_Fragment] = []
+    inside: dict[int, list[Fragment]] = defaultdict(list)
+    outside: list[Fragment] = []
     for line in lines:
         run: list[Char] = []
         owner: int | None = None
@@ -77,11 +82,11 @@ def assign(lines: list[dict[str, Any]], regions: list[BBox]) -> tuple[dict[int, 
 
 
 def _close(
-    run: list[Char], owner: int | None, inside: dict[int, list[_Fragment]], outside: list[_Fragment], line: dict[str, Any]
+    run: list[Char], owner: int | None, inside: dict[int, list[Fragment]], outside: list[Fragment], line: dict[str, Any]
 ) -> None:
     if all(c["char"].isspace() for c in run):
         return
-    fragment = _Fragment(run, vertical=_is_vertical(run))
+    fragment = Fragment(run, vertical=_is_vertical(run))
     (outside if owner is None else inside[owner]).append(fragment)
 
 
@@ -89,11 +94,9 @@ def _is_vertical(chars: list[Char]) -> bool:
     return statistics.median(float(c.get("rotation") or 0) % 180 for c in chars) > 45
 
 
-def to_lines(
-    fragments: list[_Fragment], tight_bboxes: dict[int, BBox] | None = None, origins: dict[int, Any] | None = None
-) -> list[Line]:
-    """Fragments of one region as lines in reading order: those on one baseline are joined, left to right."""
-    rows: list[list[_Fragment]] = []
+def rows_of(fragments: list[Fragment]) -> list[list[Fragment]]:
+    """Fragments by row, top to bottom: those on one baseline together, left to right."""
+    rows: list[list[Fragment]] = []
     for fragment in sorted(fragments, key=lambda f: (f.bbox[1] + f.bbox[3]) / 2):
         row = next((r for r in rows if _same_row(r, fragment)), None)
         if row is None:
@@ -101,16 +104,24 @@ def to_lines(
         else:
             row.append(fragment)
     rows.sort(key=lambda r: statistics.fmean((f.bbox[1] + f.bbox[3]) / 2 for f in r))
-    lines = []
     for row in rows:
         row.sort(key=lambda f: f.bbox[0])
+    return rows
+
+
+def to_lines(
+    fragments: list[Fragment], tight_bboxes: dict[int, BBox] | None = None, origins: dict[int, Any] | None = None
+) -> list[Line]:
+    """Fragments of one region as lines in reading order."""
+    lines = []
+    for row in rows_of(fragments):
         text = " ".join(filter(None, (chars_to_text(f.chars, tight_bboxes, origins) for f in row)))
         if text:
             lines.append(Line(_union([f.bbox for f in row]), text))
     return lines
 
 
-def _same_row(row: list[_Fragment], fragment: _Fragment) -> bool:
+def _same_row(row: list[Fragment], fragment: Fragment) -> bool:
     """Do they overlap by half the smaller height, without overlapping sideways?"""
     for other in row:
         overlap = min(other.bbox[3], fragment.bbox[3]) - max(other.bbox[1], fragment.bbox[1])
@@ -131,7 +142,7 @@ def chars_to_text(
         following = chars[i + 1] if i + 1 < len(chars) else None
         if letter in "\r\n":
             continue
-        if 0 < i and following and is_generated_cjk_space(chars[i - 1], char, following, origins=origins):
+        if i > 0 and following and is_generated_cjk_space(chars[i - 1], char, following, origins=origins):
             continue
         out.append(letter)
         if following and not letter.isspace() and not following["char"].isspace():

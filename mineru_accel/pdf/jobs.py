@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..options import Method
-from .ocr import OcrLayer, read_page
+from .ocr import read_page
 from .render import render, rotate
-from .source import DocumentInfo, Key, inspect, open_document
+from .source import inspect, open_document
 from .text_quality import why_ocr
+from .types import Key, PageRead
 
 _OCR_MAX_SIDE = 2600
 """Pixels; RapidOCR gains nothing above this and posters would take minutes."""
 
-__all__ = ["DocumentInfo", "PageRead", "inspect", "read"]
-
-
-@dataclass(slots=True)
-class PageRead:
-    """A page, ready for layout."""
-
-    size: tuple[float, float]
-    """Displayed width and height in points."""
-    ocr: OcrLayer | None
-    """The text layer that OCR made, where the page's own is missing or unsound."""
-    why_ocr: str | None
-    pixels: tuple[int, int, int] | None
-    """Shape (H, W, 3) of what was rendered into the slot, straightened as ``ocr`` says."""
-    timings: dict[str, float] = field(default_factory=dict)
+__all__ = ["inspect", "read"]
 
 
 def read(

@@ -16,6 +16,7 @@ import numpy as np
 
 from .render import rotate
 from .scan import find_figures, find_rules
+from .types import OcrLayer
 
 MIN_SKEW = 0.15
 """Degrees; below this a page counts as straight."""
@@ -29,21 +30,6 @@ class OcrLine:
     box: tuple[float, float, float, float]
     text: str
     score: float
-
-
-@dataclass(frozen=True, slots=True)
-class OcrLayer:
-    """A scanned page's text layer.
-
-    ``pdf`` holds one page of the same size as the scan, straightened by ``angle`` degrees (counter-clockwise as seen)
-    about its centre.
-    """
-
-    pdf: bytes
-    angle: float
-    lines: int
-    score: float
-    """Mean confidence of the lines, weighted by length; 0 where there are none."""
 
 
 def read_page(pixels: np.ndarray, page_size: tuple[float, float], lang: str = "auto") -> OcrLayer:

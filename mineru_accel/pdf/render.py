@@ -28,7 +28,10 @@ def render(
     scale = min(scale, MAX_SIDE / longest)
     margins = (x0 * width, (1 - y1) * height, (1 - x1) * width, y0 * height)  # left, bottom, right, top
     bitmap = page.render(
-        scale=scale, crop=margins if any(m > 0 for m in margins) else (0, 0, 0, 0), rev_byteorder=True, may_draw_forms=True
+        scale=scale,
+        crop=margins if any(m > 0 for m in margins) else (0, 0, 0, 0),
+        rev_byteorder=True,
+        may_draw_forms=True,
     )
     pixels = bitmap.to_numpy()
     if pixels.ndim == 2:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import pypdfium2 as pdfium
@@ -14,6 +13,7 @@ from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ..errors import InputError
 from ..inputs import IMAGE_SUFFIXES
+from .types import DocumentInfo, Key
 
 MAX_IMAGE_PIXELS = 200_000_000
 """Images above this are refused: 600 MB of pixels, far above any scanned page."""
@@ -24,23 +24,6 @@ _PDFIUM_ERRORS = {
     pdfium_c.FPDF_ERR_FORMAT: "not a PDF, or damaged beyond repair",
     pdfium_c.FPDF_ERR_SECURITY: "encrypted in a way pdfium does not know",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentInfo:
-    """What the pipeline needs to know of a document before its first page."""
-
-    page_sizes: list[tuple[float, float]]
-    """Displayed width and height in points, one per page."""
-    is_image: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Names one document as the workers know it."""
-
-    path: str
-    password: str | None = None
 
 
 _open: dict[Key, PDFDocument] = {}
@@ -80,7 +63,7 @@ def inspect(path: str, password: str | None = None) -> DocumentInfo:
         sizes.append((width, height))
     if not sizes:
         raise InputError("has no pages")
-    return DocumentInfo(sizes, Path(path).suffix.lower() in IMAGE_SUFFIXES)
+    return DocumentInfo(sizes)
 
 
 def _load(key: Key) -> bytes:

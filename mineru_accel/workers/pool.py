@@ -49,7 +49,7 @@ class WorkerPool:
     def __init__(self, size: int, preload: Sequence[str] = (), arena: Arena | None = None) -> None:
         self.size = size
         self._arena = arena
-        self._jobs: queue.PriorityQueue[tuple[tuple[float, ...], int, Job | None, float, Future[Any]]]
+        self._jobs: queue.PriorityQueue[tuple[tuple[float, ...], int, Job | None, Future[Any]]]
         self._jobs = queue.PriorityQueue()
         self._count = 0
         self._lock = threading.Lock()
@@ -61,19 +61,14 @@ class WorkerPool:
         self._zygote = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL)
         theirs.close()
         self._control = ours
-        self._threads = [
-            threading.Thread(target=self._run, name=f"worker-{i}", daemon=True) for i in range(size)
-        ]
+        self._threads = [threading.Thread(target=self._run, name=f"worker-{i}", daemon=True) for i in range(size)]
         for thread in self._threads:
             thread.start()
 
-    def submit(
-        self, function: str, *, timeout: float, priority: tuple[float, ...] = (), **kwargs: Any
-    ) -> Future[Any]:
-        """Call ``function`` (``"package.module:name"``) with ``kwargs`` in a worker.
+    def submit(self, job: Job, priority: tuple[float, ...] = ()) -> Future[Any]:
+        """Run a job in a worker, which is killed when the job's time is up, counted from when it takes it.
 
         Args:
-            timeout: seconds until the worker is killed, counted from when it takes the job.
             priority: the job with the smallest one is taken first; equal ones in order.
 
         Returns:
@@ -85,7 +80,7 @@ class WorkerPool:
             if self._closed:
                 raise RuntimeError("the worker pool is closed")
             self._count += 1
-            self._jobs.put((priority, self._count, Job(function, kwargs), timeout, future))
+            self._jobs.put((priority, self._count, job, future))
         return future
 
     def close(self) -> None:
@@ -104,7 +99,7 @@ class WorkerPool:
                 break
             future.set_exception(WorkerError("stopped"))
         for number, _ in enumerate(self._threads):
-            self._jobs.put(((float("inf"),), number, None, 0.0, Future()))
+            self._jobs.put(((float("inf"),), number, None, Future()))
         self._control.close()
         for thread in self._threads:
             thread.join(timeout=5)
@@ -142,14 +137,14 @@ class WorkerPool:
         """One worker's thread: hand it jobs one by one, replace it when it is lost."""
         process: tuple[int, Connection] | None = None
         while True:
-            *_, job, timeout, future = self._jobs.get()
+            *_, job, future = self._jobs.get()
             if job is None:
                 break
             if not future.set_running_or_notify_cancel():
                 continue
             try:
                 process = process or self._fork()
-                future.set_result(self._call(process[1], job, timeout))
+                future.set_result(self._call(process[1], job))
             except WorkerError as error:
                 if process:
                     self._forget(*process)
@@ -160,11 +155,11 @@ class WorkerPool:
         if process:
             self._forget(*process)
 
-    def _call(self, connection: Connection, job: Job, timeout: float) -> Any:
+    def _call(self, connection: Connection, job: Job) -> Any:
         try:
             connection.send(job)
-            if not connection.poll(timeout):
-                raise WorkerError(f"took longer than {timeout:.0f} s")
+            if not connection.poll(job.timeout):
+                raise WorkerError(f"took longer than {job.timeout:.0f} s")
             answer: Done | Failed = connection.recv()
         except (EOFError, OSError) as error:
             raise WorkerError("stopped" if self._closed else "the worker process died") from error

@@ -14,9 +14,10 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Call ``function`` (``"package.module:name"``) with ``kwargs`` in a worker."""
+    """Call ``function`` (``"package.module:name"``) with ``kwargs`` in a worker, within ``timeout`` seconds."""
 
     function: str
+    timeout: float
     kwargs: dict[str, Any]
 
 

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from docvortex.document.pdf import PDFDocument, PDFPage
 
-from ..pdf.ocr import OcrLayer
-from ..pdf.source import Key, open_document
-
-
-@dataclass(slots=True)
-class PageSource:
-    """One page to extract: where it lies, and its OCR layer if it has one."""
-
-    index: int
-    ocr: OcrLayer | None = None
+from ..pdf.source import open_document
+from ..pdf.types import Key
+from .types import PageSource
 
 
 class Sources:

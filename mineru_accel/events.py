@@ -1,0 +1,95 @@
+"""What happens during a run, as data. Progress bars, plain lines, JSON lines and the API all read this one stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .document import DocumentResult, PageStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, with the event's name under ``event``."""
+        return {"event": _snake(type(self).__name__), **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """A run begins; ``documents`` inputs will be converted."""
+
+    documents: int
+    backend: str
+    layout: str
+    reason: str
+    """Why this back end and layout, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentStarted(Event):
+    """A document was opened."""
+
+    document: int
+    path: str
+    name: str
+    pages: int
+    """Pages to convert."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageDone(Event):
+    """A page has been converted, or given up."""
+
+    document: int
+    index: int
+    """0-based page number."""
+    status: PageStatus
+    error: str | None
+    seconds: float
+    """Time its stages took."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentDone(Event):
+    """A document's files are there, or it failed."""
+
+    document: int
+    result: DocumentResult
+
+    def to_dict(self) -> dict[str, Any]:
+        r = self.result
+        return {
+            "event": "document_done",
+            "document": self.document,
+            "path": str(r.path),
+            "name": r.name,
+            "output_dir": str(r.output_dir) if r.output_dir else None,
+            "ok": r.ok,
+            "skipped": r.skipped,
+            "error": r.error,
+            "pages": len(r.pages),
+            "failed_pages": [p.index for p in r.pages if p.status is PageStatus.FAILED],
+            "seconds": round(r.seconds, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunDone(Event):
+    """The run is over."""
+
+    documents: int
+    failed_documents: int
+    pages: int
+    failed_pages: int
+    seconds: float
+
+
+OnEvent = Callable[[Event], None]
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))

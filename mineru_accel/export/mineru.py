@@ -1,0 +1,143 @@
+"""The adapter to MinerU 4: raw blocks -> ModelJson -> MiddleJson -> every output format.
+
+MinerU's document types and renderers live in docvortex, which ``mineru.types`` and ``mineru.render`` re-export. One
+private helper of MinerU is used (marked); all of it is kept to this module.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from docvortex.postprocess.document import model_json_to_middle_json
+from docvortex.visualization import render_layout_pdf
+from mineru.backend.analysis.pdf.normalization import _normalize_pdf_model_list  # private
+from mineru.integrations.docvortex import build_metadata, read_source_properties
+from mineru.render import (
+    render_content_list,
+    render_content_list_v2,
+    render_docx,
+    render_epub,
+    render_html,
+    render_latex,
+    render_markdown,
+)
+from mineru.types import DocumentMetadata, MiddleJson, ModelJson, Producer
+
+from ..document import Block
+from ..options import Format
+from ..version import __version__
+
+SUFFIXES = {
+    Format.MD: ".md",
+    Format.CONTENT_LIST: "_content_list.json",
+    Format.CONTENT_LIST_V2: "_content_list_v2.json",
+    Format.MIDDLE: "_middle.json",
+    Format.MODEL: "_model.json",
+    Format.HTML: ".html",
+    Format.DOCX: ".docx",
+    Format.LATEX: ".tex",
+    Format.EPUB: ".epub",
+    Format.LAYOUT_PDF: "_layout.pdf",
+}
+
+
+def build_model(
+    pages: list[list[Block]], indices: list[int] | None, effort: str, parse_mode: str, pdf: bytes
+) -> ModelJson:
+    """MinerU's raw document.
+
+    Args:
+        pages: blocks in reading order, one list per page.
+        indices: 0-based numbers of the pages, None when they are the whole document.
+        effort: MinerU's name for how hard was tried: ``flash`` (no layout model), ``medium``, ``high``, ``xhigh``.
+        parse_mode: ``txt`` or ``ocr``, whichever most pages used.
+        pdf: the file, for title, author and dates.
+
+    Raises:
+        ValueError: if a block breaks MinerU's rules; see :func:`drop_invalid`.
+    """
+    _normalize_pdf_model_list(pages)
+    return ModelJson(
+        pages=pages,
+        page_index_map=indices or [],
+        metadata=DocumentMetadata(
+            file_suffix="pdf",
+            producer=Producer(name="mineru-accel", version=__version__),
+            document=read_source_properties(pdf, "pdf", None),
+        ),
+        extensions=build_metadata(effort=effort, parse_mode=parse_mode),
+    )
+
+
+def to_middle(model: ModelJson) -> MiddleJson:
+    """MinerU's structured document: paragraphs joined across pages, captions attached, headings levelled."""
+    return model_json_to_middle_json(model)
+
+
+def drop_invalid(pages: list[list[Block]]) -> list[tuple[int, str]]:
+    """Take out the blocks that MinerU's types refuse, since a single one would fail the document.
+
+    Returns:
+        (position in ``pages``, reason) for each block taken out.
+    """
+    dropped = []
+    for number, page in enumerate(pages):
+        kept = []
+        for block in page:
+            try:
+                _validate([json.loads(json.dumps(block))])
+                kept.append(block)
+            except ValueError as error:
+                dropped.append(
+                    (number, f"a {block.get('type')} block broke MinerU's rules and was left out: {_line(error)}")
+                )
+        page[:] = kept
+    return dropped
+
+
+def _validate(blocks: list[Block]) -> None:
+    pages = [blocks]
+    _normalize_pdf_model_list(pages)
+    metadata = DocumentMetadata(file_suffix="pdf", producer=Producer(name="mineru-accel", version=__version__))
+    to_middle(ModelJson(pages=pages, page_index_map=[], metadata=metadata))
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def render(fmt: Format, model: ModelJson, middle: MiddleJson, pdf: bytes, title: str, assets: Path) -> bytes:
+    """One output file.
+
+    Args:
+        pdf: the source, for the layout PDF.
+        title: for formats that need one.
+        assets: the folder that holds ``images/``.
+    """
+    return _RENDERERS[fmt](model, middle, pdf, title, lambda name: (assets / name).read_bytes())
+
+
+_Resolver = Callable[[str], bytes]
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=2).encode()
+
+
+_RENDERERS: dict[Format, Callable[[ModelJson, MiddleJson, bytes, str, _Resolver], bytes]] = {
+    Format.MD: lambda model, middle, pdf, title, assets: render_markdown(middle).encode(),
+    Format.CONTENT_LIST: lambda model, middle, pdf, title, assets: _json(render_content_list(middle)),
+    Format.CONTENT_LIST_V2: lambda model, middle, pdf, title, assets: _json(render_content_list_v2(middle)),
+    Format.MIDDLE: lambda model, middle, pdf, title, assets: middle.to_json(
+        exclude_block_fields={"image_base64"}
+    ).encode(),
+    Format.MODEL: lambda model, middle, pdf, title, assets: model.to_json(skip_defaults=False).encode(),
+    Format.HTML: lambda model, middle, pdf, title, assets: render_html(middle, document_title=title).encode(),
+    Format.DOCX: lambda model, middle, pdf, title, assets: render_docx(middle, asset_resolver=assets),
+    Format.LATEX: lambda model, middle, pdf, title, assets: render_latex(middle, document_title=title).encode(),
+    Format.EPUB: lambda model, middle, pdf, title, assets: render_epub(middle, title=title, asset_resolver=assets),
+    Format.LAYOUT_PDF: lambda model, middle, pdf, title, assets: render_layout_pdf(pdf, middle.pages),
+}

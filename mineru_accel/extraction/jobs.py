@@ -1,0 +1,46 @@
+"""What the pipeline asks of a worker about a page whose way is clear: read it, put its blocks away, say how it went."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .. import spool
+from ..document import Region
+from ..errors import OutputError
+from ..pdf.types import Key
+from .types import PageContent, PageSource, PageSummary
+
+
+def native(key: Key, pages: list[PageSource], staging: str, dpi: int, images: bool, first: bool) -> list[PageSummary]:
+    """Analyse pages with docvortex, see :func:`mineru_accel.extraction.native.analyze`."""
+    from .native import analyze
+
+    return [_store(content, staging) for content in analyze(key, pages, _images(staging, images), dpi, first)]
+
+
+def regions(
+    key: Key, page: PageSource, regions: list[Region], staging: str, dpi: int, images: bool, first: bool
+) -> list[PageSummary]:
+    """Read the regions of one page, see :func:`mineru_accel.extraction.regions.extract`."""
+    from .regions import extract
+
+    return [_store(extract(key, page, regions, _images(staging, images), dpi, first), staging)]
+
+
+def _images(staging: str, wanted: bool) -> Path | None:
+    return Path(staging) / "images" if wanted else None
+
+
+def _store(content: PageContent, staging: str) -> PageSummary:
+    try:
+        spool.write_page(Path(staging), content.index, content.blocks)
+    except OSError as error:
+        raise OutputError(f"can't write results: {error.strerror or error}") from error
+    return PageSummary(
+        content.index,
+        content.status,
+        len(content.blocks),
+        [str(s) for s in content.sources],
+        content.warnings,
+        content.timings,
+    )

@@ -1,0 +1,40 @@
+"""What the pipeline and the extraction jobs tell each other. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..document import Block, PageStatus, Source
+from ..pdf.types import OcrLayer
+
+
+@dataclass(slots=True)
+class PageSource:
+    """One page to extract: where it lies, and its OCR layer if it has one."""
+
+    index: int
+    ocr: OcrLayer | None = None
+
+
+@dataclass(slots=True)
+class PageContent:
+    """The blocks of one page in reading order, with the source of each."""
+
+    index: int
+    blocks: list[Block] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    status: PageStatus = PageStatus.OK
+    warnings: list[str] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class PageSummary:
+    """A :class:`PageContent` without its blocks, which stay in the spool."""
+
+    index: int
+    status: PageStatus
+    blocks: int
+    sources: list[str]
+    warnings: list[str]
+    timings: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,238 @@
+"""The Python API: :class:`Pipeline`, and the functions that make one for a single call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+
+from .document import DocumentResult, PageStatus
+from .events import Event, OnEvent, RunDone, RunStarted
+from .flow import Flow
+from .inputs import Input, assign_names, expand, safe_name
+from .options import Layout, Options
+from .plan import make_plan
+from .stages import Stages
+from .workers.arena import Arena
+from .workers.pool import WorkerPool
+
+if TYPE_CHECKING:
+    from .layout.base import LayoutDetector
+
+PathLike = str | os.PathLike[str]
+
+_PRELOAD = ("mineru_accel.preload",)
+_EXTRACTION = {
+    Layout.NATIVE: "mineru_accel.extraction.native",
+    Layout.DOCLAYOUT_YOLO: "mineru_accel.extraction.regions",
+}
+_MAX_WORKERS = 16
+_MAX_IMGSZ = 2048
+
+
+class Pipeline:
+    """Converts documents; loads models and starts workers once, for as many documents as follow.
+
+    Use it as a context manager, or call :meth:`close`. Safe to use from several threads.
+
+    ::
+
+        with Pipeline(formats=["md"], on_event=print) as pipeline:
+            for result in pipeline.convert_batch(["a.pdf", "scans/"], output="out"):
+                print(result.path, result.ok)
+
+    Args:
+        options: how to convert; fields may also be given as keywords, which win.
+        on_event: called with every :class:`~mineru_accel.events.Event`, from another thread than yours.
+
+    Raises:
+        pydantic.ValidationError: for options that don't exist or don't fit.
+        UsageError, ModelError: if this machine can't do what the options ask for.
+    """
+
+    def __init__(self, options: Options | None = None, *, on_event: OnEvent | None = None, **fields: Any) -> None:
+        base = options.model_dump(exclude_unset=True) if options else {}
+        self.options = Options(**{**base, **fields})
+        self.plan = make_plan(self.options)
+        self._on_event = on_event or _ignore
+        workers = self.options.workers or default_workers()
+        arena = None
+        if self.plan.layout is Layout.DOCLAYOUT_YOLO:
+            arena = Arena(slots=max(8, 2 * workers), slot_bytes=3 * (self.options.imgsz or _MAX_IMGSZ) ** 2)
+        self._pool = WorkerPool(
+            workers, (*_PRELOAD, _EXTRACTION[self.plan.layout]), arena
+        )  # starts while the model is loaded
+        try:
+            detector = self._load_detector() if arena else None
+        except BaseException:
+            self._pool.close()
+            raise
+        stages = Stages(self.options, self.plan, detector.imgsz if detector else 0)
+        self._flow = Flow(stages, self._pool, arena, detector, self._event)
+        self._window = 2 * workers + 2
+        self._closed = False
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop at once; documents under way are given up and leave nothing behind."""
+        if not self._closed:
+            self._closed = True
+            self._flow.close()
+
+    def convert(self, path: PathLike, output: PathLike | None = None) -> DocumentResult:
+        """Convert one document.
+
+        Args:
+            path: a PDF or an image.
+            output: its results go to ``output/{stem}/``. None: to a temporary folder that lives as long as the result.
+
+        Returns:
+            The result; ``result.error`` says what went wrong, if anything. Never raises for a bad document.
+        """
+        return next(iter(self.convert_batch([path], output)))
+
+    def convert_batch(self, paths: Iterable[PathLike], output: PathLike | None = None) -> Iterator[DocumentResult]:
+        """Convert many documents at once; yields each when it is done, in no fixed order.
+
+        Args:
+            paths: files, folders and globs.
+            output: as for :meth:`convert`. Inputs of the same stem get different names.
+
+        Raises:
+            UsageError: if a folder or glob holds nothing to convert, before anything is converted.
+        """
+        inputs = assign_names(expand(paths))
+        return self._run(inputs, Path(output) if output is not None else None)
+
+    async def convert_async(self, path: PathLike, output: PathLike | None = None) -> DocumentResult:
+        """:meth:`convert` for asyncio."""
+        item, folder, keep = _single(path, output)
+        result = await asyncio.wrap_future(self._flow.submit(item, folder))
+        result._keep = keep
+        return result
+
+    async def convert_batch_async(
+        self, paths: Iterable[PathLike], output: PathLike | None = None
+    ) -> AsyncIterator[DocumentResult]:
+        """:meth:`convert_batch` for asyncio."""
+        results = self.convert_batch(paths, output)
+        while (result := await asyncio.to_thread(next, results, None)) is not None:
+            yield result
+
+    def _run(self, inputs: list[Input], output: Path | None) -> Iterator[DocumentResult]:
+        started = time.perf_counter()
+        plan = self.plan
+        self._event(RunStarted(len(inputs), str(plan.backend), str(plan.layout), plan.reason))
+        failed = pages = failed_pages = 0
+        waiting = iter(inputs)
+        pending: dict[Future[DocumentResult], object] = {}
+
+        def submit_more() -> None:
+            for item in waiting:
+                keep = None
+                folder = output
+                if folder is None:
+                    keep = tempfile.TemporaryDirectory(prefix="mineru-accel-")
+                    folder = Path(keep.name)
+                pending[self._flow.submit(item, folder)] = keep
+                if len(pending) >= self._window:
+                    break
+
+        submit_more()
+        while pending:
+            done, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                result = future.result()
+                result._keep = pending.pop(future)
+                failed += not result.ok and not result.skipped
+                pages += len(result.pages)
+                failed_pages += sum(p.status is PageStatus.FAILED for p in result.pages)
+                submit_more()
+                yield result
+        self._event(RunDone(len(inputs), failed, pages, failed_pages, time.perf_counter() - started))
+
+    def _event(self, event: Event) -> None:
+        try:
+            self._on_event(event)
+        except Exception:
+            logger.exception("on_event failed")
+
+    def _load_detector(self) -> LayoutDetector:
+        from .layout import load_detector
+
+        assert self.plan.weights is not None
+        return load_detector(self.plan.weights, device=self.options.device, imgsz=self.options.imgsz)
+
+
+def default_workers() -> int:
+    """One worker a core that this process may use, 16 at most."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(cores, _MAX_WORKERS)
+
+
+def _single(path: PathLike, output: PathLike | None) -> tuple[Input, Path, object]:
+    item = Input(Path(path), safe_name(Path(path).stem))
+    if output is not None:
+        return item, Path(output), None
+    keep = tempfile.TemporaryDirectory(prefix="mineru-accel-")
+    return item, Path(keep.name), keep
+
+
+def _ignore(event: Event) -> None:
+    pass
+
+
+def convert(
+    path: PathLike, output: PathLike | None = None, *, on_event: OnEvent | None = None, **options: Any
+) -> DocumentResult:
+    """Convert one document, see :meth:`Pipeline.convert`. For more than one, a :class:`Pipeline` loads models once.
+
+    ::
+
+        print(mineru_accel.convert("paper.pdf").markdown)
+
+    Args:
+        options: fields of :class:`~mineru_accel.options.Options`.
+    """
+    with Pipeline(on_event=on_event, **options) as pipeline:
+        return pipeline.convert(path, output)
+
+
+def convert_batch(
+    paths: Iterable[PathLike], output: PathLike | None = None, *, on_event: OnEvent | None = None, **options: Any
+) -> Iterator[DocumentResult]:
+    """Convert many documents, see :meth:`Pipeline.convert_batch`."""
+    with Pipeline(on_event=on_event, **options) as pipeline:
+        yield from pipeline.convert_batch(paths, output)
+
+
+async def convert_async(
+    path: PathLike, output: PathLike | None = None, *, on_event: OnEvent | None = None, **options: Any
+) -> DocumentResult:
+    """:func:`convert` for asyncio."""
+    with Pipeline(on_event=on_event, **options) as pipeline:
+        return await pipeline.convert_async(path, output)
+
+
+async def convert_batch_async(
+    paths: Iterable[PathLike], output: PathLike | None = None, *, on_event: OnEvent | None = None, **options: Any
+) -> AsyncIterator[DocumentResult]:
+    """:func:`convert_batch` for asyncio."""
+    with Pipeline(on_event=on_event, **options) as pipeline:
+        async with contextlib.aclosing(pipeline.convert_batch_async(paths, output)) as results:
+            async for result in results:
+                yield result

@@ -1,0 +1,192 @@
+"""What each stage of a run does: which job with which arguments, and what becomes of a document at its end."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .document import DocumentResult, PageResult, PageStatus, Region
+from .errors import AccelError, InputError
+from .export.types import WriteJob
+from .extraction.types import PageSource
+from .inputs import Input
+from .options import Images, Layout, Options
+from .output import check_output, discard, existing, publish, staging_folder, write_report
+from .pdf.page_range import select
+from .pdf.types import Key
+from .plan import Plan
+from .version import __version__
+from .workers.protocol import Job
+
+if TYPE_CHECKING:
+    from .flow import DocumentState, PageState
+
+_WRITE_SECONDS_PER_PAGE = 3.0
+
+
+class Stages:
+    """The stages of a run with these options.
+
+    ``chunk`` is how many pages of a document are extracted together; ``imgsz`` the long side in pixels of what the
+    layout model sees.
+    """
+
+    def __init__(self, options: Options, plan: Plan, imgsz: int) -> None:
+        self._imgsz = imgsz
+        self._options = options
+        self._plan = plan
+        self.chunk = 16 if plan.layout is Layout.NATIVE else 1
+        self._checked: set[Path] = set()
+
+    def staging(self, output: Path, item: Input) -> Path:
+        """Where the document's files are made."""
+        return staging_folder(output, item.name)
+
+    def prepare(self, item: Input, output: Path) -> None:
+        """See that results can be written.
+
+        Raises:
+            OutputError: if not.
+        """
+        if output not in self._checked:
+            check_output(output)
+            self._checked.add(output)
+
+    def skip(self, item: Input, output: Path) -> bool:
+        """Are there results already that must stay?"""
+        return not self._options.overwrite and existing(output, item.name)
+
+    def inspect(self, item: Input) -> Job:
+        return _job(
+            "pdf.jobs:inspect",
+            self._options.page_timeout,
+            path=str(item.path),
+            password=self._options.password,
+        )
+
+    def select(self, info: Any) -> tuple[list[int], bool]:
+        """The 0-based pages to convert, and whether that is all of them.
+
+        Raises:
+            InputError: if the choice leaves none.
+        """
+        o = self._options
+        count = len(info.page_sizes)
+        chosen = select(count, o.pages, o.start, o.end)
+        if not chosen:
+            raise InputError(f"has {count} page(s): none of them is in the range asked for")
+        return chosen, len(chosen) == count
+
+    def read(self, item: Input, index: int, slot: int | None, slot_bytes: int) -> Job:
+        o = self._options
+        return _job(
+            "pdf.jobs:read",
+            o.page_timeout,
+            key=self._key(item),
+            index=index,
+            method=o.method,
+            dpi=o.dpi,
+            lang=o.lang,
+            layout_side=self._imgsz if slot is not None else None,
+            slot=slot or 0,
+            slot_bytes=slot_bytes,
+        )
+
+    def extract(self, state: DocumentState, pages: list[PageState], regions: list[Region] | None) -> Job:
+        sources = [PageSource(p.index, p.read.ocr) for p in pages]
+        common = {
+            "key": self._key(state.input),
+            "staging": str(state.staging),
+            "dpi": self._options.dpi,
+            "images": self._options.images is not Images.NONE,
+            "first": pages[0].position == 0,
+        }
+        limit = self._options.page_timeout * len(pages)
+        if regions is None:
+            return _job("extraction.jobs:native", limit, pages=sources, **common)
+        return _job("extraction.jobs:regions", limit, page=sources[0], regions=regions, **common)
+
+    def write(self, state: DocumentState) -> Job:
+        job = WriteJob(
+            key=self._key(state.input),
+            name=state.input.name,
+            staging=str(state.staging),
+            pages=[p.index for p in state.pages],
+            whole=state.whole,
+            formats=self._options.formats,
+            images=self._options.images,
+            effort=self._plan.effort,
+            parse_mode="ocr" if 2 * state.ocr_pages > len(state.pages) else "txt",
+        )
+        limit = self._options.page_timeout + _WRITE_SECONDS_PER_PAGE * len(state.pages)
+        return _job("export.writer:write", limit, job=job)
+
+    def result(self, state: DocumentState, error: str | None, written: Any, skipped: bool) -> DocumentResult:
+        """Publish a document's files, or clean up after it."""
+        item = state.input
+        result = DocumentResult(
+            path=item.path,
+            name=item.name,
+            output_dir=None,
+            backend=str(self._plan.backend),
+            layout=str(self._plan.layout),
+            pages=[state.results[p.index] for p in state.pages if p.index in state.results],
+            error=error,
+            skipped=skipped,
+        )
+        if skipped:
+            result.output_dir = state.output / item.name
+        elif error is None:
+            try:
+                result.seconds = time.perf_counter() - state.started
+                write_report(state.staging, item.name, _report(result, written, self._plan))
+                folder = publish(state.staging, state.output, item.name)
+                result.output_dir = folder
+                result.files = {fmt: folder / name for fmt, name in written.files.items()}
+                result.files["report"] = folder / f"{item.name}_report.json"
+                if written.failed_formats:
+                    named = "; ".join(f"{fmt}: {why}" for fmt, why in written.failed_formats.items())
+                    result.error = f"some formats failed: {named}"
+            except AccelError as problem:
+                result.error = str(problem)
+        if result.output_dir is None:
+            discard(state.staging)
+        result.seconds = time.perf_counter() - state.started
+        return result
+
+    def _key(self, item: Input) -> Key:
+        return Key(str(item.path), self._options.password)
+
+
+def _job(function: str, timeout: float, **kwargs: Any) -> Job:
+    return Job(f"mineru_accel.{function}", timeout, kwargs)
+
+
+def _report(result: DocumentResult, written: Any, plan: Plan) -> dict[str, Any]:
+    pages: list[PageResult] = result.pages
+    counts = {str(s): sum(p.status is s for p in pages) for s in PageStatus}
+    return {
+        "source": str(result.path),
+        "backend": result.backend,
+        "layout": result.layout,
+        "plan": plan.reason,
+        "version": __version__,
+        "seconds": round(result.seconds, 3),
+        "pages": len(pages),
+        "status": {k: v for k, v in counts.items() if v},
+        "files": written.files,
+        "failed_formats": written.failed_formats,
+        "page_results": [
+            {
+                "page_idx": p.index,
+                "status": str(p.status),
+                "error": p.error,
+                "regions": p.regions,
+                "sources": p.sources,
+                "warnings": p.warnings,
+                "timings": p.timings,
+            }
+            for p in pages
+        ],
+    }
