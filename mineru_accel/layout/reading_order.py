@@ -1,0 +1,496 @@
+"""Reading order of the regions of a page: left to right, top to bottom, column by column.
+
+The algorithm is the recursive XY-cut of G. Nagy and S. Seth, "Hierarchical representation of optically scanned
+documents" (ICPR 1984): a set of boxes is split at empty stripes, alternately across and along the page, until
+single boxes are left. Where this differs:
+
+- Nagy and Seth cut at every empty stripe of one direction before they look at the other. Paragraph gaps that
+  happen to line up in neighbouring columns then tear the columns apart. Here the horizontal bands are first put
+  together again while they share a gutter (:meth:`_XYCut._sections`), so a *section* is what lies between
+  elements that span its columns; only then are its columns cut.
+- A gutter counts only if there is text side by side along it: a date on the right between two lines on the left
+  makes no column.
+- A section also ends at a short heading beside which the other columns are empty, where the columns change
+  altogether, and between the rows of a form (blocks with tops in line, far apart).
+- Boxes are shrunk by a tolerance before they are projected, first by a little (detectors are noisy), then by more
+  (pages are skewed). What still can't be cut (columns that interlock) is ordered by the two pairwise rules of
+  T. Breuel, "High performance document layout analysis" (SDIUT 2003): above comes first, and left comes first
+  unless something that spans both lies between.
+
+Regions that belong together (a figure and its caption, a table with its caption and notes, a formula and its
+number, a box and what lies inside it) are ordered as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from ..document import BBox, Region
+
+_TOLERANCES = ((0.4, 0.25), (0.6, 0.6), (0.8, 1.2))
+"""How much a box is shrunk on each side, in line heights: (x, y), step by step."""
+_MAX_SHRINK = 0.32
+"""... but never by more than this part of its size."""
+
+_Span = tuple[float, float]
+_FAR = 1e9
+
+
+def sort_regions(regions: Sequence[Region], page_size: tuple[float, float]) -> list[Region]:
+    """The regions of one page in reading order.
+
+    A table's caption comes before the table if it stands above it, else after it; a figure's caption comes after the
+    figure, wherever it stands; notes come after their table; a formula's number after the formula.
+    Page furniture (``abandon``) is out of the flow: that of the upper half of the page comes first, that of the
+    lower half last. The result does not depend on the order of the input.
+
+    Args:
+        regions: regions with unit boxes, in any order; may overlap a little, or repeat each other.
+        page_size: displayed width and height in points.
+    """
+    width, height = page_size if min(page_size) > 0 else (595.0, 842.0)
+    known = sorted(regions, key=lambda r: (r.bbox[1], r.bbox[0], r.bbox[3], r.bbox[2], r.label, -r.score))
+    boxes = [(r.bbox[0] * width, r.bbox[1] * height, r.bbox[2] * width, r.bbox[3] * height) for r in known]
+    flow = [i for i, r in enumerate(known) if r.label != "abandon"]
+    text = [i for i in flow if known[i].label not in ("figure", "table", "isolate_formula")]
+    line = _line_height([boxes[i] for i in text or flow], max(width, height))
+
+    out: list[int] = []
+    furniture = [i for i, r in enumerate(known) if r.label == "abandon"]
+    head = [i for i in furniture if known[i].bbox[1] + known[i].bbox[3] < 1.0]
+    foot = [i for i in furniture if known[i].bbox[1] + known[i].bbox[3] >= 1.0]
+    out += [head[i] for i in order_boxes([boxes[i] for i in head], line=line)]
+    units = _Units(known, boxes, line).make(flow)
+    headings = [n for n, unit in enumerate(units) if known[unit.members[0]].label == "title"]
+    for n in order_boxes([unit.bbox for unit in units], line=line, headings=headings):
+        out += units[n].members
+    out += [foot[i] for i in order_boxes([boxes[i] for i in foot], line=line)]
+    return [known[i] for i in out]
+
+
+def order_boxes(boxes: Sequence[BBox], *, line: float | None = None, headings: Iterable[int] = ()) -> list[int]:
+    """The reading order of plain boxes, as indices into ``boxes``.
+
+    Args:
+        boxes: (x0, y0, x1, y1) in any unit that is the same for x and y, origin top left.
+        line: height of a line of text in that unit; estimated from the boxes if not given.
+        headings: which boxes are headings, if known. They open a section more readily.
+    """
+    ids = sorted(range(len(boxes)), key=lambda i: (boxes[i][1], boxes[i][0], boxes[i][3], boxes[i][2]))
+    if len(ids) < 2:
+        return ids
+    if line is None:
+        extent = max(max(b[2] for b in boxes) - min(b[0] for b in boxes), max(b[3] for b in boxes) - boxes[ids[0]][1])
+        line = _line_height(boxes, extent)
+    return _XYCut(boxes, line, frozenset(headings)).order(ids)
+
+
+def _line_height(boxes: Sequence[BBox], extent: float) -> float:
+    """A line's height: the lower quartile of the boxes' heights, within what is usual on a page of this size."""
+    heights = sorted(b[3] - b[1] for b in boxes)
+    low, high = extent / 140, extent / 35
+    return min(max(heights[len(heights) // 4], low), high) if heights else low
+
+
+def _overlap(a0: float, a1: float, b0: float, b1: float) -> float:
+    return min(a1, b1) - max(a0, b0)
+
+
+def _union(spans: Iterable[_Span]) -> list[_Span]:
+    """Spans put together where they touch, in order."""
+    out: list[_Span] = []
+    for low, high in sorted(spans):
+        if out and low <= out[-1][1]:
+            if high > out[-1][1]:
+                out[-1] = (out[-1][0], high)
+        else:
+            out.append((low, high))
+    return out
+
+
+@dataclass(slots=True)
+class _Band:
+    """Boxes between two empty stripes across the page, and the columns that they make on their own."""
+
+    ids: list[int]
+    columns: list[_Span]
+    top: float
+    bottom: float
+
+
+@dataclass(slots=True)
+class _XYCut:
+    boxes: Sequence[BBox]
+    line: float
+    headings: frozenset[int]
+    _x: list[list[_Span]] = field(default_factory=list)
+    _y: list[list[_Span]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for x, y in _TOLERANCES:
+            self._x.append([self._shrink(b[0], b[2], x * self.line) for b in self.boxes])
+            self._y.append([self._shrink(b[1], b[3], y * self.line) for b in self.boxes])
+
+    @staticmethod
+    def _shrink(low: float, high: float, by: float) -> _Span:
+        by = min(by, _MAX_SHRINK * max(high - low, 0.0))
+        return low + by, max(high - by, low + by)
+
+    def order(self, ids: list[int], level: int = 0) -> list[int]:
+        """Order a set of boxes, given from top to bottom."""
+        if len(ids) < 2:
+            return ids
+        for step in range(level, len(_TOLERANCES)):
+            bands = self._bands(ids, step)
+            parts = self._sections(bands) if len(bands) > 1 else []
+            if len(parts) < 2:
+                parts = self._columns(ids, step) or [band.ids for band in bands]
+            if len(parts) > 1:
+                return [i for part in parts for i in self.order(part, step)]
+        return self._by_pairs(ids)
+
+    def _bands(self, ids: list[int], step: int) -> list[_Band]:
+        spans = self._y[step]
+        groups: list[list[int]] = []
+        reach = -_FAR
+        for i in sorted(ids, key=spans.__getitem__):
+            if spans[i][0] > reach or not groups:
+                groups.append([])
+            groups[-1].append(i)
+            reach = max(reach, spans[i][1])
+        bands = []
+        for group in groups:
+            columns = _union(self._x[step][i] for i in group)
+            top, bottom = min(self.boxes[i][1] for i in group), max(self.boxes[i][3] for i in group)
+            bands.append(_Band(group, columns, top, bottom))
+        return bands
+
+    def _columns(self, ids: list[int], step: int) -> list[list[int]]:
+        """Cut at the gutters that have text side by side; no cut gives an empty list."""
+        spans, heights = self._x[step], self._y[step]
+        parts: list[list[int]] = []
+        reach = -_FAR
+        for i in sorted(ids, key=spans.__getitem__):
+            if spans[i][0] > reach or not parts:
+                parts.append([])
+            parts[-1].append(i)
+            reach = max(reach, spans[i][1])
+        columns = parts[:1]
+        for number in range(1, len(parts)):
+            right = [i for part in parts[number:] for i in part]
+            if self._side_by_side([heights[i] for i in columns[-1]], [heights[i] for i in right]):
+                columns.append([])
+            columns[-1] = columns[-1] + parts[number]
+        return columns if len(columns) > 1 else []
+
+    @staticmethod
+    def _side_by_side(left: list[_Span], right: list[_Span]) -> bool:
+        """Whether a good part of the side that has less stands beside something on the other."""
+        one, two = _union(left), _union(right)
+        shared, i, j = 0.0, 0, 0
+        while i < len(one) and j < len(two):
+            shared += max(0.0, _overlap(*one[i], *two[j]))
+            if one[i][1] < two[j][1]:
+                i += 1
+            else:
+                j += 1
+        least = min(sum(b - a for a, b in one), sum(b - a for a, b in two))
+        return shared > 0.3 * least or (least == 0 and shared >= 0 and bool(one and two))
+
+    def _sections(self, bands: list[_Band]) -> list[list[int]]:
+        """Put bands together while they share a gutter."""
+        sections: list[list[_Band]] = []
+        current, columns = [bands[0]], bands[0].columns
+        for number, band in enumerate(bands[1:], 1):
+            merged = _union(columns + band.columns)
+            changed = len(columns) > 1 and all(self._straddles(span, columns) for span in band.columns)
+            if len(merged) < 2 or changed:
+                moved = self._trailing(current, columns, band)
+                sections.append(current)
+                current = [*moved, band]
+                columns = _union(span for b in current for span in b.columns)
+            elif self._opens(band, current, columns, bands[number + 1 :]):
+                sections.append(current)
+                current, columns = [band], band.columns
+            else:
+                current.append(band)
+                columns = merged
+        sections.append(current)
+        out: list[list[int]] = []
+        for section in sections:
+            if self._is_form(section):
+                out += [band.ids for band in section]
+            else:
+                out += [[i for band in part for i in band.ids] for part in self._peel(section)]
+        return out
+
+    @staticmethod
+    def _straddles(span: _Span, columns: list[_Span]) -> bool:
+        return sum(_overlap(*span, *column) > 0 for column in columns) > 1
+
+    def _trailing(self, section: list[_Band], columns: list[_Span], after: _Band) -> list[_Band]:
+        """Take the heading of what follows off the end of ``section``."""
+        last = section[-1]
+        if len(section) < 2 or len(columns) < 2 or len(last.columns) > 1:
+            return []
+        if not self._is_short(last) or not self._nearer_below(last, section[:-1], after.top):
+            return []
+        return [section.pop()]
+
+    def _is_short(self, band: _Band) -> bool:
+        return band.bottom - band.top <= 3 * self.line
+
+    def _nearer_below(self, band: _Band, above: list[_Band], below: float) -> bool:
+        """Whether a band is nearer to what comes below than to what stands above it in its own column."""
+        bottom = self._last_bottom(band.columns[0], above)
+        if bottom is None:
+            return True
+        factor = 1.0 if self.headings.issuperset(band.ids) else 1.25
+        return band.top - bottom > factor * (below - band.bottom)
+
+    def _last_bottom(self, column: _Span, bands: list[_Band]) -> float | None:
+        for band in reversed(bands):
+            found = [self.boxes[i][3] for i in band.ids if self._in(i, column)]
+            if found:
+                return max(found)
+        return None
+
+    def _in(self, i: int, column: _Span) -> bool:
+        return _overlap(*self._x[0][i], *column) > 0
+
+    def _opens(self, band: _Band, section: list[_Band], columns: list[_Span], rest: list[_Band]) -> bool:
+        """Whether ``band`` is a short heading beside which the section's other columns are empty."""
+        if len(columns) < 2 or len(band.columns) > 1 or not rest or not self._is_short(band):
+            return False
+        if not self._nearer_below(band, section, rest[0].top):
+            return False
+        for column in columns:
+            if _overlap(*column, *band.columns[0]) > 0:
+                continue
+            above = self._last_bottom(column, section)
+            below = next(
+                (min(self.boxes[i][1] for i in b.ids if self._in(i, column)) for b in rest if self._has(b, column)),
+                None,
+            )
+            if above is None or below is None or below - above < 2.2 * self.line:
+                return False
+        return True
+
+    def _has(self, band: _Band, column: _Span) -> bool:
+        return any(_overlap(*span, *column) > 0 for span in band.columns)
+
+    def _is_form(self, section: list[_Band]) -> bool:
+        """Whether the bands are rows: two or more with columns far apart, tops in line, and space between the rows."""
+        rows = [band for band in section if len(band.columns) > 1]
+        if len(rows) < 2:
+            return False
+        for one, two in pairwise(section):
+            if len(one.columns) > 1 and two.top - one.bottom < 1.6 * self.line:
+                return False
+        for row in rows:
+            tops = [min(self.boxes[i][1] for i in row.ids if self._in(i, column)) for column in row.columns]
+            if max(tops) - min(tops) > 0.4 * self.line:
+                return False
+        gutters = _union(span for row in rows for span in row.columns)
+        return len(gutters) > 1 and all(b[0] - a[1] > 3 * self.line for a, b in pairwise(gutters))
+
+    def _peel(self, section: list[_Band]) -> list[list[_Band]]:
+        """Take single lines off the top of a section, so that a date on the right is not read with its column."""
+        count = 0
+        while count < len(section) - 1 and len(section[count].columns) == 1 and self._is_line(section[count]):
+            count += 1
+        return [*([band] for band in section[:count]), section[count:]]
+
+    def _is_line(self, band: _Band) -> bool:
+        return band.bottom - band.top <= 1.6 * self.line
+
+    def _by_pairs(self, ids: list[int]) -> list[int]:
+        """Breuel's rules: a topological order of what must come before what."""
+        boxes = self.boxes
+        before: dict[int, set[int]] = {i: set() for i in ids}
+        for a in ids:
+            for b in ids:
+                if a != b and self._precedes(boxes[a], boxes[b], ids):
+                    before[b].add(a)
+        out: list[int] = []
+        left = list(ids)
+        while left:
+            # a cycle is broken where the fewest rules suffer
+            def rank(i: int) -> tuple[int, float, float, int]:
+                return len(before[i]), boxes[i][0], boxes[i][1], i
+
+            following = [i for i in left if out and out[-1] in before[i] and not before[i] - set(out)]
+            pick = min(following or left, key=lambda i: (len(before[i] - set(out)), *rank(i)[1:]))
+            left.remove(pick)
+            out.append(pick)
+        return out
+
+    def _precedes(self, a: BBox, b: BBox, ids: list[int]) -> bool:
+        if _beside(a, b):
+            return a[1] + a[3] < b[1] + b[3]
+        if a[0] + a[2] >= b[0] + b[2]:
+            return False
+        low, high = sorted(((a[1] + a[3]) / 2, (b[1] + b[3]) / 2))
+        for i in ids:
+            c = self.boxes[i]
+            if low < (c[1] + c[3]) / 2 < high and _beside(c, a) and _beside(c, b) and c is not a and c is not b:
+                return a[1] + a[3] < b[1] + b[3]
+        return True
+
+
+def _beside(a: BBox, b: BBox) -> bool:
+    """Whether two boxes share a good part of the narrower one's width: one stands above the other."""
+    return _overlap(a[0], a[2], b[0], b[2]) > 0.3 * min(a[2] - a[0], b[2] - b[0])
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Regions that are ordered as one."""
+
+    members: list[int]
+    bbox: BBox
+
+
+@dataclass(slots=True)
+class _Units:
+    """Finds which regions belong together."""
+
+    regions: Sequence[Region]
+    boxes: Sequence[BBox]
+    line: float
+
+    def make(self, ids: list[int]) -> list[_Unit]:
+        """All of ``ids``, each in one unit."""
+        owner = self._nested(ids)
+        free = [i for i in ids if i not in owner]
+        groups: dict[int, list[int]] = {i: [i] for i in free}
+        self._attach(groups, free, "formula_caption", "isolate_formula")
+        self._attach(groups, free, "table_caption", "table")
+        self._attach(groups, free, "table_footnote", "table")
+        self._attach(groups, free, "figure_caption", "figure")
+        units = []
+        for anchor, members in groups.items():
+            ordered = self._inner(anchor, members)
+            bbox = _hull([self.boxes[i] for i in members])
+            units.append(_Unit([j for i in ordered for j in (i, *self._children(i, owner))], bbox))
+        return units
+
+    def _nested(self, ids: list[int]) -> dict[int, int]:
+        """Boxes that lie inside another, or repeat it: box -> the one to follow."""
+        by_size = sorted(ids, key=lambda i: (-_area(self.boxes[i]), i))
+        top = max((self.boxes[i][3] - self.boxes[i][1] for i in ids), default=0.0)
+        owner: dict[int, int] = {}
+        for place, i in enumerate(by_size):
+            box = self.boxes[i]
+            for j in by_size[:place]:
+                other = self.boxes[j]
+                if other[1] > box[3] or other[3] < box[1] or j in owner or top <= 0:
+                    continue
+                if _intersection(box, other) >= 0.85 * _area(box):
+                    owner[i] = j
+                    break
+        return owner
+
+    def _children(self, i: int, owner: dict[int, int]) -> list[int]:
+        inside = [j for j, o in owner.items() if o == i]
+        return [inside[n] for n in order_boxes([self.boxes[j] for j in inside], line=self.line)]
+
+    def _attach(self, groups: dict[int, list[int]], ids: list[int], kind: str, to: str) -> None:
+        """Add each region of class ``kind`` to the group of the ``to`` it belongs to."""
+        small = [i for i in ids if self.regions[i].label == kind and i in groups]
+        big = [i for i in ids if self.regions[i].label == to and i in groups]
+        if not small or not big:
+            return
+        best: tuple[float, list[tuple[float, int, int]]] | None = None
+        for below in (kind != "table_caption", kind == "table_caption"):  # the usual side first
+            pairs = self._match(small, big, below, kind)
+            cost = sum(p[0] for p in pairs) + 8 * self.line * (len(small) - len({p[1] for p in pairs}))
+            if best is None or cost < best[0] - 0.5 * self.line:
+                best = (cost, pairs)
+            if kind in ("formula_caption", "table_footnote"):
+                break
+        assert best is not None
+        for _, i, j in best[1]:
+            hull = _hull([self.boxes[k] for k in (*groups[j], i)])
+            others = (k for k in ids if k != i and k not in groups[j])
+            if any(_intersection(hull, self.boxes[k]) > 0.3 * _area(self.boxes[k]) for k in others if k in groups):
+                continue
+            row = self._row(i, j, big, groups)
+            groups[j] += [i, *row]
+            del groups[i]
+            for k in row:
+                del groups[k]
+
+    def _match(self, small: list[int], big: list[int], below: bool, kind: str) -> list[tuple[float, int, int]]:
+        """Pairs (cost, small, big), the cheapest first; each of ``big`` gets one of ``small`` before any gets two."""
+        costs = []
+        for i in small:
+            for j in big:
+                cost = self._cost(self.boxes[i], self.boxes[j], below, kind)
+                if cost is not None:
+                    costs.append((cost, i, j))
+        costs.sort()
+        pairs: list[tuple[float, int, int]] = []
+        for again in (False, True):
+            for cost, i, j in costs:
+                taken = any(p[2] == j for p in pairs)
+                if all(p[1] != i for p in pairs) and (again or not taken):
+                    pairs.append((cost + (2 * self.line if again else 0.0), i, j))
+        return pairs
+
+    def _cost(self, one: BBox, other: BBox, below: bool, kind: str) -> float | None:
+        """How unlikely it is that ``one`` belongs to ``other``; None: impossible."""
+        dx = -_overlap(one[0], one[2], other[0], other[2])
+        dy = -_overlap(one[1], one[3], other[1], other[3])
+        if kind == "formula_caption":
+            return max(dx, 0.0) if dy < -0.4 * min(one[3] - one[1], other[3] - other[1]) else None
+        if max(dx, dy) > 4 * self.line:
+            return None
+        if dx < 0:  # above or below
+            usual = (one[1] + one[3] > other[1] + other[3]) == below
+            return max(dy, 0.0) * (1.0 if usual else 1.6) + (0.0 if usual else 0.5 * self.line)
+        if dy < 0:  # at its side
+            return dx + 1.5 * self.line
+        return None
+
+    def _row(self, i: int, j: int, big: list[int], groups: dict[int, list[int]]) -> list[int]:
+        """Other pictures in the row of ``j`` that share its caption ``i``, since the caption runs below them too."""
+        caption, first = self.boxes[i], self.boxes[j]
+        if self.regions[i].label != "figure_caption":
+            return []
+        out = []
+        for k in big:
+            box = self.boxes[k]
+            if k == j or groups.get(k) != [k] or abs(box[3] - first[3]) > 2 * self.line:
+                continue
+            if _overlap(caption[0], caption[2], box[0], box[2]) > 0.2 * (box[2] - box[0]):
+                out.append(k)
+        return out
+
+    def _inner(self, anchor: int, members: list[int]) -> list[int]:
+        """The order within a unit."""
+        middle = self.boxes[anchor][1] + self.boxes[anchor][3]
+
+        def key(i: int) -> tuple[int, float, float]:
+            box, label = self.boxes[i], self.regions[i].label
+            if label == self.regions[anchor].label:
+                return 1, box[0], box[1]
+            if label == "table_caption" and box[1] + box[3] < middle:
+                return 0, box[1], box[0]
+            return (3 if label == "table_footnote" else 2), box[1], box[0]
+
+        return sorted(members, key=key)
+
+
+def _area(box: BBox) -> float:
+    return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
+
+
+def _intersection(a: BBox, b: BBox) -> float:
+    return max(_overlap(a[0], a[2], b[0], b[2]), 0.0) * max(_overlap(a[1], a[3], b[1], b[3]), 0.0)
+
+
+def _hull(boxes: Sequence[BBox]) -> BBox:
+    return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
