@@ -34,6 +34,12 @@ _TOLERANCES = ((0.4, 0.25), (0.6, 0.6), (0.8, 1.2))
 _MAX_SHRINK = 0.32
 """... but never by more than this part of its size."""
 
+_SKEW = 0.036
+"""Tops count as in line if they differ by no more than on a page that is turned by two degrees."""
+
+_PICTURES = ("figure", "table", "isolate_formula")
+_ATTACHED = ("_caption", "_footnote")
+
 _Span = tuple[float, float]
 _FAR = 1e9
 
@@ -54,19 +60,19 @@ def sort_regions(regions: Sequence[Region], page_size: tuple[float, float]) -> l
     known = sorted(regions, key=lambda r: (r.bbox[1], r.bbox[0], r.bbox[3], r.bbox[2], r.label, -r.score))
     boxes = [(r.bbox[0] * width, r.bbox[1] * height, r.bbox[2] * width, r.bbox[3] * height) for r in known]
     flow = [i for i, r in enumerate(known) if r.label != "abandon"]
-    text = [i for i in flow if known[i].label not in ("figure", "table", "isolate_formula")]
+    text = [i for i in flow if known[i].label not in _PICTURES]
     line = _line_height([boxes[i] for i in text or flow], max(width, height))
 
     out: list[int] = []
     furniture = [i for i, r in enumerate(known) if r.label == "abandon"]
     head = [i for i in furniture if known[i].bbox[1] + known[i].bbox[3] < 1.0]
     foot = [i for i in furniture if known[i].bbox[1] + known[i].bbox[3] >= 1.0]
-    out += [head[i] for i in order_boxes([boxes[i] for i in head], line=line)]
+    out += [head[i] for i in _XYCut([boxes[i] for i in head], line, frozenset()).by_pairs()]
     units = _Units(known, boxes, line).make(flow)
     headings = [n for n, unit in enumerate(units) if known[unit.members[0]].label == "title"]
     for n in order_boxes([unit.bbox for unit in units], line=line, headings=headings):
         out += units[n].members
-    out += [foot[i] for i in order_boxes([boxes[i] for i in foot], line=line)]
+    out += [foot[i] for i in _XYCut([boxes[i] for i in foot], line, frozenset()).by_pairs()]
     return [known[i] for i in out]
 
 
@@ -84,13 +90,15 @@ def order_boxes(boxes: Sequence[BBox], *, line: float | None = None, headings: I
     if line is None:
         extent = max(max(b[2] for b in boxes) - min(b[0] for b in boxes), max(b[3] for b in boxes) - boxes[ids[0]][1])
         line = _line_height(boxes, extent)
-    return _XYCut(boxes, line, frozenset(headings)).order(ids)
+    known = set(headings)
+    cut = _XYCut([boxes[i] for i in ids], line, frozenset(n for n, i in enumerate(ids) if i in known))
+    return [ids[n] for n in cut.order(list(range(len(ids))))]
 
 
 def _line_height(boxes: Sequence[BBox], extent: float) -> float:
     """A line's height: the lower quartile of the boxes' heights, within what is usual on a page of this size."""
     heights = sorted(b[3] - b[1] for b in boxes)
-    low, high = extent / 140, extent / 35
+    low, high = extent / 140, extent / 50
     return min(max(heights[len(heights) // 4], low), high) if heights else low
 
 
@@ -149,7 +157,7 @@ class _XYCut:
                 parts = self._columns(ids, step) or [band.ids for band in bands]
             if len(parts) > 1:
                 return [i for part in parts for i in self.order(part, step)]
-        return self._by_pairs(ids)
+        return self.by_pairs(ids)
 
     def _bands(self, ids: list[int], step: int) -> list[_Band]:
         spans = self._y[step]
@@ -286,29 +294,42 @@ class _XYCut:
         rows = [band for band in section if len(band.columns) > 1]
         if len(rows) < 2:
             return False
-        for one, two in pairwise(section):
-            if len(one.columns) > 1 and two.top - one.bottom < 1.6 * self.line:
-                return False
         for row in rows:
             tops = [min(self.boxes[i][1] for i in row.ids if self._in(i, column)) for column in row.columns]
-            if max(tops) - min(tops) > 0.4 * self.line:
+            skew = _SKEW * (row.columns[-1][0] - row.columns[0][0])
+            if max(tops) - min(tops) > 0.4 * self.line + skew:
                 return False
-        gutters = _union(span for row in rows for span in row.columns)
-        return len(gutters) > 1 and all(b[0] - a[1] > 3 * self.line for a, b in pairwise(gutters))
+        columns = _union(span for row in rows for span in row.columns)
+        if len(columns) < 2 or any(b[0] - a[1] <= 3 * self.line for a, b in pairwise(columns)):
+            return False
+        return all(self._gap(one, two, columns) >= 1.4 * self.line for one, two in pairwise(rows))
+
+    def _gap(self, one: _Band, two: _Band, columns: list[_Span]) -> float:
+        """The least space between two bands within a column."""
+        gaps = [_FAR]
+        for column in columns:
+            bottoms = [self.boxes[i][3] for i in one.ids if self._in(i, column)]
+            tops = [self.boxes[i][1] for i in two.ids if self._in(i, column)]
+            if bottoms and tops:
+                gaps.append(min(tops) - max(bottoms))
+        return min(gaps)
 
     def _peel(self, section: list[_Band]) -> list[list[_Band]]:
         """Take single lines off the top of a section, so that a date on the right is not read with its column."""
         count = 0
-        while count < len(section) - 1 and len(section[count].columns) == 1 and self._is_line(section[count]):
+        for band, following in pairwise(section):
+            if len(band.columns) > 1 or following.top - band.bottom < 0.5 * self.line or not self._is_line(band):
+                break
             count += 1
         return [*([band] for band in section[:count]), section[count:]]
 
     def _is_line(self, band: _Band) -> bool:
         return band.bottom - band.top <= 1.6 * self.line
 
-    def _by_pairs(self, ids: list[int]) -> list[int]:
-        """Breuel's rules: a topological order of what must come before what."""
+    def by_pairs(self, ids: list[int] | None = None) -> list[int]:
+        """Breuel's rules for a set (all if not given): a topological order of what must come before what."""
         boxes = self.boxes
+        ids = list(range(len(boxes))) if ids is None else ids
         before: dict[int, set[int]] = {i: set() for i in ids}
         for a in ids:
             for b in ids:
@@ -388,7 +409,9 @@ class _Units:
                 other = self.boxes[j]
                 if other[1] > box[3] or other[3] < box[1] or j in owner or top <= 0:
                     continue
-                if _intersection(box, other) >= 0.85 * _area(box):
+                inside = _intersection(box, other)
+                picture = self.regions[j].label in _PICTURES and not self.regions[i].label.endswith(_ATTACHED)
+                if inside >= 0.85 * _area(box) and (picture or inside >= 0.7 * _area(other)):
                     owner[i] = j
                     break
         return owner
@@ -413,15 +436,23 @@ class _Units:
                 break
         assert best is not None
         for _, i, j in best[1]:
-            hull = _hull([self.boxes[k] for k in (*groups[j], i)])
-            others = (k for k in ids if k != i and k not in groups[j])
-            if any(_intersection(hull, self.boxes[k]) > 0.3 * _area(self.boxes[k]) for k in others if k in groups):
+            if self._comes_between(i, groups[j], [k for k in ids if k in groups]):
                 continue
             row = self._row(i, j, big, groups)
             groups[j] += [i, *row]
             del groups[i]
             for k in row:
                 del groups[k]
+
+    def _comes_between(self, i: int, group: list[int], ids: list[int]) -> bool:
+        """Whether something else lies between ``i`` and ``group``, so that they can't be one."""
+        old = _hull([self.boxes[k] for k in group])
+        new = _hull([old, self.boxes[i]])
+        for k in ids:
+            box = self.boxes[k]
+            if k != i and k not in group and _intersection(new, box) - _intersection(old, box) > 0.3 * _area(box):
+                return True
+        return False
 
     def _match(self, small: list[int], big: list[int], below: bool, kind: str) -> list[tuple[float, int, int]]:
         """Pairs (cost, small, big), the cheapest first; each of ``big`` gets one of ``small`` before any gets two."""
