@@ -294,7 +294,7 @@ def _mineru_config() -> dict[str, Any]:
         return {}
     import yaml
 
-    with suppress(OSError, yaml.YAMLError, AttributeError):
+    with suppress(OSError, ValueError, yaml.YAMLError, AttributeError):
         section = yaml.safe_load(os.path.expandvars(path.read_text("utf-8"))).get("model")
         return section if isinstance(section, dict) else {}
     return {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from .graph import Graph
@@ -18,6 +20,8 @@ class OnnxRuntime:
     max_batch = 1
 
     def __init__(self, graph: Graph, threads: int | None = None) -> None:
+        # From 1.29 on it sends usage data and writes to ~/.cache unless told not to before it is first imported.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime as ort
 
         options = ort.SessionOptions()
