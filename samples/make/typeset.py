@@ -155,6 +155,7 @@ def lines_of(markup: str, style: Style, width: float) -> list[Line]:
     lines: list[Line] = []
     for part in markup.split("\n"):
         lines += _fill(_atoms(parse(part), style), style, width)
+        lines[-1].glued = False
     return lines
 
 
