@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,8 +115,7 @@ class Pipeline:
         Raises:
             UsageError: if a folder or glob holds nothing to convert, before anything is converted.
         """
-        inputs = assign_names(expand(paths))
-        return self._run(inputs, Path(output) if output is not None else None)
+        return self.run(assign_names(expand(paths)), Path(output) if output is not None else None)
 
     async def convert_async(self, path: PathLike, output: PathLike | None = None) -> DocumentResult:
         """:meth:`convert` for asyncio."""
@@ -127,13 +126,14 @@ class Pipeline:
 
     async def convert_batch_async(
         self, paths: Iterable[PathLike], output: PathLike | None = None
-    ) -> AsyncIterator[DocumentResult]:
+    ) -> AsyncGenerator[DocumentResult, None]:
         """:meth:`convert_batch` for asyncio."""
         results = self.convert_batch(paths, output)
         while (result := await asyncio.to_thread(next, results, None)) is not None:
             yield result
 
-    def _run(self, inputs: list[Input], output: Path | None) -> Iterator[DocumentResult]:
+    def run(self, inputs: list[Input], output: Path | None) -> Iterator[DocumentResult]:
+        """:meth:`convert_batch` for inputs whose output names are settled."""
         started = time.perf_counter()
         plan = self.plan
         self._event(RunStarted(len(inputs), str(plan.backend), str(plan.layout), plan.reason))
@@ -230,7 +230,7 @@ async def convert_async(
 
 async def convert_batch_async(
     paths: Iterable[PathLike], output: PathLike | None = None, *, on_event: OnEvent | None = None, **options: Any
-) -> AsyncIterator[DocumentResult]:
+) -> AsyncGenerator[DocumentResult, None]:
     """:func:`convert_batch` for asyncio."""
     with Pipeline(on_event=on_event, **options) as pipeline:
         async with contextlib.aclosing(pipeline.convert_batch_async(paths, output)) as results:

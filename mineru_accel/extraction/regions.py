@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from docvortex.analyzers.pdf import apply_text_evidence, prepare_table_page, prepare_text_evidence, recover_table_region
+from docvortex.analyzers.pdf import apply_text_evidence, prepare_table_page, prepare_text_evidence
 
 from ..document import BBox, Block, PageStatus, Region, Source
 from ..layout.classes import Label
@@ -17,8 +17,8 @@ from .crops import save_crops
 from .native import finish
 from .sources import Sources
 from .stray import group
-from .text_layer import Fragment, assign, join_lines, to_lines
-from .text_table import grid_html
+from .tables import recover
+from .text_layer import assign, join_lines, to_lines, union
 from .types import PageContent, PageSource
 
 _BLOCK_TYPES = {
@@ -76,7 +76,7 @@ def _blocks(
     inside, outside = assign(snapshot.get_lines(), points)
     stray = group(to_lines(outside))
     for lines in stray:  # text that no region holds is kept: it becomes regions of its own
-        box = _scaled(_union([line.bbox for line in lines]), 1 / width, 1 / height)
+        box = _scaled(union([line.bbox for line in lines]), 1 / width, 1 / height)
         regions = [*regions, Region(Label.PLAIN_TEXT, box, 0.0)]
     text = {i: to_lines(fragments) for i, fragments in inside.items()}
     text.update({len(points) + i: lines for i, lines in enumerate(stray)})
@@ -95,7 +95,7 @@ def _blocks(
         source = Source.OCR if ocr else Source.TEXT_LAYER
         if kind == "table":
             table_page = table_page or prepare_table_page(page, snapshot=snapshot)
-            block["content"], how = _table(table_page, points[number], inside.get(number, []))
+            block["content"], how = recover(table_page, points[number], inside.get(number, []))
             if how:
                 warnings.append(how)
         elif kind == "image" or kind == "equation":
@@ -124,17 +124,6 @@ def _blocks(
     return blocks, origins, warnings
 
 
-def _table(table_page: Any, bbox: BBox, fragments: list[Fragment]) -> tuple[str, str | None]:
-    """HTML of a table region, and a warning where it is only a guess."""
-    for angle in (0, 90, 270):
-        result = recover_table_region(table_page, bbox, angle=angle)
-        if result is not None:
-            return result.html, None
-    if not fragments:
-        return "", "a table has no text that could be read: kept as a picture"
-    return grid_html(fragments), "a table's cells are guessed from gaps in its text"
-
-
 def _furniture(bbox: BBox, text: str) -> str:
     """What an ``abandon`` region is, by where it stands."""
     digits = text.strip(" -–—·.|/").replace(" ", "")
@@ -149,7 +138,3 @@ def _furniture(bbox: BBox, text: str) -> str:
 
 def _scaled(box: BBox, width: float, height: float) -> BBox:
     return (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
-
-
-def _union(boxes: list[BBox]) -> BBox:
-    return (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 import statistics
 import unicodedata
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from typing import Any
 
 from docvortex.analyzers.pdf import is_generated_cjk_space, needs_tight_space
@@ -15,12 +17,15 @@ from docvortex.content.text import merge_text_line_contents
 from ..document import BBox
 
 Char = dict[str, Any]
-"""docvortex's record of a character: ``char``, ``bbox`` (points, origin top left), ``rotation``, ``char_idx``, ..."""
+"""docvortex's record of a character: ``char``, ``bbox`` (points, origin top left), ``writing_angle`` (radians,
+clockwise, as displayed), ``is_generated`` (pdfium's guess at a space), ..."""
 
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ft", "ﬆ": "st"})
 _HYPHEN = "\x02"
 """pdfium's mark for a hyphen at a line's end."""
 _CONTROL = re.compile("[\x00\x01\x03-\x1f\x7f\ufffe\uffff]")
+_SPACE = 0.16
+"""A gap wider than this many line heights parts two words of turned text, whose spaces pdfium does not know."""
 
 
 @dataclass(slots=True)
@@ -33,20 +38,15 @@ class Line:
 
 @dataclass(slots=True)
 class Fragment:
-    """Characters of one text-layer line that fell into one region."""
+    """Characters of one text-layer line that fell into one region.
+
+    ``bbox`` is theirs as displayed; ``upright`` with the text turned upright by ``turn`` degrees (0, 90, 180, 270).
+    """
 
     chars: list[Char]
-    bbox: BBox = field(init=False)
-    vertical: bool = False
-
-    def __post_init__(self) -> None:
-        boxes = [c["bbox"] for c in self.chars if not c["char"].isspace()] or [c["bbox"] for c in self.chars]
-        self.bbox = (
-            min(b[0] for b in boxes),
-            min(b[1] for b in boxes),
-            max(b[2] for b in boxes),
-            max(b[3] for b in boxes),
-        )
+    turn: int
+    bbox: BBox
+    upright: BBox
 
 
 def assign(lines: list[dict[str, Any]], regions: list[BBox]) -> tuple[dict[int, list[Fragment]], list[Fragment]]:
@@ -62,79 +62,96 @@ def assign(lines: list[dict[str, Any]], regions: list[BBox]) -> tuple[dict[int, 
     by_size = sorted(range(len(regions)), key=lambda i: _area(regions[i]))
     inside: dict[int, list[Fragment]] = defaultdict(list)
     outside: list[Fragment] = []
+
+    def close(run: list[Char], owner: int | None) -> None:
+        fragment = make_fragment(run)
+        if fragment:
+            (outside if owner is None else inside[owner]).append(fragment)
+
     for line in lines:
         run: list[Char] = []
         owner: int | None = None
-        for char in (c for span in line["spans"] for c in span["chars"]):
+        for raw in (c for span in line["spans"] for c in span["chars"]):
+            # Loose boxes have the advance as width and the font's height: gaps and rows are told by them.
+            char = {**raw, "bbox": raw.get("loose_bbox") or raw["bbox"]}
             if char["char"].isspace() and run:
                 run.append(char)  # a space goes with what stands before it
                 continue
             x, y = (char["bbox"][0] + char["bbox"][2]) / 2, (char["bbox"][1] + char["bbox"][3]) / 2
             found = next((i for i in by_size if _holds(regions[i], x, y)), None)
             if run and found != owner:
-                _close(run, owner, inside, outside, line)
+                close(run, owner)
                 run = []
             owner = found
             run.append(char)
         if run:
-            _close(run, owner, inside, outside, line)
+            close(run, owner)
     return inside, outside
 
 
-def _close(
-    run: list[Char], owner: int | None, inside: dict[int, list[Fragment]], outside: list[Fragment], line: dict[str, Any]
-) -> None:
-    if all(c["char"].isspace() for c in run):
-        return
-    fragment = Fragment(run, vertical=_is_vertical(run))
-    (outside if owner is None else inside[owner]).append(fragment)
+def make_fragment(chars: list[Char]) -> Fragment | None:
+    """A fragment of some characters, None if they are all white space."""
+    boxes = [c["bbox"] for c in chars if not c["char"].isspace()]
+    if not boxes:
+        return None
+    turn = Counter(_turn(c) for c in chars if not c["char"].isspace()).most_common(1)[0][0]
+    box = union(boxes)
+    return Fragment(chars, turn, box, turned(box, turn))
 
 
-def _is_vertical(chars: list[Char]) -> bool:
-    return statistics.median(float(c.get("rotation") or 0) % 180 for c in chars) > 45
+def _turn(char: Char) -> int:
+    return round(math.degrees(char.get("writing_angle") or 0.0) / 90) * 90 % 360
+
+
+def turned(box: Any, turn: int) -> BBox:
+    """A box as seen when text that is turned clockwise by ``turn`` degrees stands upright (coordinates may be < 0)."""
+    x0, y0, x1, y1 = box[0], box[1], box[2], box[3]
+    return {0: (x0, y0, x1, y1), 90: (y0, -x1, y1, -x0), 180: (-x1, -y1, -x0, -y0), 270: (-y1, x0, -y0, x1)}[turn]
 
 
 def rows_of(fragments: list[Fragment]) -> list[list[Fragment]]:
-    """Fragments by row, top to bottom: those on one baseline together, left to right."""
+    """Fragments by row, top to bottom: those on one baseline together, left to right; turned text as if upright."""
     rows: list[list[Fragment]] = []
-    for fragment in sorted(fragments, key=lambda f: (f.bbox[1] + f.bbox[3]) / 2):
+    for fragment in sorted(fragments, key=lambda f: f.upright[1] + f.upright[3]):
         row = next((r for r in rows if _same_row(r, fragment)), None)
         if row is None:
             rows.append([fragment])
         else:
             row.append(fragment)
-    rows.sort(key=lambda r: statistics.fmean((f.bbox[1] + f.bbox[3]) / 2 for f in r))
+    rows.sort(key=lambda r: statistics.fmean(f.upright[1] + f.upright[3] for f in r))
     for row in rows:
-        row.sort(key=lambda f: f.bbox[0])
+        row.sort(key=lambda f: f.upright[0])
     return rows
 
 
-def to_lines(
-    fragments: list[Fragment], tight_bboxes: dict[int, BBox] | None = None, origins: dict[int, Any] | None = None
-) -> list[Line]:
+def _same_row(row: list[Fragment], fragment: Fragment) -> bool:
+    """Does it overlap each of them by half the smaller height?"""
+    top, bottom = fragment.upright[1], fragment.upright[3]
+    return all(
+        f.turn == fragment.turn
+        and min(f.upright[3], bottom) - max(f.upright[1], top) >= 0.5 * min(f.upright[3] - f.upright[1], bottom - top)
+        for f in row
+    )
+
+
+def to_lines(fragments: list[Fragment]) -> list[Line]:
     """Fragments of one region as lines in reading order."""
     lines = []
     for row in rows_of(fragments):
-        text = " ".join(filter(None, (chars_to_text(f.chars, tight_bboxes, origins) for f in row)))
+        text = " ".join(filter(None, (fragment_text(f.chars, f.turn) for f in row)))
         if text:
-            lines.append(Line(_union([f.bbox for f in row]), text))
+            lines.append(Line(union([f.bbox for f in row]), text))
     return lines
 
 
-def _same_row(row: list[Fragment], fragment: Fragment) -> bool:
-    """Do they overlap by half the smaller height, without overlapping sideways?"""
-    for other in row:
-        overlap = min(other.bbox[3], fragment.bbox[3]) - max(other.bbox[1], fragment.bbox[1])
-        smaller = min(other.bbox[3] - other.bbox[1], fragment.bbox[3] - fragment.bbox[1])
-        if overlap < 0.5 * smaller:
-            return False
-    return True
-
-
-def chars_to_text(
-    chars: list[Char], tight_bboxes: dict[int, BBox] | None = None, origins: dict[int, Any] | None = None
-) -> str:
+def fragment_text(chars: list[Char], turn: int = 0) -> str:
     """Characters of a line as text: gaps become spaces, ligatures letters, soft hyphens hyphens, controls nothing."""
+    out = _upright_text(chars) if turn == 0 else _turned_text(chars, turn)
+    text = "".join(out).replace(_HYPHEN, "-").translate(_LIGATURES)
+    return unicodedata.normalize("NFC", _CONTROL.sub("", text)).strip()
+
+
+def _upright_text(chars: list[Char]) -> list[str]:
     width = statistics.median(c["bbox"][2] - c["bbox"][0] for c in chars)
     out: list[str] = []
     for i, char in enumerate(chars):
@@ -142,20 +159,34 @@ def chars_to_text(
         following = chars[i + 1] if i + 1 < len(chars) else None
         if letter in "\r\n":
             continue
-        if i > 0 and following and is_generated_cjk_space(chars[i - 1], char, following, origins=origins):
+        if i > 0 and following and is_generated_cjk_space(chars[i - 1], char, following, origins=None):
             continue
         out.append(letter)
         if following and not letter.isspace() and not following["char"].isspace():
             gap = following["bbox"][0] - char["bbox"][2]
-            if gap > 0.25 * width or needs_tight_space(char, following, tight_bboxes=tight_bboxes, origins=origins):
+            if gap > 0.25 * width or needs_tight_space(char, following, tight_bboxes=None, origins=None):
                 out.append(" ")
-    text = "".join(out).replace(_HYPHEN, "-").translate(_LIGATURES)
-    return unicodedata.normalize("NFC", _CONTROL.sub("", text)).strip()
+    return out
+
+
+def _turned_text(chars: list[Char], turn: int) -> list[str]:
+    """As :func:`_upright_text`; white space that pdfium guessed is along the wrong axis, so gaps decide."""
+    ink = [(c["char"], turned(c["bbox"], turn)) for c in chars if not c["char"].isspace()]
+    height = statistics.median(box[3] - box[1] for _, box in ink)
+    out = [ink[0][0]]
+    for (_, before), (letter, box) in itertools.pairwise(ink):
+        out.append((" " if box[0] - before[2] > _SPACE * height else "") + letter)
+    return out
 
 
 def join_lines(lines: list[Line]) -> str:
     """One paragraph of several lines: words split by a hyphen are mended, CJK is joined without spaces."""
     return merge_text_line_contents([line.text for line in lines])
+
+
+def union(boxes: list[Any]) -> BBox:
+    """The smallest box around some boxes."""
+    return (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
 
 
 def _area(box: BBox) -> float:
@@ -164,7 +195,3 @@ def _area(box: BBox) -> float:
 
 def _holds(box: BBox, x: float, y: float) -> bool:
     return box[0] <= x <= box[2] and box[1] <= y <= box[3]
-
-
-def _union(boxes: list[BBox]) -> BBox:
-    return (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))

@@ -84,16 +84,17 @@ def _ink(pixels: np.ndarray) -> np.ndarray:
 
 
 def _inside_text(segment: Box, text: list[Box]) -> bool:
-    cx, cy = (segment[0] + segment[2]) / 2, (segment[1] + segment[3]) / 2
+    """Does most of a stroke run through text lines? Baselines of bold or blurred type look like rules."""
     horizontal = segment[1] == segment[3]
+    length = max(segment[2] - segment[0], segment[3] - segment[1], 1.0)
+    covered = 0.0
     for x0, y0, x1, y1 in text:
-        if x0 <= cx <= x1 and y0 <= cy <= y1:
-            margin = 0.2 * (y1 - y0)
-            if not horizontal and segment[3] - segment[1] < 1.6 * (y1 - y0):
-                return True
-            if horizontal and y0 + margin < cy < y1 - margin:
-                return True
-    return False
+        pad = 0.12 * (y1 - y0)
+        if horizontal and y0 - pad < segment[1] < y1 + pad:
+            covered += max(0.0, min(x1, segment[2]) - max(x0, segment[0]))
+        elif not horizontal and x0 < segment[0] < x1:
+            covered += max(0.0, min(y1, segment[3]) - max(y0, segment[1]))
+    return covered > 0.5 * length
 
 
 def _clip(value: float, limit: int) -> int:

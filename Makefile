@@ -1,0 +1,53 @@
+# make demo: set up and convert the samples.   make test: set up and run every test that needs no GPU.
+# Both work as the first command in a fresh clone. uv is used when it is there, plain venv and pip otherwise.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := .ci/constraints.txt
+UV := $(shell command -v uv 2>/dev/null)
+OUT ?= out
+
+ifdef UV
+INSTALL := uv pip install --quiet --python $(BIN)/python --constraints $(CONSTRAINTS)
+MAKE_VENV := uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+else
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
+MAKE_VENV := $(PYTHON) -m venv $(VENV)
+endif
+
+.PHONY: demo test lint format install clean
+
+demo: $(VENV)/.light
+	$(BIN)/mineru-accel samples/*.pdf -o $(OUT) --overwrite
+	@echo
+	@echo "Look at $(OUT)/*/*.md (Markdown), $(OUT)/*/*_layout.pdf (regions) and $(OUT)/*/*_report.json."
+
+test: $(VENV)/.test lint
+	$(BIN)/python -m pytest -m "not gpu"
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: $(VENV)/.light
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(MAKE_VENV)
+
+$(VENV)/.light: $(BIN)/python pyproject.toml $(CONSTRAINTS)
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.test: $(BIN)/python pyproject.toml $(CONSTRAINTS) .ci/requirements-test.txt
+	$(INSTALL) --editable '.[torch]' --requirement .ci/requirements-test.txt
+	@touch $(VENV)/.light $@
+
+clean:
+	rm -rf $(VENV) $(OUT) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,7 @@
+"""``python -m mineru_accel``."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

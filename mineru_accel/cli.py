@@ -1,0 +1,163 @@
+"""The command ``mineru-accel``: arguments in, exit code out. Imports nothing heavy, so that ``--help`` is instant."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+from .errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, AccelError
+from .version import __version__
+
+_DESCRIPTION = "Turn PDFs and images into clean Markdown and JSON with MinerU's models."
+
+_EPILOG = """\
+commands:
+  mineru-accel [convert] PATHS... -o OUT   convert documents (the default)
+  mineru-accel doctor                      what this machine can run, and what 'auto' would pick
+  mineru-accel models list|path|verify|download
+  mineru-accel tune                        tune the GPU kernels for this GPU
+  mineru-accel bench kernels               measure the GPU kernels
+  (each takes --help)
+
+examples:
+  mineru-accel paper.pdf -o out
+  mineru-accel reports/ scans/*.png -o out --pages 1-3,r1 --formats md,html
+  mineru-accel -p book.pdf -o out -m ocr -l ch
+  mineru-accel --jobs-from list.txt -o out --progress json
+
+exit codes: 0 all converted, 1 some document or page failed, 2 usage, 130 interrupted
+"""
+
+_PASSED_ON = {"tune": "mineru_accel.tune", "bench": "mineru_accel.bench"}
+"""Subcommands that parse their own arguments: module with ``run(argv) -> int``."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{self.prog}: {message} (try '{self.prog} --help')\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Returns:
+        The exit code, see :mod:`mineru_accel.errors`.
+    """
+    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(args)
+    except AccelError as error:
+        _say(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output is gone
+        sys.stderr.close()
+        return EXIT_FAILED
+
+
+def _say(line: str) -> None:
+    print(f"mineru-accel: {line}", file=sys.stderr)
+
+
+def _dispatch(args: list[str]) -> int:
+    command = args[0] if args else ""
+    if command in _PASSED_ON:
+        return int(import_module(_PASSED_ON[command]).run(args[1:]))
+    if command == "doctor":
+        parser = _Parser(prog="mineru-accel doctor", description="Show what this machine can run.")
+        parser.add_argument("--json", action="store_true", help="as JSON")
+        options = parser.parse_args(args[1:])
+        from .commands import doctor
+
+        return doctor.run(as_json=options.json)
+    if command == "models":
+        return _models(args[1:])
+    parsed = convert_parser().parse_args(args[1:] if command == "convert" else args)
+    from .commands import convert
+
+    return convert.run(parsed)
+
+
+def _models(args: list[str]) -> int:
+    parser = _Parser(prog="mineru-accel models", description="Find, verify and download models.")
+    actions = parser.add_subparsers(dest="action", required=True, parser_class=_Parser)
+    actions.add_parser("list", help="every model, where it was looked for and what was found")
+    actions.add_parser("path", help="the path of the layout weights in use")
+    actions.add_parser("verify", help="compare the files' SHA-256 with what is known")
+    download = actions.add_parser("download", help="fetch the published layout weights")
+    download.add_argument("--source", choices=["auto", "huggingface", "modelscope"], help="where from")
+    options = parser.parse_args(args)
+    from .commands import models
+
+    return models.run(options.action, getattr(options, "source", None))
+
+
+def convert_parser() -> argparse.ArgumentParser:
+    """The arguments of a conversion, grouped as ``--help`` shows them."""
+    parser = _Parser(
+        prog="mineru-accel",
+        usage="mineru-accel [convert] PATHS... -o OUT [options]\n       mineru-accel doctor|models|tune|bench ...",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"mineru-accel {__version__}")
+
+    group = parser.add_argument_group("input and output")
+    group.add_argument("paths", nargs="*", metavar="PATHS", help="PDFs, images, folders or globs")
+    group.add_argument("-p", "--path", action="append", default=[], metavar="PATH", help="the same, as MinerU has it")
+    group.add_argument("--jobs-from", type=Path, metavar="FILE", help="read paths from a file, one a line (- is stdin)")
+    group.add_argument("-o", "--output", type=Path, default=Path("output"), metavar="OUT", help="default: %(default)s")
+    group.add_argument("--overwrite", action="store_true", help="replace results that are there; default: skip them")
+    group.add_argument(
+        "--formats",
+        metavar="LIST",
+        help="of md,content_list,content_list_v2,middle,model,html,docx,latex,epub,layout_pdf; "
+        "default: md,content_list,content_list_v2,middle,model,layout_pdf",
+    )
+    group.add_argument("--images", choices=["file", "embed", "none"], help="pictures: beside the Markdown, in it, none")
+    group.add_argument("--password", metavar="PW", help="of encrypted PDFs")
+
+    group = parser.add_argument_group("pages")
+    group.add_argument("--pages", metavar="RANGE", help="1-based: '1-5,8,r3-r1' (r counts from the end)")
+    group.add_argument("-s", "--start", type=int, metavar="N", help="first page, 0-based")
+    group.add_argument("-e", "--end", type=int, metavar="N", help="last page, 0-based, inclusive")
+
+    group = parser.add_argument_group("how to convert")
+    group.add_argument(
+        "-b", "--backend", metavar="NAME", help="auto, pipeline, hybrid or vlm (MinerU's names work too); default: auto"
+    )
+    group.add_argument("-m", "--method", choices=["auto", "txt", "ocr"], help="source of text; auto: page by page")
+    group.add_argument("-l", "--lang", metavar="LANG", help="language of scans; default: auto (some fifty at once)")
+    group.add_argument("--layout", choices=["auto", "doclayout-yolo", "vlm", "native"], help="what finds the regions")
+    group.add_argument("--layout-weights", type=Path, metavar="FILE", help="DocLayout-YOLO's, .pt or .safetensors")
+    group.add_argument("--imgsz", type=int, metavar="N", help="long side of the layout model's input in pixels")
+    group.add_argument("--dpi", type=int, metavar="N", help="of cropped pictures and of OCR; default: 200")
+
+    group = parser.add_argument_group("machine")
+    group.add_argument("--device", metavar="DEV", help="auto, cpu or cuda[:n]")
+    group.add_argument("--workers", type=int, metavar="N", help="worker processes; default: one per core, at most 16")
+    group.add_argument("--page-timeout", type=float, metavar="S", help="seconds a page may take; default: 120")
+    group.add_argument("--offline", action="store_true", default=None, help="never use the network")
+
+    group = parser.add_argument_group("what to show")
+    group.add_argument(
+        "--progress",
+        choices=["auto", "rich", "plain", "json", "none"],
+        default="auto",
+        help="auto: bars on a terminal, else lines; json: events on standard output",
+    )
+    group.add_argument("-q", "--quiet", action="store_true", help="only errors")
+    group.add_argument("-v", "--verbose", action="count", default=0, help="more; twice: debug")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the subcommands do; :mod:`mineru_accel.cli` parses their arguments."""

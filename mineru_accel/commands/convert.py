@@ -1,0 +1,83 @@
+"""``mineru-accel convert``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+from pydantic import ValidationError
+
+from ..errors import EXIT_FAILED, EXIT_OK, UsageError
+from ..inputs import assign_names, expand, read_list
+from ..options import Options
+from ..pipeline import Pipeline
+from ..progress import make_reporter
+
+_FIELDS = (
+    *("backend", "method", "lang", "layout", "layout_weights", "imgsz", "dpi", "device", "workers", "page_timeout"),
+    *("offline", "pages", "start", "end", "formats", "images", "password"),
+)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert what the arguments name.
+
+    Returns:
+        ``EXIT_OK`` if every page of every document came out, else ``EXIT_FAILED``.
+
+    Raises:
+        UsageError: if the arguments make no sense.
+        AccelError: if this machine can't do what was asked.
+    """
+    _log(args)
+    options = _options(args)
+    given = [*args.path, *args.paths, *(read_list(args.jobs_from) if args.jobs_from else [])]
+    if not given:
+        raise UsageError("name at least one PDF, image or folder (try 'mineru-accel --help')")
+    inputs = assign_names(expand(given))
+    _check_output(args.output)
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    reporter = make_reporter("none" if args.quiet and args.progress != "json" else args.progress)
+    failed = False
+    with reporter, Pipeline(options, on_event=reporter.on_event) as pipeline:
+        for result in pipeline.run(inputs, args.output):
+            failed |= not result.ok and not result.skipped
+            if args.quiet and result.error:
+                print(f"mineru-accel: {result.path}: {result.error}", file=sys.stderr)
+    return EXIT_FAILED if failed else EXIT_OK
+
+
+def _options(args: argparse.Namespace) -> Options:
+    fields: dict[str, Any] = {name: getattr(args, name) for name in _FIELDS if getattr(args, name) is not None}
+    try:
+        return Options(**fields, overwrite=args.overwrite)
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = "--" + str(first["loc"][0]).replace("_", "-") + ": " if first["loc"] else ""
+        raise UsageError(flag + str(first["msg"]).removeprefix("Value error, ")) from error
+
+
+def _check_output(output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output}: is a file, not a folder")
+    nearest = output
+    while not nearest.exists():
+        nearest = nearest.parent
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UsageError(f"{output}: no permission to write there")
+
+
+def _log(args: argparse.Namespace) -> None:
+    """One level for everything; other libraries' chatter stays off the terminal."""
+    import logging
+
+    level = "ERROR" if args.quiet else ("WARNING", "INFO", "DEBUG")[min(args.verbose, 2)]
+    logger.remove()
+    logger.add(sys.stderr, level=level, format="<level>{level: <7}</level> {message}")
+    if args.verbose < 2:
+        logging.disable(logging.WARNING)

@@ -1,0 +1,141 @@
+"""Tables as HTML: docvortex's recovery from rules and text, checked against what the text's places say."""
+
+from __future__ import annotations
+
+import re
+from html import escape, unescape
+from html.parser import HTMLParser
+from typing import Any
+
+from docvortex.analyzers.pdf import PDFTableRecoveryError, recover_table_region
+
+from ..document import BBox
+from .grid import Grid, build, td
+from .text_layer import Fragment
+
+GUESSED = "a table's cells are guessed from the places of its text"
+UNREADABLE = "a table has no text that could be read: kept as a picture"
+
+
+def recover(table_page: Any, bbox: BBox, fragments: list[Fragment]) -> tuple[str, str | None]:
+    """HTML of a table region.
+
+    Args:
+        table_page: docvortex's ``PDFTablePage``.
+        bbox: in points, origin top left.
+        fragments: the region's text.
+
+    Returns:
+        The HTML, empty where nothing could be read; and a warning where it is less than sure.
+    """
+    html = None
+    for angle in (0, 90, 270):
+        try:
+            result = recover_table_region(table_page, bbox, angle=angle)
+        except (PDFTableRecoveryError, ValueError):
+            continue
+        if result is not None:
+            html = result.html
+            break
+    return combine(html, build(fragments, _rules(table_page, bbox)), bool(fragments))
+
+
+def combine(html: str | None, grid: Grid | None, has_text: bool) -> tuple[str, str | None]:
+    """The better of docvortex's table and ours, or the structure of the one with the text of the other.
+
+    docvortex sees rules, so its spans are right; we see columns that are mostly empty, and cells that hold a dash.
+    """
+    if html is None and grid is None:
+        return "", None if has_text else UNREADABLE
+    if html is None:
+        assert grid is not None
+        return grid.html(), GUESSED
+    if grid is None or not grid.clean:
+        return html, None
+    rows, columns, cells = _parse(html)
+    if (rows, columns) == (grid.rows, grid.columns):
+        return _with_texts(cells, grid), None
+    if grid.columns > columns and grid.rows >= rows:
+        return grid.html(), None
+    return html, None
+
+
+def _rules(table_page: Any, bbox: BBox) -> list[BBox]:
+    """The region's horizontal rules as (x0, y, x1, y) in points."""
+    out = []
+    for rule in table_page.drawing_lines:
+        x0, y0, x1, y1 = rule.bbox
+        if rule.orientation == "horizontal" and bbox[1] - 3 <= y0 <= bbox[3] + 3 and x0 < bbox[2] and x1 > bbox[0]:
+            out.append((x0, (y0 + y1) / 2, x1, (y0 + y1) / 2))
+    return out
+
+
+_Span = tuple[int, int, int, int, str]
+"""(row, column, rows, columns, inner HTML)"""
+
+
+def _parse(html: str) -> tuple[int, int, list[_Span]]:
+    parser = _TableParser()
+    parser.feed(html)
+    parser.close()
+    return parser.row + 1, parser.width, parser.cells
+
+
+class _TableParser(HTMLParser):
+    """Cells of one table with their places."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self.row = -1
+        self.width = 0
+        self.cells: list[_Span] = []
+        self._taken: set[tuple[int, int]] = set()
+        self._open: tuple[int, int, int, int] | None = None
+        self._inner: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "tr":
+            self.row += 1
+        elif tag in ("td", "th"):
+            given = dict(attrs)
+            rows, columns = int(given.get("rowspan") or 1), int(given.get("colspan") or 1)
+            column = 0
+            while (self.row, column) in self._taken:
+                column += 1
+            self._taken.update((self.row + r, column + c) for r in range(rows) for c in range(columns))
+            self.width = max(self.width, column + columns)
+            self._open, self._inner = (self.row, column, rows, columns), []
+        elif self._open:
+            self._inner.append(self.get_starttag_text() or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th") and self._open:
+            self.cells.append((*self._open, "".join(self._inner)))
+            self._open = None
+        elif self._open:
+            self._inner.append(f"</{tag}>")
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self._inner.append(data)
+
+    def handle_entityref(self, name: str) -> None:
+        self.handle_data(f"&{name};")
+
+    def handle_charref(self, name: str) -> None:
+        self.handle_data(f"&#{name};")
+
+
+def _with_texts(cells: list[_Span], grid: Grid) -> str:
+    """docvortex's table; a cell whose text differs in more than markup takes ours."""
+    texts = grid.texts()
+    rows: list[list[str]] = [[] for _ in range(grid.rows)]
+    for row, column, high, wide, inner in cells:
+        ours = " ".join(
+            texts[r, c] for r in range(row, row + high) for c in range(column, column + wide) if (r, c) in texts
+        )
+        if ours and re.sub(r"<[^>]+>", "", unescape(inner)).split() != ours.split():
+            inner = escape(ours)
+        if row < len(rows):
+            rows[row].append(td(inner, high, wide))
+    return "<table>" + "".join(f"<tr>{''.join(row)}</tr>" for row in rows) + "</table>"
