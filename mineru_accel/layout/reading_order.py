@@ -230,10 +230,13 @@ class _XYCut:
         sections.append(current)
         out: list[list[int]] = []
         for section in sections:
-            if self._is_form(section):
-                out += [band.ids for band in section]
-            else:
+            start, end = self._form(section)
+            if start == end:
                 out += [[i for band in part for i in band.ids] for part in self._peel(section)]
+                continue
+            if start:
+                out.append([i for band in section[:start] for i in band.ids])
+            out += [band.ids for band in section[start:]]
         return out
 
     @staticmethod
@@ -244,6 +247,8 @@ class _XYCut:
         """Take the heading of what follows off the end of ``section``."""
         last = section[-1]
         if len(section) < 2 or len(columns) < 2 or len(last.columns) > 1:
+            return []
+        if _overlap(*last.columns[0], *columns[0]) <= 0:
             return []
         if not self._is_short(last) or not self._nearer_below(last, section[:-1], after.top):
             return []
@@ -268,11 +273,13 @@ class _XYCut:
         return None
 
     def _in(self, i: int, column: _Span) -> bool:
-        return _overlap(*self._x[0][i], *column) > 0
+        return _overlap(*self._x[0][i], *column) >= 0
 
     def _opens(self, band: _Band, section: list[_Band], columns: list[_Span], rest: list[_Band]) -> bool:
         """Whether ``band`` is a short heading beside which the section's other columns are empty."""
         if len(columns) < 2 or len(band.columns) > 1 or not rest or not self._is_short(band):
+            return False
+        if _overlap(*band.columns[0], *columns[0]) <= 0:
             return False
         if not self._nearer_below(band, section, rest[0].top):
             return False
@@ -286,30 +293,43 @@ class _XYCut:
             )
             if above is None or below is None or below - above < 2.2 * self.line:
                 return False
+            if below > rest[0].top + self.line:  # what follows starts level in all columns
+                return False
         return True
 
     def _has(self, band: _Band, column: _Span) -> bool:
         return any(_overlap(*span, *column) > 0 for span in band.columns)
 
-    def _is_form(self, section: list[_Band]) -> bool:
-        """Whether the bands are rows: two or more with columns far apart, tops in line, and space between the rows."""
-        rows = [band for band in section if len(band.columns) > 1]
-        if len(rows) < 2:
-            return False
-        for row in rows:
-            tops = [min(self.boxes[i][1] for i in row.ids if self._in(i, column)) for column in row.columns]
-            skew = _SKEW * (row.columns[-1][0] - row.columns[0][0])
-            if max(tops) - min(tops) > 0.4 * self.line + skew:
-                return False
-        columns = _union(span for row in rows for span in row.columns)
-        if len(columns) < 2 or any(b[0] - a[1] <= 3 * self.line for a, b in pairwise(columns)):
-            return False
-        return all(self._gap(one, two, columns) >= 1.4 * self.line for one, two in pairwise(rows))
+    def _form(self, section: list[_Band]) -> tuple[int, int]:
+        """The rows of a form at the end of a section: where they start and end (the same if there are none).
 
-    def _gap(self, one: _Band, two: _Band, columns: list[_Span]) -> float:
+        Rows have columns far apart, tops in line, and space between them. Single blocks may follow.
+        """
+        end = len(section)
+        while end and len(section[end - 1].columns) < 2:
+            end -= 1
+        start = end
+        columns: list[_Span] = []
+        while start and self._is_row(section[start - 1]):
+            if start < end and self._gap(section[start - 1], section[start]) < 1.4 * self.line:
+                break
+            wider = _union([*columns, *section[start - 1].columns])
+            if len(wider) < 2 or any(b[0] - a[1] <= 3 * self.line for a, b in pairwise(wider)):
+                break
+            start, columns = start - 1, wider
+        return (start, end) if end - start > 1 else (end, end)
+
+    def _is_row(self, band: _Band) -> bool:
+        if len(band.columns) < 2 or self.headings.issuperset(band.ids):
+            return False
+        tops = [min(self.boxes[i][1] for i in band.ids if self._in(i, column)) for column in band.columns]
+        skew = _SKEW * (band.columns[-1][0] - band.columns[0][0])
+        return max(tops) - min(tops) <= 0.4 * self.line + skew
+
+    def _gap(self, one: _Band, two: _Band) -> float:
         """The least space between two bands within a column."""
         gaps = [_FAR]
-        for column in columns:
+        for column in one.columns:
             bottoms = [self.boxes[i][3] for i in one.ids if self._in(i, column)]
             tops = [self.boxes[i][1] for i in two.ids if self._in(i, column)]
             if bottoms and tops:
@@ -317,13 +337,14 @@ class _XYCut:
         return min(gaps)
 
     def _peel(self, section: list[_Band]) -> list[list[_Band]]:
-        """Take single lines off the top of a section, so that a date on the right is not read with its column."""
-        count = 0
-        for band, following in pairwise(section):
-            if len(band.columns) > 1 or following.top - band.bottom < 0.5 * self.line or not self._is_line(band):
-                break
-            count += 1
-        return [*([band] for band in section[:count]), section[count:]]
+        """Take a single line off the top of a section, so that a date on the right is not read with its column."""
+        if len(section) < 2:
+            return [section]
+        line, following = section[0], section[1]
+        apart = following.top - line.bottom >= 0.5 * self.line
+        if len(line.columns) == 1 and len(following.columns) > 1 and apart and self._is_line(line):
+            return [[line], section[1:]]
+        return [section]
 
     def _is_line(self, band: _Band) -> bool:
         return band.bottom - band.top <= 1.6 * self.line
