@@ -460,7 +460,9 @@ class _Units:
             if kind in ("formula_caption", "table_footnote"):
                 break
         assert best is not None
+        moved: dict[int, int] = {}  # pictures that went into another's group
         for _, i, j in best[1]:
+            j = moved.get(j, j)
             if self._comes_between(i, groups[j], [k for k in ids if k in groups]):
                 continue
             row = self._row(i, j, big, groups)
@@ -468,6 +470,7 @@ class _Units:
             del groups[i]
             for k in row:
                 del groups[k]
+                moved[k] = j
 
     def _comes_between(self, i: int, group: list[int], ids: list[int]) -> bool:
         """Whether something else lies between ``i`` and ``group``, so that they can't be one."""
