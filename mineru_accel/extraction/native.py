@@ -15,6 +15,7 @@ from ..document import BBox, Block, PageStatus, Source
 from ..pdf.source import open_document
 from ..pdf.types import Key
 from .crops import save_crops
+from .repair import repair
 from .sources import Sources
 from .types import PageContent, PageSource
 
@@ -34,25 +35,27 @@ def analyze(key: Key, pages: list[PageSource], images: Path | None, dpi: int, fi
     """
     started = time.perf_counter()
     sources = Sources(key, pages)
+    results = []
     try:
         analysed = PdfModel().predict(sources)  # type: ignore[arg-type]  # only the protocol is used
+        for number, blocks in enumerate(analysed):
+            mended, warnings = repair(sources.page(number), blocks)
+            status = PageStatus.FALLBACK if warnings else PageStatus.OK
+            results.append(PageContent(pages[number].index, mended, status=status, warnings=warnings))
     finally:
         sources.close()
     share = (time.perf_counter() - started) / len(pages)
-    results = []
-    for page, blocks in zip(pages, analysed, strict=True):
+    for page, content in zip(pages, results, strict=True):
         started = time.perf_counter()
         if not first:
-            _demote_titles(blocks)
-        content = PageContent(page.index, blocks)
+            _demote_titles(content.blocks)
         with open_document(key)._open_page(page.index) as raw:
-            save_crops(raw, page.index, blocks, images, dpi, page.ocr.angle if page.ocr else 0.0)
+            save_crops(raw, page.index, content.blocks, images, dpi, page.ocr.angle if page.ocr else 0.0)
             size = raw.get_size()
         text = Source.OCR if page.ocr else Source.TEXT_LAYER
-        content.sources = [_source(block, text) for block in blocks]
+        content.sources = [_source(block, text) for block in content.blocks]
         finish(content, page, size)
         content.timings = {"extract": share, "crop": time.perf_counter() - started}
-        results.append(content)
     return results
 
 

@@ -74,7 +74,7 @@ def _blocks(
     width, height = snapshot.page_size
     points = [_scaled(r.bbox, width, height) for r in regions]
     inside, outside = assign(snapshot.get_lines(), points)
-    stray = group(to_lines(outside))
+    stray = group(to_lines(outside, split=True))
     for lines in stray:  # text that no region holds is kept: it becomes regions of its own
         box = _scaled(union([line.bbox for line in lines]), 1 / width, 1 / height)
         regions = [*regions, Region(Label.PLAIN_TEXT, box, 0.0)]

@@ -69,24 +69,48 @@ def assign(lines: list[dict[str, Any]], regions: list[BBox]) -> tuple[dict[int, 
             (outside if owner is None else inside[owner]).append(fragment)
 
     for line in lines:
-        run: list[Char] = []
-        owner: int | None = None
+        runs: list[tuple[list[Char], int | None]] = []
         for raw in (c for span in line["spans"] for c in span["chars"]):
             # Loose boxes have the advance as width and the font's height: gaps and rows are told by them.
             char = {**raw, "bbox": raw.get("loose_bbox") or raw["bbox"]}
-            if char["char"].isspace() and run:
-                run.append(char)  # a space goes with what stands before it
+            if char["char"].isspace() and runs:
+                runs[-1][0].append(char)  # a space goes with what stands before it
                 continue
             x, y = (char["bbox"][0] + char["bbox"][2]) / 2, (char["bbox"][1] + char["bbox"][3]) / 2
-            found = next((i for i in by_size if _holds(regions[i], x, y)), None)
-            if run and found != owner:
-                close(run, owner)
-                run = []
-            owner = found
-            run.append(char)
-        if run:
+            owner = next((i for i in by_size if _holds(regions[i], x, y)), None)
+            if not runs or runs[-1][1] != owner:
+                runs.append(([], owner))
+            runs[-1][0].append(char)
+        for run, owner in _adopted(runs):
             close(run, owner)
     return inside, outside
+
+
+def _adopted(runs: list[tuple[list[Char], int | None]]) -> list[tuple[list[Char], int | None]]:
+    """Runs of a line where those in no region went to the neighbour they touch: detected boxes cut lines short."""
+    out: list[tuple[list[Char], int | None]] = []
+    for i, (run, owner) in enumerate(runs):
+        if owner is None:
+            if out and out[-1][1] is not None and _touch(out[-1][0], run):
+                owner = out[-1][1]
+            elif i + 1 < len(runs) and _touch(run, runs[i + 1][0]):
+                owner = runs[i + 1][1]
+        if out and out[-1][1] == owner:
+            out[-1] = (out[-1][0] + run, owner)
+        else:
+            out.append((run, owner))
+    return out
+
+
+def _touch(left: list[Char], right: list[Char]) -> bool:
+    """Is there no more than a line height between the ink of two runs?"""
+    before = [c["bbox"] for c in left if not c["char"].isspace()]
+    after = [c["bbox"] for c in right if not c["char"].isspace()]
+    if not before or not after:
+        return True
+    a, b = before[-1], after[0]
+    reach = max(a[3] - a[1], b[3] - b[1])
+    return max(b[0] - a[2], a[0] - b[2], 0) < reach and max(b[1] - a[3], a[1] - b[3], 0) < reach
 
 
 def make_fragment(chars: list[Char]) -> Fragment | None:
@@ -134,13 +158,25 @@ def _same_row(row: list[Fragment], fragment: Fragment) -> bool:
     )
 
 
-def to_lines(fragments: list[Fragment]) -> list[Line]:
-    """Fragments of one region as lines in reading order."""
+def to_lines(fragments: list[Fragment], *, split: bool = False) -> list[Line]:
+    """Fragments of one region as lines in reading order.
+
+    Args:
+        split: also cut lines at gaps wider than a line is high, for text of which no one knows the columns.
+    """
     lines = []
     for row in rows_of(fragments):
-        text = " ".join(filter(None, (fragment_text(f.chars, f.turn) for f in row)))
-        if text:
-            lines.append(Line(union([f.bbox for f in row]), text))
+        groups: list[list[Fragment]] = [[row[0]]]
+        for fragment in row[1:]:
+            before = groups[-1][-1]
+            height = max(before.upright[3] - before.upright[1], fragment.upright[3] - fragment.upright[1])
+            if split and fragment.upright[0] - before.upright[2] > height:
+                groups.append([])
+            groups[-1].append(fragment)
+        for group in groups:
+            text = " ".join(filter(None, (fragment_text(f.chars, f.turn) for f in group)))
+            if text:
+                lines.append(Line(union([f.bbox for f in group]), text))
     return lines
 
 

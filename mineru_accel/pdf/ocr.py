@@ -45,14 +45,14 @@ def read_page(pixels: np.ndarray, page_size: tuple[float, float], lang: str = "a
     height, width = pixels.shape[:2]
     if angle:
         quads = _turn(quads, -angle, (width / 2, height / 2))
-        pixels = rotate(pixels, -angle)
+        pixels = rotate(pixels, angle)
     lines = [
         OcrLine((float(q[:, 0].min()), _side(q, 0, 1), float(q[:, 0].max()), _side(q, 2, 3)), text, score)
         for q, text, score in zip(quads, texts, scores, strict=True)
     ]
     weight = sum(len(line.text) for line in lines)
     score = sum(line.score * len(line.text) for line in lines) / weight if weight else 0.0
-    return OcrLayer(_as_pdf(lines, pixels, page_size), -angle, len(lines), score)
+    return OcrLayer(_as_pdf(lines, pixels, page_size), angle, len(lines), score)
 
 
 @lru_cache(maxsize=1)

@@ -89,7 +89,7 @@ def _inside_text(segment: Box, text: list[Box]) -> bool:
     length = max(segment[2] - segment[0], segment[3] - segment[1], 1.0)
     covered = 0.0
     for x0, y0, x1, y1 in text:
-        pad = 0.12 * (y1 - y0)
+        pad = 0.35 * (y1 - y0)
         if horizontal and y0 - pad < segment[1] < y1 + pad:
             covered += max(0.0, min(x1, segment[2]) - max(x0, segment[0]))
         elif not horizontal and x0 < segment[0] < x1:

@@ -1,0 +1,185 @@
+"""Mending docvortex's model-free analysis: tables that are none, cells it missed, captions, reading order."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from typing import Any
+
+from docvortex.document.pdf import PDFPage
+
+from ..document import BBox, Block, Region
+from ..layout.classes import Label
+from ..layout.reading_order import sort_regions
+from .grid import Grid, build
+from .stray import group
+from .tables import GUESSED, combine
+from .text_layer import Fragment, assign, join_lines, to_lines, union
+
+_LABELS = {
+    "doc_title": Label.TITLE,
+    "paragraph_title": Label.TITLE,
+    "header": Label.ABANDON,
+    "footer": Label.ABANDON,
+    "page_number": Label.ABANDON,
+    "page_footnote": Label.ABANDON,
+    "aside_text": Label.ABANDON,
+    "image": Label.FIGURE,
+    "chart": Label.FIGURE,
+    "table": Label.TABLE,
+    "caption": Label.FIGURE_CAPTION,
+    "footnote": Label.TABLE_FOOTNOTE,
+    "equation": Label.ISOLATE_FORMULA,
+}
+_CAPTION = re.compile(r"^\s*(figure|fig\.|table|tab\.|tabelle|tableau|abbildung|abb\.|图|表|圖)\s*\d", re.IGNORECASE)
+_TABLE_CAPTION = re.compile(r"^\s*(tab|表)", re.IGNORECASE)
+_LONG_CELL = 4
+"""Words; where the median cell has as many, the would-be table is lines of prose in columns."""
+
+
+def repair(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
+    """Better blocks, in reading order, and warnings.
+
+    Args:
+        page: the page the blocks were found on (its OCR layer, where it has one).
+        blocks: docvortex's, with unit bboxes.
+    """
+    warnings: list[str] = []
+    if any(b["type"] == "table" for b in blocks):
+        blocks, warnings = _repair_tables(page, blocks)
+    for block in blocks:
+        if (
+            block["type"] == "text"
+            and _CAPTION.match(plain(block))
+            and len(plain(block)) < 300
+            and _visual_near(block, blocks)
+        ):
+            block["type"] = "caption"
+    return _ordered(blocks, page.size), warnings
+
+
+def plain(block: Block) -> str:
+    """A block's text without markup."""
+    content = block.get("content")
+    return content if isinstance(content, str) else "".join(_span_text(span) for span in content or ())
+
+
+def _span_text(span: dict[str, Any]) -> str:
+    content = span.get("content")
+    return content if isinstance(content, str) else "".join(_span_text(s) for s in content or ())
+
+
+def _repair_tables(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
+    snapshot = page.get_snapshot()
+    width, height = snapshot.page_size
+    rules = [
+        (r.bbox[0], (r.bbox[1] + r.bbox[3]) / 2, r.bbox[2], (r.bbox[1] + r.bbox[3]) / 2)
+        for r in snapshot.vector_geometry.drawing_lines
+        if abs(r.bbox[3] - r.bbox[1]) < 3
+    ]
+    blocks = _with_heads(blocks)
+    tables = [b for b in blocks if b["type"] == "table"]
+    boxes = [_scaled(b["bbox"], width, height) for b in tables]
+    inside, _ = assign(snapshot.get_lines(), boxes)
+    out, warnings = [b for b in blocks if b["type"] != "table"], []
+    for number, (block, box) in enumerate(zip(tables, boxes, strict=True)):
+        fragments = inside.get(number, [])
+        grid = build(
+            fragments, [r for r in rules if box[1] - 3 <= r[1] <= box[3] + 3 and r[0] < box[2] and r[2] > box[0]]
+        )
+        html = block.get("content") if str(block.get("content")).lstrip().startswith("<table") else None
+        if html is None and not _is_table(grid):
+            out.extend(_prose(fragments, out, width, height))
+            continue
+        content, warning = combine(html, grid, bool(fragments))
+        out.append({**block, "content": content})
+        if warning:
+            warnings.append(warning)
+    return out, warnings
+
+
+def _with_heads(blocks: list[Block]) -> list[Block]:
+    """A row of three or more little blocks right above a table is its head, shaded and so taken for something else."""
+    out = list(blocks)
+    for table in [b for b in blocks if b["type"] == "table"]:
+        x0, y0, x1, _ = table["bbox"]
+        head = [
+            b
+            for b in out
+            if b["type"] in ("text", "paragraph_title")
+            and 0 <= y0 - b["bbox"][3] < 1.5 * (b["bbox"][3] - b["bbox"][1])
+            and b["bbox"][0] >= x0 - 0.01
+            and b["bbox"][2] <= x1 + 0.01
+        ]
+        if len(head) >= 3:
+            out = [b for b in out if not any(b is h for h in head)]
+            table["bbox"] = [
+                min(x0, *(b["bbox"][0] for b in head)),
+                min(b["bbox"][1] for b in head),
+                *table["bbox"][2:],
+            ]
+            table["content"] = None
+    return out
+
+
+def _is_table(grid: Grid | None) -> bool:
+    return (
+        grid is not None
+        and grid.clean
+        and grid.columns >= 2
+        and statistics.median(len(c.text.split()) for c in grid.cells) < _LONG_CELL
+        and 2 * len(grid.cells) > grid.rows * grid.columns * 0.8
+    )
+
+
+def _prose(fragments: list[Fragment], others: list[Block], width: float, height: float) -> list[Block]:
+    """Text blocks of what was no table after all; text that other blocks hold is theirs already."""
+    taken = [_scaled(b["bbox"], width, height) for b in others]
+    free = [f for f in fragments if not any(_holds(t, f.bbox) for t in taken)]
+    blocks = []
+    for lines in group(to_lines(free, split=True)):
+        box = _scaled(union([line.bbox for line in lines]), 1 / width, 1 / height)
+        blocks.append(
+            {
+                "type": "text",
+                "bbox": [round(v, 3) for v in box],
+                "angle": 0,
+                "content": join_lines(lines),
+                "lines": [{"bbox": [round(v, 3) for v in _scaled(line.bbox, 1 / width, 1 / height)]} for line in lines],
+            }
+        )
+    return blocks
+
+
+def _visual_near(caption: Block, blocks: list[Block]) -> bool:
+    x0, y0, x1, y1 = caption["bbox"]
+    return any(
+        b["type"] in ("image", "chart", "table")
+        and min(x1, b["bbox"][2]) > max(x0, b["bbox"][0])
+        and (abs(b["bbox"][1] - y1) < 0.06 or abs(y0 - b["bbox"][3]) < 0.15)
+        for b in blocks
+    )
+
+
+def _ordered(blocks: list[Block], size: tuple[float, float]) -> list[Block]:
+    regions = []
+    for block in blocks:
+        label = _LABELS.get(block["type"], Label.PLAIN_TEXT)
+        if label is Label.FIGURE_CAPTION and _TABLE_CAPTION.match(plain(block)):
+            label = Label.TABLE_CAPTION
+        x0, y0, x1, y1 = block["bbox"]
+        regions.append(Region(label, (x0, y0, x1, y1)))
+    by_region = {id(r): b for r, b in zip(regions, blocks, strict=True)}
+    return [by_region[id(r)] for r in sort_regions(regions, size)]
+
+
+def _scaled(box: Any, width: float, height: float) -> BBox:
+    return (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
+
+
+def _holds(box: BBox, other: BBox) -> bool:
+    x, y = (other[0] + other[2]) / 2, (other[1] + other[3]) / 2
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
+
+
+__all__ = ["GUESSED", "plain", "repair"]
