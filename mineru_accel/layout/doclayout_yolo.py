@@ -106,7 +106,9 @@ class DocLayoutYolo:
             for i, j in enumerate(batch):
                 boxes[j].draw(pages[j], canvas[i])
             with self._lock:
-                raw_boxes, raw_logits = runtime.run(canvas)
+                if self._runtime is None:
+                    raise RuntimeError("the layout detector is closed")
+                raw_boxes, raw_logits = self._runtime.run(canvas)
             for i, j in enumerate(batch):
                 page = decode(raw_boxes[i], raw_logits[i], shape, self.strides, self.conf)
                 page.boxes = boxes[j].to_page(page.boxes)
@@ -116,6 +118,8 @@ class DocLayoutYolo:
     def close(self) -> None:
         """Free the network."""
         with self._lock:
+            if self._runtime is not None:
+                self._runtime.close()
             self._runtime = None
 
     def _regions(self, found: Detections, height: int, width: int) -> list[Region]:

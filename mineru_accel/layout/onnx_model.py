@@ -37,8 +37,8 @@ class _Emitter:
         self.names: dict[int, str] = {}
 
     def model(self) -> Any:
-        x = self.emit("Cast", ["images"], "input.float", to=1)
-        x = self.emit("Transpose", [x], "input.nchw", perm=[0, 3, 1, 2])
+        x = self.emit("Transpose", ["images"], "input.nchw", perm=[0, 3, 1, 2])
+        x = self.emit("Cast", [x], "input.float", to=1)
         self.names[0] = self.emit("Div", [x, self.constant("input.255", np.float32(255))], "input")
         for node in self.graph.nodes:
             self.names[node.output] = self.node(node)

@@ -28,6 +28,10 @@ class Runtime(Protocol):
         """``(B, H, W, 3) uint8`` -> raw boxes ``(B, 4 * reg_max, A)`` and logits ``(B, nc, A)``, float32."""
         ...
 
+    def close(self) -> None:
+        """Free it; may be called twice."""
+        ...
+
 
 def choose_runtime(runtime: str, device: str) -> tuple[str, str]:
     """Settle ``auto``: torch on a GPU if there is one, else ONNX Runtime on the CPU, or torch where that is missing.

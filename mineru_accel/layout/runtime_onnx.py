@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -31,10 +32,14 @@ class OnnxRuntime:
         # Threads that wait by spinning would take the CPU from the processes that render the next pages.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         model = build_onnx(graph).SerializeToString()
-        self.session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.session: Any = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.name = "onnx:cpu"
 
     def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(B, H, W, 3) uint8`` -> raw boxes ``(B, 4 * reg_max, A)`` and logits ``(B, nc, A)``, float32."""
         boxes, logits = self.session.run(["boxes", "logits"], {"images": images})
         return boxes, logits
+
+    def close(self) -> None:
+        """Free the session and its threads."""
+        self.session = None

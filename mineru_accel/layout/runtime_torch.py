@@ -19,12 +19,19 @@ class TorchRuntime:
         if threads and not on_gpu:
             torch.set_num_threads(threads)
         network = LayoutNetwork(graph).to(self.device, torch.float16 if half else torch.float32)
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: LayoutNetwork | None = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.max_batch = 16 if on_gpu else 1  # on a CPU a batch is no faster, only larger
         self.name = f"torch:{device}" + (" fp16" if half else "")
 
     @torch.inference_mode()
     def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(B, H, W, 3) uint8`` -> raw boxes ``(B, 4 * reg_max, A)`` and logits ``(B, nc, A)``, float32."""
+        assert self.network is not None, "closed"
         boxes, logits = self.network(torch.from_numpy(images).to(self.device, non_blocking=True))
         return boxes.cpu().numpy(), logits.cpu().numpy()
+
+    def close(self) -> None:
+        """Free the weights; on a GPU also torch's cached blocks."""
+        self.network = None
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
