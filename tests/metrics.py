@@ -56,10 +56,12 @@ def normalize(markdown: str, *, formulas: bool = True) -> str:
     """The plain text of some Markdown, NFKC, without syntax, in one line.
 
     Dashes and quotes are made straight, and spaces next to CJK characters dropped, since a text layer,
-    OCR and a VLM differ in them without being wrong. Formulas are reduced to their characters; with
+    OCR and a VLM differ in them without being wrong. What MinerU reads out of a picture (``<details>`` below it) is
+    left out, like the picture. Formulas are reduced to their characters; with
     ``formulas=False`` display formulas are dropped.
     """
     text = re.sub(r"\\([$*#<>|~`+!.-])", lambda m: f"\ue000{ord(m.group(1)):04x}", markdown)
+    text = re.sub(r"<details\b.*?</details>", " ", text, flags=re.S | re.I)
     text = re.sub(r"!\[[^\]]*\]\([^)]*\)", " ", text)
     text = re.sub(r"\[([^\]]+)\]\([^)\s]+\)", r"\1", text)
     text = re.sub(r"\[([^\]]+)\]\(\s*\)", r"\1", text)

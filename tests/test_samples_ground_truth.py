@@ -215,6 +215,7 @@ def test_levenshtein_is_fast() -> None:
         ("# Title\n\nSome **bold** and *slanted* text.", "Title Some bold and slanted text."),
         ("- one\n- two\n* three", "one two three"),
         ("![alt](images/a.jpg)\n\nCaption", "Caption"),
+        ("![](a.jpg)\n\n<details>\n<summary>image content</summary>\n\n12 h\n</details>\n\nFigure 1", "Figure 1"),
         ("See [the site](https://example.org/a_b) now", "See the site now"),
         ("x<sup>2</sup> and $x_{i}^{2}$ and $\\alpha$", "x2 and xi2 and α"),
         ("$$\nE = m \\, c^{2} \\tag{1}\n$$", "E=mc2(1)"),
