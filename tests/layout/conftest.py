@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,16 +155,22 @@ def _save(model: Any, folder: Path, package: Any) -> Model:
     return Model(model, pt, folder / "model.safetensors", package.YOLOv10(str(pt)))
 
 
+@pytest.fixture(scope="session")
+def make_model(package, pages, tmp_path_factory):
+    """Random models by scale, each made once."""
+    return functools.cache(lambda scale: _save(build(scale, pages), tmp_path_factory.mktemp(f"yolo-{scale}"), package))
+
+
 @pytest.fixture(scope="session", params=["n", "m"])
-def model(request, package, pages, tmp_path_factory) -> Model:
+def model(request, make_model) -> Model:
     """Random models of two scales."""
-    return _save(build(request.param, pages), tmp_path_factory.mktemp(f"yolo-{request.param}"), package)
+    return make_model(request.param)
 
 
 @pytest.fixture(scope="session")
-def small_model(package, pages, tmp_path_factory) -> Model:
+def small_model(make_model) -> Model:
     """A random model of scale n."""
-    return _save(build("n", pages), tmp_path_factory.mktemp("yolo-small"), package)
+    return make_model("n")
 
 
 @pytest.fixture
