@@ -1,0 +1,145 @@
+"""Measuring: which tile sizes and which implementation are fastest for a problem on this device.
+
+Nothing here runs unless asked to. A configuration counts only if its result is right; times are medians of replayed
+graphs (host time excluded) with a cold L2; an implementation must beat the vendor's by more than `TIE` to be chosen.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import triton.testing
+from torch import Tensor
+
+from .dilated_block import JOINT, SPLIT
+from .problems import Problem
+from .shape_cache import SHAPES, Choice, Config, arch_of, forced
+
+TIE = 1.03
+REPEATS = 8  # a race shows as a result that moves
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A configuration's time. error: relative RMS against float64; failure: why it has no time."""
+
+    implementation: str
+    config: Config
+    milliseconds: float
+    error: float
+    failure: str = ""
+
+
+def tolerance(dtype: torch.dtype, depth: int) -> float:
+    """Largest relative RMS error that counts as right, by the depth of the reduction."""
+    if dtype == torch.float32:
+        return 2e-6 if depth < 4096 else 4e-6
+    ulp = 2**-11 if dtype == torch.float16 else 2**-8
+    return ulp * (1.0 if depth < 1024 else 1.5 if depth < 4096 else 2.0)
+
+
+def relative_rms(y: Tensor, truth: Tensor) -> float:
+    """RMS of y - truth over RMS of truth; NaN stays NaN, so compare with `<=`."""
+    y, truth = y.double(), truth.double()
+    return float((y - truth).square().mean().sqrt() / truth.square().mean().sqrt().clamp_min(1e-300))
+
+
+def time_graph(run: Callable[[], Tensor], repeat_ms: int = 60) -> float:
+    """Median milliseconds of one call, replayed as a graph."""
+    for _ in range(3):
+        run()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    return float(triton.testing.do_bench(graph.replay, warmup=10, rep=repeat_ms, return_mode="median"))
+
+
+def candidates(problem: Problem) -> Iterator[Config]:
+    """Tile sizes worth trying for a problem on its device."""
+    arch = arch_of(problem.x.device)
+    nvidia = arch.startswith("sm_")
+    tma = nvidia and int(arch[3:]) >= 90
+    if problem.op.startswith("patch_embed"):
+        tiles = [(64, 64), (64, 128), (128, 128), (128, 256), (256, 128)]
+        for (bm, bn), bk, warps, stages in itertools.product(tiles, (32, 64, 128), (4, 8), (2, 3, 4)):
+            if (nvidia and (bm + bn) * bk * 2 * stages > 220_000) or (not nvidia and (stages > 2 or bm * bn > 16384)):
+                continue
+            if (bm * bn >= 32768 and warps == 4) or (bm * bn <= 8192 and warps == 8):
+                continue
+            for use in (0, 1) if tma and problem.op == "patch_embed" else (0,):
+                yield {"BM": bm, "BN": bn, "BK": bk, "GROUP": 8, "TMA": use, "num_warps": warps, "num_stages": stages}
+        return
+    channels = problem.x.shape[-1]
+    block = problem.op == "dilated_block"
+    rows = [(64, 4), (64, 8), (128, 4), (128, 8), (256, 8)] if nvidia else [(32, 4), (64, 4), (64, 8), (128, 8)]
+    modes = [{"MODE": mode, "TANH": tanh} for mode in (SPLIT, JOINT) for tanh in ((0, 1) if nvidia else (0,))]
+    for (bm, warps), bk, stages in itertools.product(rows, (32, 64), (2, 3, 4, 5) if nvidia else (1, 2)):
+        for mode in modes if block else [{}]:
+            tiles = 3 if mode.get("MODE") == JOINT else 1
+            if channels % bk or (tiles * bm + channels) * bk * 2 * stages > (220_000 if nvidia else 65_536):
+                continue
+            if tiles * bm * channels // warps > 128 * 128 * 3 // 8:  # accumulators: at most 192 registers a thread
+                continue
+            for tw in (0, 16):
+                yield {"BM": bm, "BK": bk, "TW": tw, **mode, "num_warps": warps, "num_stages": stages}
+
+
+def measure(problem: Problem, implementation: str, config: Config, truth: Tensor, repeat_ms: int = 60) -> Measured:
+    """Check, then time, one implementation with one configuration."""
+
+    def run() -> Tensor:
+        return problem.run(implementation)
+
+    with forced(Choice(implementation, config, "forced")):
+        try:
+            first = run()
+            error = relative_rms(first, truth)
+            bound = tolerance(torch.bfloat16 if problem.x.dtype == torch.uint8 else problem.x.dtype, problem.depth)
+            if not error <= bound:
+                return Measured(implementation, config, float("inf"), error, f"error {error:.2e} over {bound:.2e}")
+            if implementation == "triton" and not all(torch.equal(run(), first) for _ in range(REPEATS)):
+                return Measured(implementation, config, float("inf"), error, "result changes between runs")
+            return Measured(implementation, config, time_graph(run, repeat_ms), error)
+        except Exception as failure:
+            torch.cuda.synchronize()
+            return Measured(
+                implementation, config, float("inf"), float("nan"), f"{type(failure).__name__}: {failure}"[:200]
+            )
+
+
+def tune(
+    problem: Problem, configs: list[Config] | None = None, repeat_ms: int = 60, keep: bool = True
+) -> tuple[dict[str, object], list[Measured]]:
+    """Measure a problem's implementations and configurations; (the winning entry of shape_cache, all measurements).
+
+    keep: store the entry in the user's cache. Raises RuntimeError if nothing gave a right result.
+    """
+    truth = problem.truth()
+    measured = []
+    for implementation in problem.implementations:
+        several = implementation == "triton"
+        for config in (configs or list(candidates(problem))) if several else [{}]:
+            measured.append(measure(problem, implementation, config, truth, repeat_ms))
+    right = [m for m in measured if not m.failure]
+    if not right:
+        raise RuntimeError(f"{problem.title}: no implementation gave a right result")
+    best = min(right, key=lambda m: m.milliseconds)
+    vendor = [m for m in right if m.implementation == "vendor"]
+    if vendor and vendor[0].milliseconds <= best.milliseconds * TIE:
+        best = vendor[0]
+    entry: dict[str, object] = {
+        "implementation": best.implementation,
+        "config": _config_for(best, right),
+        "ms": round(best.milliseconds, 5),
+    }
+    if keep:
+        SHAPES.store(problem.op, problem.x.device, problem.x.dtype, *problem.key, entry)
+    return entry, measured
+
+
+def _config_for(best: Measured, right: list[Measured]) -> Config:
+    """The winner's tile sizes; where it has none, our fastest kernel's, for who asks for that explicitly."""
+    ours = [m for m in right if m.implementation == "triton"]
+    return best.config or (min(ours, key=lambda m: m.milliseconds).config if ours else {})
