@@ -11,10 +11,14 @@ Importing this package imports nothing heavy; names are loaded when first used.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .version import __version__
+
+# ONNX Runtime's wheels send usage data unless told not to, before they are first imported; worker processes inherit it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from .document import DocumentResult, PageResult, PageStatus

@@ -73,10 +73,20 @@ def _engine() -> Any:
 
 def _recognise(pixels: np.ndarray) -> tuple[np.ndarray, list[str], list[float]]:
     """Quads (n, 4, 2) in pixels (clockwise from the top left), their texts and scores."""
-    result = _engine()(np.ascontiguousarray(pixels[:, :, ::-1]))  # RapidOCR takes BGR arrays
+    result = _engine()(_squat(pixels)[:, :, ::-1].copy())  # RapidOCR takes BGR arrays
     if result.boxes is None or len(result.boxes) == 0:
         return np.zeros((0, 4, 2)), [], []
     return np.asarray(result.boxes, dtype=np.float64), list(result.txts), [float(s) for s in result.scores]
+
+
+def _squat(pixels: np.ndarray) -> np.ndarray:
+    """Strips padded with white: RapidOCR scales the long side to 2000 pixels, which must leave the short one some."""
+    height, width = pixels.shape[:2]
+    least = max(height, width) // 40 + 1
+    if min(height, width) >= least:
+        return pixels
+    pad = ((0, max(0, least - height)), (0, max(0, least - width)), (0, 0))
+    return np.pad(pixels, pad, constant_values=255)
 
 
 def _skew(quads: np.ndarray) -> float:

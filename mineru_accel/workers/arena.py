@@ -9,8 +9,10 @@ from __future__ import annotations
 import mmap
 import os
 import threading
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 _attached: memoryview | None = None
 """In a worker: the whole arena."""
@@ -43,6 +45,8 @@ class Arena:
 
     def read(self, slot: int, shape: tuple[int, int, int]) -> np.ndarray:
         """Pixels (H, W, C) uint8 in a slot, as a view: use it before the slot is released."""
+        import numpy as np
+
         start = slot * self.slot_bytes
         return np.frombuffer(self._view, np.uint8, int(np.prod(shape)), start).reshape(shape)
 
@@ -63,6 +67,8 @@ def write(slot: int, slot_bytes: int, pixels: np.ndarray) -> None:
     Raises:
         ValueError: if they don't fit.
     """
+    import numpy as np
+
     if pixels.nbytes > slot_bytes:
         raise ValueError(f"{pixels.shape} pixels do not fit a slot of {slot_bytes} bytes")
     if _attached is None:

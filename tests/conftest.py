@@ -1,0 +1,47 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from reportlab.pdfgen import canvas
+
+sys.path.insert(0, str(Path(__file__).parent))  # metrics, zoo
+
+# No test may reach the network or a real home.
+os.environ.setdefault("MINERU_MODEL_SOURCE", "local")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "samples"
+
+MakePdf = Callable[..., Path]
+
+
+_FILLER = (
+    "for a few lines more, so that nobody takes the paragraph for a running head,",
+    "since headers and footers stand in no Markdown. The last line is a short one.",
+)
+
+
+@pytest.fixture
+def make_pdf(tmp_path: Path) -> MakePdf:
+    """Makes a PDF with a paragraph a page that starts as given: ``make_pdf("name.pdf", ["page one", "page two"])``."""
+
+    def make(name: str, pages: list[str], size: tuple[float, float] = (595, 842)) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        page = canvas.Canvas(str(path), pagesize=size, pageCompression=0, invariant=1)
+        for text in pages:
+            page.setFont("Helvetica", 12)
+            for i, line in enumerate((text + ", and then goes on", *_FILLER)):
+                page.drawString(72, size[1] / 2 - 15 * i, line)
+            page.showPage()
+        page.save()
+        return path
+
+    return make

@@ -1,0 +1,179 @@
+"""The command as a user meets it: help, exit codes, output streams, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import zoo
+from conftest import SAMPLES, MakePdf
+from PIL import Image
+
+COMMAND = [sys.executable, "-m", "mineru_accel"]
+
+
+def run(*args: object, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **kwargs,  # type: ignore[call-overload]
+    )
+
+
+def test_help_is_instant_and_grouped() -> None:
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = run("--help")
+        times.append(time.perf_counter() - started)
+    assert done.returncode == 0
+    assert min(times) < 0.5
+    for text in ("input and output:", "pages:", "how to convert:", "--pages RANGE", "exit codes: 0"):
+        assert text in done.stdout
+
+
+def test_import_is_light() -> None:
+    script = (
+        "import time, sys; t = time.perf_counter(); import mineru_accel; from mineru_accel import Pipeline, convert\n"
+        "heavy = {'torch', 'onnxruntime', 'docvortex', 'mineru', 'cv2', 'pypdfium2', 'numpy'} & set(sys.modules)\n"
+        "print(time.perf_counter() - t, *heavy)"
+    )
+    best = 9.0
+    for _ in range(3):
+        seconds, *heavy = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout.split()
+        assert heavy == []
+        best = min(best, float(seconds))
+    assert best < 0.3
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "name at least one"),
+        (["a.pdf", "--pages", "0"], "counted from 1"),
+        (["a.pdf", "--formats", "pptx"], "--formats"),
+        (["a.pdf", "-b", "magic"], "--backend"),
+        (["a.pdf", "--device", "tpu"], "--device"),
+        (["a.pdf", "-b", "vlm"], "VLM"),
+        (["a.pdf", "--colour"], "--colour"),
+        (["a.pdf", "-s", "x"], "-s"),
+        (["a.pdf", "--pages", "1", "-e", "3"], "either pages or start/end"),
+        (["/no/such/*.pdf"], "nothing matches"),
+        (["--jobs-from", "/no/such/list"], "can't read the list"),
+        (["models"], "action"),
+        (["a.pdf", "-o", "/dev/null"], "is a file"),
+    ],
+)
+def test_usage_errors(args: list[str], message: str, tmp_path: Path) -> None:
+    done = run(*args, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_missing_weights_are_one_line(tmp_path: Path) -> None:
+    done = run("a.pdf", "--layout-weights", tmp_path / "gone.pt")
+    assert done.returncode == 1 and "gone.pt" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_success_and_json_progress(tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", ["first page of text", "second page of text"])
+    done = run("convert", path, "-o", tmp_path / "out", "--layout", "native", "--progress", "json")
+    assert done.returncode == 0 and done.stderr == ""
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [e["event"] for e in events].count("page_done") == 2
+    assert events[0]["event"] == "run_started" and events[-1]["event"] == "run_done"
+    assert next(e for e in events if e["event"] == "document_done")["ok"] is True
+
+
+def test_mixed_run_exits_with_one(tmp_path: Path, make_pdf: MakePdf) -> None:
+    good, bad = make_pdf("good.pdf", ["a page of text"]), zoo.write(tmp_path, "bad.pdf", b"")
+    done = run(good, bad, "-o", tmp_path / "out", "--layout", "native")
+    assert done.returncode == 1
+    assert f"{bad}: empty file" in done.stderr and "Traceback" not in done.stderr
+    assert (tmp_path / "out" / "good" / "good.md").exists()
+    quiet = run(good, bad, "-o", tmp_path / "out2", "--layout", "native", "-q")
+    assert quiet.returncode == 1 and quiet.stderr.strip() == f"mineru-accel: {bad}: empty file" and quiet.stdout == ""
+
+
+def test_failed_page_exits_with_one(tmp_path: Path) -> None:
+    done = run(zoo.write(tmp_path, "d.pdf", zoo.damaged_page()), "-o", tmp_path / "out", "--layout", "native")
+    assert done.returncode == 1 and "1 failed (page 2)" in done.stderr
+
+
+def test_paths_from_mineru_flags_and_lists(tmp_path: Path, make_pdf: MakePdf) -> None:
+    a, b = make_pdf("a.pdf", ["the text of a"]), make_pdf("b.pdf", ["the text of b"])
+    (tmp_path / "list").write_text(f"# mine\n{b}\n")
+    done = run("-p", a, "--jobs-from", tmp_path / "list", "-o", tmp_path / "out", "-m", "txt", "-b", "pipeline")
+    assert done.returncode == 0 and sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt(tmp_path: Path, sig: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, str(SAMPLES / "scan.pdf"), str(SAMPLES / "report.pdf"), "-o", str(tmp_path / "out"), "-m", "ocr"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(4)
+    process.send_signal(sig)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.strip().splitlines()[-1] == "mineru-accel: interrupted" and "Traceback" not in err
+    assert not list((tmp_path / "out").glob(".mineru-accel*"))
+    deadline = time.monotonic() + 5
+    while _group_alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _group_alive(process.pid)
+
+
+def _group_alive(group: int) -> bool:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[2] == str(group) and fields[0] != "Z":
+            return True
+    return False
+
+
+def test_nothing_reaches_the_network(tmp_path: Path, make_pdf: MakePdf) -> None:
+    (tmp_path / "guard").mkdir()
+    (tmp_path / "guard" / "sitecustomize.py").write_text(
+        "import socket\n"
+        "real = socket.socket.connect\n"
+        "def connect(self, address):\n"
+        "    if self.family != socket.AF_UNIX:\n"
+        "        open(__import__('os').environ['TELL'], 'a').write(repr(address) + '\\n')\n"
+        "        raise OSError('no network in this test')\n"
+        "    return real(self, address)\n"
+        "socket.socket.connect = connect\n"
+        "socket.getaddrinfo = lambda *a, **k: connect(socket.socket(), a)\n"
+    )
+    home, tell = tmp_path / "home", tmp_path / "tell"
+    home.mkdir()
+    env = {k: v for k, v in os.environ.items() if k not in ("MINERU_MODEL_SOURCE", "HF_HUB_OFFLINE")}
+    env |= {"PYTHONPATH": str(tmp_path / "guard"), "HOME": str(home), "TELL": str(tell)}
+    Image.new("L", (300, 200), "white").save(tmp_path / "scan.png")
+    done = run(make_pdf("a.pdf", ["some text to read"]), tmp_path / "scan.png", "-o", tmp_path / "out", env=env)
+    assert done.returncode == 0, done.stderr
+    assert not tell.exists(), tell.read_text()
+    assert list(home.rglob("*")) == []  # and writes nothing into the home either
+
+
+def test_doctor_and_models() -> None:
+    doctor = run("doctor")
+    assert doctor.returncode == 0 and "auto picks" in doctor.stdout and len(doctor.stdout.splitlines()) < 30
+    assert "auto picks" in json.loads(run("doctor", "--json").stdout)
+    listed = run("models", "list")
+    assert listed.returncode == 0 and "in use:" in listed.stdout

@@ -1,0 +1,195 @@
+"""The Python API end to end: every page once, results by name, events, several documents at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import SAMPLES, MakePdf
+
+import mineru_accel
+from mineru_accel import Options, PageStatus, Pipeline
+from mineru_accel.events import DocumentDone, DocumentStarted, Event, PageDone, RunDone, RunStarted
+from mineru_accel.options import DEFAULT_FORMATS
+
+NATIVE = {"layout": "native"}
+
+
+def test_convert_without_output_folder(make_pdf: MakePdf) -> None:
+    result = mineru_accel.convert(make_pdf("a.pdf", ["A line of text for the reader."]), **NATIVE)
+    assert result.ok and "A line of text" in result.markdown
+    folder = result.output_dir
+    assert folder is not None and folder.exists()
+    del result
+    assert not folder.exists()
+
+
+def test_all_default_files(tmp_path: Path) -> None:
+    result = mineru_accel.convert(SAMPLES / "report.pdf", tmp_path, **NATIVE)
+    folder = tmp_path / "report"
+    assert {p.name for p in folder.iterdir()} == {
+        "report.md",
+        "report_content_list.json",
+        "report_content_list_v2.json",
+        "report_middle.json",
+        "report_model.json",
+        "report_layout.pdf",
+        "report_report.json",
+        "images",
+    }
+    assert set(result.files) == {str(f) for f in DEFAULT_FORMATS} | {"report"}
+    assert os.listdir(tmp_path) == ["report"]
+    report = json.loads((folder / "report_report.json").read_text())
+    assert report["pages"] == 3 and len(report["page_results"]) == 3
+    assert {"probe", "extract"} <= set(report["page_results"][0]["timings"])
+    assert set(report["page_results"][0]["sources"]) <= {"text-layer", "image"}
+    middle = json.loads((folder / "report_middle.json").read_text())
+    assert [p["page_idx"] for p in middle["pages"]] == [0, 1, 2]
+
+
+def test_same_stem_twice(tmp_path: Path, make_pdf: MakePdf) -> None:
+    paths = [make_pdf(f"{d}/same.pdf", [f"the document of {d}"]) for d in ("ann", "bob")]
+    results = {r.path: r for r in mineru_accel.convert_batch(paths, tmp_path / "out", **NATIVE)}
+    assert sorted(os.listdir(tmp_path / "out")) == ["same", "same_2"]
+    for path in paths:
+        assert f"document of {path.parent.name}" in results[path].markdown
+
+
+def test_pages_are_selected(make_pdf: MakePdf) -> None:
+    path = make_pdf("five.pdf", [f"text of page {n} here" for n in "ABCDE"])
+    result = mineru_accel.convert(path, pages="r1,2", **NATIVE)
+    assert [p.index for p in result.pages] == [1, 4]
+    assert "page B" in result.markdown and "page E" in result.markdown and "page A" not in result.markdown
+    middle = json.loads(result.files["middle"].read_text())
+    assert [p["page_idx"] for p in middle["pages"]] == [1, 4] and middle["is_full_document"] is False
+    assert [p.index for p in mineru_accel.convert(path, start=3, **NATIVE).pages] == [3, 4]
+    assert "none of them is in the range" in (mineru_accel.convert(path, pages="9-", **NATIVE).error or "")
+
+
+def test_events_tell_every_page_once(tmp_path: Path, make_pdf: MakePdf) -> None:
+    events: list[Event] = []
+    paths = [make_pdf(f"d{i}.pdf", [f"page {p} of it" for p in range(5 + 20 * (i == 1))]) for i in range(4)]
+    with Pipeline(on_event=events.append, **NATIVE) as pipeline:
+        results = list(pipeline.convert_batch(paths, tmp_path))
+    assert len(results) == 4
+    assert isinstance(events[0], RunStarted) and isinstance(events[-1], RunDone)
+    pages = Counter((e.document, e.index) for e in events if isinstance(e, PageDone))
+    assert set(pages.values()) == {1} and len(pages) == 40
+    assert sum(isinstance(e, DocumentStarted) for e in events) == sum(isinstance(e, DocumentDone) for e in events) == 4
+    assert events[-1].pages == 40 and events[-1].failed_documents == 0
+    for event in events:
+        json.dumps(event.to_dict(), default=str)
+
+
+def test_skips_results_that_are_there(tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", ["the first version"])
+    assert mineru_accel.convert(path, tmp_path, **NATIVE).ok
+    make_pdf("a.pdf", ["the second version"])
+    again = mineru_accel.convert(path, tmp_path, **NATIVE)
+    assert again.skipped and "first" in (tmp_path / "a" / "a.md").read_text()
+    assert "second" in mineru_accel.convert(path, tmp_path, overwrite=True, **NATIVE).markdown
+    assert os.listdir(tmp_path / "a" / "..") and not list(tmp_path.glob(".mineru-accel*"))
+
+
+def test_every_format(tmp_path: Path) -> None:
+    formats = "md,content_list,content_list_v2,middle,model,html,docx,latex,epub,layout_pdf"
+    result = mineru_accel.convert(SAMPLES / "paper.pdf", tmp_path, formats=formats, **NATIVE)
+    assert result.error is None
+    assert all(p.stat().st_size > 500 for p in result.files.values())
+    assert result.files["docx"].read_bytes()[:2] == b"PK" and result.files["layout_pdf"].read_bytes()[:4] == b"%PDF"
+
+
+@pytest.mark.parametrize(("images", "mark", "folder"), [("file", "](images/", True), ("embed", "](data:image", False)])
+def test_images(tmp_path: Path, images: str, mark: str, folder: bool) -> None:
+    result = mineru_accel.convert(SAMPLES / "paper.pdf", tmp_path, images=images, formats="md", pages="1", **NATIVE)
+    assert mark in result.markdown
+    assert (tmp_path / "paper" / "images").exists() is folder
+    for name in [part.split(")")[0] for part in result.markdown.split("](images/")[1:]]:
+        assert (tmp_path / "paper" / "images" / name).stat().st_size > 100
+
+
+def test_no_images(tmp_path: Path) -> None:
+    result = mineru_accel.convert(SAMPLES / "paper.pdf", tmp_path, images="none", formats="md", pages="1", **NATIVE)
+    assert "![" not in result.markdown and not (tmp_path / "paper" / "images").exists()
+
+
+def test_async_twins(make_pdf: MakePdf) -> None:
+    paths = [make_pdf(f"d{i}.pdf", [f"async document {i}"]) for i in range(3)]
+
+    async def run() -> list[str]:
+        one = await mineru_accel.convert_async(paths[0], **NATIVE)
+        return [one.markdown] + [r.markdown async for r in mineru_accel.convert_batch_async(paths, **NATIVE)]
+
+    texts = asyncio.run(run())
+    assert len(texts) == 4 and "document 0" in texts[0]
+    assert sorted(t[t.index("document") :][:10] for t in texts[1:]) == ["document 0", "document 1", "document 2"]
+
+
+def test_threads_share_a_pipeline(tmp_path: Path, make_pdf: MakePdf) -> None:
+    paths = [make_pdf(f"t{i}.pdf", [f"threaded document {i}"]) for i in range(6)]
+    with Pipeline(workers=2, **NATIVE) as pipeline:
+        texts: dict[int, str] = {}
+
+        def work(i: int) -> None:
+            texts[i] = pipeline.convert(paths[i], tmp_path / str(i)).markdown
+
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert all(f"threaded document {i}" in texts[i] for i in range(6))
+
+
+def test_worker_killed_in_mid_run(tmp_path: Path, make_pdf: MakePdf) -> None:
+    paths = [make_pdf(f"k{i}.pdf", [f"page {p} of document {i}" for p in range(6)]) for i in range(6)]
+    with Pipeline(workers=2, **NATIVE) as pipeline:
+        stop = threading.Event()
+
+        def killer() -> None:
+            for _ in range(4):
+                if stop.wait(0.15):
+                    return
+                for pid in list(pipeline._pool._pids)[:1]:
+                    os.kill(pid, signal.SIGKILL)
+
+        thread = threading.Thread(target=killer)
+        thread.start()
+        results = list(pipeline.convert_batch(paths, tmp_path))
+        stop.set()
+        thread.join()
+    assert len(results) == 6
+    for result in results:
+        assert len(result.pages) == 6 or result.error  # every page accounted for
+        assert [p.index for p in result.pages if p.status is PageStatus.FAILED] == [] or result.pages
+
+
+def test_close_leaves_nothing_behind(tmp_path: Path) -> None:
+    pipeline = Pipeline(workers=1, **NATIVE)
+    results = pipeline.convert_batch([SAMPLES / "scan.pdf", SAMPLES / "paper.pdf"], tmp_path / "out")
+    thread = threading.Thread(target=lambda: list(results))
+    thread.start()
+    time.sleep(3)
+    pipeline.close()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert not list((tmp_path / "out").glob(".mineru-accel*"))
+
+
+def test_options_object_and_keywords() -> None:
+    with Pipeline(Options(formats="md", layout="native"), dpi=100) as pipeline:
+        assert pipeline.options.dpi == 100 and [str(f) for f in pipeline.options.formats] == ["md"]
+
+
+def test_listener_that_raises_changes_nothing(make_pdf: MakePdf) -> None:
+    def bad(event: Event) -> None:
+        raise RuntimeError("listener")
+
+    assert mineru_accel.convert(make_pdf("a.pdf", ["some text in here"]), on_event=bad, **NATIVE).ok

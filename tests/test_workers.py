@@ -1,0 +1,134 @@
+"""The worker pool: a job may crash, hang or raise and costs only itself; nothing outlives the pool."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mineru_accel.errors import InputError, WorkerError
+from mineru_accel.workers.arena import Arena
+from mineru_accel.workers.pool import JobError, WorkerPool
+from mineru_accel.workers.protocol import Job
+
+
+def job(name: str, timeout: float = 20.0, **kwargs: object) -> Job:
+    return Job(f"worker_jobs:{name}", timeout, kwargs)
+
+
+@pytest.fixture
+def path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{os.environ.get('PYTHONPATH', '')}")
+
+
+@pytest.fixture
+def pool(path: None) -> Iterator[WorkerPool]:
+    pool = WorkerPool(2, ["worker_jobs"])
+    yield pool
+    pool.close()
+
+
+def test_values_and_errors(pool: WorkerPool) -> None:
+    futures = [pool.submit(job("square", x=x)) for x in range(20)]
+    assert [f.result(20) for f in futures] == [x * x for x in range(20)]
+    with pytest.raises(InputError, match="as expected"):
+        pool.submit(job("expected")).result(20)
+    with pytest.raises(JobError, match="ZeroDivisionError") as info:
+        pool.submit(job("divide")).result(20)
+    assert "worker_jobs.py" in info.value.traceback
+
+
+def test_crash_and_hang_cost_only_themselves(pool: WorkerPool) -> None:
+    crash, hang = pool.submit(job("crash")), pool.submit(job("hang", timeout=0.5))
+    good = [pool.submit(job("square", x=x)) for x in range(6)]
+    with pytest.raises(WorkerError, match="died"):
+        crash.result(20)
+    with pytest.raises(WorkerError, match="longer than"):
+        hang.result(20)
+    assert [f.result(20) for f in good] == [x * x for x in range(6)]
+
+
+def test_priority(path: None) -> None:
+    pool = WorkerPool(1, ["worker_jobs"])
+    try:
+        order: list[str] = []
+        first = pool.submit(job("sleep", seconds=0.5))
+        low, high = pool.submit(job("square", x=1), (5,)), pool.submit(job("square", x=2), (1,))
+        low.add_done_callback(lambda _: order.append("low"))
+        high.add_done_callback(lambda _: order.append("high"))
+        first.result(20), low.result(20), high.result(20)
+        assert order == ["high", "low"]
+    finally:
+        pool.close()
+
+
+def test_close_ends_everything(path: None) -> None:
+    pool = WorkerPool(2, ["worker_jobs"])
+    pids = {pool.submit(job("pid")).result(20) for _ in range(4)}
+    running, waiting = pool.submit(job("hang")), [pool.submit(job("hang")) for _ in range(5)]
+    started = time.monotonic()
+    pool.close()
+    assert time.monotonic() - started < 5
+    for future in [running, *waiting]:
+        with pytest.raises(WorkerError):
+            future.result(1)
+    assert _all_gone(pids)
+    with pytest.raises(RuntimeError):
+        pool.submit(job("pid"))
+
+
+def test_workers_die_with_a_killed_parent(path: None, tmp_path: Path) -> None:
+    script = (
+        "import time\n"
+        "from mineru_accel.workers.pool import WorkerPool\n"
+        "from mineru_accel.workers.protocol import Job\n"
+        "p = WorkerPool(2, ['worker_jobs'])\n"
+        "print(*{p.submit(Job('worker_jobs:pid', 20, {})).result() for _ in range(6)}, p._zygote.pid, flush=True)\n"
+        "p.submit(Job('worker_jobs:hang', 99, {})); time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pids = {int(p) for p in parent.stdout.readline().split()}
+    assert pids
+    parent.kill()
+    parent.wait()
+    assert _all_gone(pids)
+
+
+def _all_gone(pids: set[int]) -> bool:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if not any(_alive(pid) for pid in pids):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_arena(path: None) -> None:
+    arena = Arena(slots=2, slot_bytes=3000)
+    pool = WorkerPool(1, ["worker_jobs"], arena)
+    try:
+        one, two = arena.acquire(), arena.acquire()
+        assert one is not None and two is not None and arena.acquire() is None
+        pool.submit(job("fill", slot=two, slot_bytes=3000, value=7)).result(20)
+        assert np.array_equal(arena.read(two, (10, 20, 3)), np.full((10, 20, 3), 7, np.uint8))
+        assert not arena.read(one, (10, 20, 3)).any()
+        with pytest.raises(JobError, match="do not fit"):
+            pool.submit(job("fill", slot=two, slot_bytes=10, value=7)).result(20)
+        arena.release(two)
+        assert arena.acquire() == two
+    finally:
+        pool.close()

@@ -1,0 +1,44 @@
+"""Jobs that the worker pool's tests run."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+
+from mineru_accel.errors import InputError
+from mineru_accel.workers import arena
+
+
+def square(x: int) -> int:
+    return x * x
+
+
+def expected() -> None:
+    raise InputError("as expected")
+
+
+def divide() -> float:
+    return 1 / 0
+
+
+def crash() -> None:
+    os.abort()
+
+
+def hang() -> None:
+    time.sleep(1000)
+
+
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def pid() -> int:
+    time.sleep(0.05)
+    return os.getpid()
+
+
+def fill(slot: int, slot_bytes: int, value: int) -> None:
+    arena.write(slot, slot_bytes, np.full((10, 20, 3), value, np.uint8))
