@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from common import MakePdf
 from reportlab.pdfgen import canvas
-
-sys.path.insert(0, str(Path(__file__).parent))  # metrics, zoo
 
 # No test may reach the network or a real home.
 os.environ.setdefault("MINERU_MODEL_SOURCE", "local")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-ROOT = Path(__file__).parents[1]
-SAMPLES = ROOT / "samples"
-
-MakePdf = Callable[..., Path]
 
 
 _FILLER = (

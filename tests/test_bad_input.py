@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import zoo
-from conftest import MakePdf
+from common import MakePdf
 
 from mineru_accel import PageStatus, Pipeline, UsageError
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import zoo
-from conftest import SAMPLES, MakePdf
+from common import SAMPLES, MakePdf
 from PIL import Image
 
 COMMAND = [sys.executable, "-m", "mineru_accel"]

@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import SAMPLES, MakePdf
+from common import SAMPLES, MakePdf
 
 import mineru_accel
 from mineru_accel import Options, PageStatus, Pipeline

@@ -51,7 +51,7 @@ def select(count: int, pages: str | None = None, start: int | None = None, end: 
     chosen: set[int] = set()
     for first, last in parse(pages):
         a, b = (count - n if from_end else n - 1 for from_end, n in (first, last))
-        if a > b:
+        if a > b and first[0] == last[0]:  # '5-2' is meant as '2-5'; '9-' of five pages is empty
             a, b = b, a
         chosen.update(range(max(a, 0), min(b, count - 1) + 1))
     return sorted(chosen)
