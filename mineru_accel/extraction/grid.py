@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from html import escape
 
 from ..document import BBox
-from .text_layer import Char, Fragment, fragment_text, turned, union
+from .geometry import union
+from .text_layer import Char, Fragment, fragment_text, turned
 
 _GAP = 0.75
 """A gap wider than this many line heights parts two cells."""

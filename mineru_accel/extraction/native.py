@@ -5,16 +5,16 @@ Works on any machine, text layer or not: a scanned page comes with the text laye
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 
 from docvortex.analyzers.native import PdfModel
 
-from ..document import BBox, Block, PageStatus, Source
+from ..document import Block, PageStatus, Source
 from ..pdf.source import open_document
 from ..pdf.types import Key
 from .crops import save_crops
+from .finish import finish
 from .repair import repair
 from .sources import Sources
 from .types import PageContent, PageSource
@@ -67,36 +67,3 @@ def _demote_titles(blocks: list[Block]) -> None:
 
 def _source(block: Block, text: Source) -> Source:
     return text if block.get("content") else Source.IMAGE
-
-
-def finish(content: PageContent, page: PageSource, size: tuple[float, float]) -> None:
-    """What every page needs at the end: bboxes on the page as displayed, a word on formulas kept as pictures."""
-    if page.ocr and page.ocr.angle:
-        for block in content.blocks:
-            block["bbox"] = tilt(block["bbox"], page.ocr.angle, size)
-            for line in block.get("lines") or ():
-                line["bbox"] = tilt(line["bbox"], page.ocr.angle, size)
-    formulas = sum(
-        b["type"] == "equation" and s is not Source.VLM for b, s in zip(content.blocks, content.sources, strict=True)
-    )
-    if formulas:
-        content.status = PageStatus.FALLBACK
-        content.warnings.append(f"{formulas} display formula(s) kept as pictures: LaTeX needs a VLM")
-
-
-def tilt(bbox: BBox | list[float], angle: float, size: tuple[float, float]) -> list[float]:
-    """Move a bbox from the straightened page to the page as displayed.
-
-    Its centre is turned back by ``angle`` degrees about the page's centre; width and height stay, since the enclosing
-    box of a tilted line would cover its neighbours.
-    """
-    width, height = size
-    x0, y0, x1, y1 = bbox
-    x = ((x0 + x1) / 2 - 0.5) * width
-    y = ((y0 + y1) / 2 - 0.5) * height
-    radians = math.radians(angle)
-    cos, sin = math.cos(radians), math.sin(radians)
-    dx = ((x * cos - y * sin) / width + 0.5) - (x0 + x1) / 2
-    dy = ((x * sin + y * cos) / height + 0.5) - (y0 + y1) / 2
-    moved = (x0 + dx, y0 + dy, x1 + dx, y1 + dy)
-    return [round(min(1.0, max(0.0, v)), 4) for v in moved]

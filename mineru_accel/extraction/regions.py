@@ -14,11 +14,12 @@ from ..layout.reading_order import sort_regions
 from ..pdf.source import open_document
 from ..pdf.types import Key
 from .crops import save_crops
-from .native import finish
+from .finish import finish
+from .geometry import rounded, scaled, union
 from .sources import Sources
 from .stray import group
 from .tables import recover
-from .text_layer import assign, join_lines, to_lines, union
+from .text_layer import assign, join_lines, to_lines
 from .types import PageContent, PageSource
 
 _BLOCK_TYPES = {
@@ -72,11 +73,11 @@ def _blocks(
     page = sources.page(0)
     snapshot = page.get_snapshot()
     width, height = snapshot.page_size
-    points = [_scaled(r.bbox, width, height) for r in regions]
+    points = [scaled(r.bbox, width, height) for r in regions]
     inside, outside = assign(snapshot.get_lines(), points)
     stray = group(to_lines(outside, split=True))
     for lines in stray:  # text that no region holds is kept: it becomes regions of its own
-        box = _scaled(union([line.bbox for line in lines]), 1 / width, 1 / height)
+        box = scaled(union([line.bbox for line in lines]), 1 / width, 1 / height)
         regions = [*regions, Region(Label.PLAIN_TEXT, box, 0.0)]
     text = {i: to_lines(fragments) for i, fragments in inside.items()}
     text.update({len(points) + i: lines for i, lines in enumerate(stray)})
@@ -91,7 +92,7 @@ def _blocks(
         number = order[id(region)]
         lines = text.get(number, [])
         kind = _BLOCK_TYPES[Label(region.label)]
-        block: Block = {"type": kind, "bbox": [round(v, 4) for v in region.bbox], "angle": 0}
+        block: Block = {"type": kind, "bbox": rounded(region.bbox), "angle": 0}
         source = Source.OCR if ocr else Source.TEXT_LAYER
         if kind == "table":
             table_page = table_page or prepare_table_page(page, snapshot=snapshot)
@@ -114,12 +115,10 @@ def _blocks(
             elif kind == "doc_title":
                 block["level"] = 1
         if kind in _WITH_LINES:
-            block["lines"] = [
-                {"bbox": [round(v, 4) for v in _scaled(line.bbox, 1 / width, 1 / height)]} for line in lines
-            ]
+            block["lines"] = [{"bbox": rounded(scaled(line.bbox, 1 / width, 1 / height))} for line in lines]
         blocks.append(block)
         origins.append(source if block["content"] else Source.IMAGE)
-    tables = [_scaled(tuple(b["bbox"]), width, height) for b in blocks if b["type"] == "table"]
+    tables = [scaled(tuple(b["bbox"]), width, height) for b in blocks if b["type"] == "table"]
     apply_text_evidence(blocks, prepare_text_evidence(page, snapshot=snapshot, table_regions=tables))
     return blocks, origins, warnings
 
@@ -134,7 +133,3 @@ def _furniture(bbox: BBox, text: str) -> str:
     if bbox[2] < 0.12 or bbox[0] > 0.88:
         return "aside_text"
     return "header"
-
-
-def _scaled(box: BBox, width: float, height: float) -> BBox:
-    return (box[0] * width, box[1] * height, box[2] * width, box[3] * height)

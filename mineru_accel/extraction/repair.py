@@ -8,13 +8,14 @@ from typing import Any
 
 from docvortex.document.pdf import PDFPage
 
-from ..document import BBox, Block, Region
+from ..document import Block, Region
 from ..layout.classes import Label
 from ..layout.reading_order import sort_regions
+from .geometry import centre, holds, rounded, scaled, union
 from .grid import Grid, build
 from .stray import group
-from .tables import GUESSED, combine
-from .text_layer import Fragment, assign, join_lines, to_lines, union
+from .tables import combine
+from .text_layer import Fragment, assign, join_lines, to_lines
 
 _LABELS = {
     "doc_title": Label.TITLE,
@@ -79,7 +80,7 @@ def _repair_tables(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], lis
     ]
     blocks = _with_heads(blocks)
     tables = [b for b in blocks if b["type"] == "table"]
-    boxes = [_scaled(b["bbox"], width, height) for b in tables]
+    boxes = [scaled(b["bbox"], width, height) for b in tables]
     inside, _ = assign(snapshot.get_lines(), boxes)
     out, warnings = [b for b in blocks if b["type"] != "table"], []
     for number, (block, box) in enumerate(zip(tables, boxes, strict=True)):
@@ -134,18 +135,18 @@ def _is_table(grid: Grid | None) -> bool:
 
 def _prose(fragments: list[Fragment], others: list[Block], width: float, height: float) -> list[Block]:
     """Text blocks of what was no table after all; text that other blocks hold is theirs already."""
-    taken = [_scaled(b["bbox"], width, height) for b in others]
-    free = [f for f in fragments if not any(_holds(t, f.bbox) for t in taken)]
+    taken = [scaled(b["bbox"], width, height) for b in others]
+    free = [f for f in fragments if not any(holds(t, *centre(f.bbox)) for t in taken)]
     blocks = []
     for lines in group(to_lines(free, split=True)):
-        box = _scaled(union([line.bbox for line in lines]), 1 / width, 1 / height)
+        box = scaled(union([line.bbox for line in lines]), 1 / width, 1 / height)
         blocks.append(
             {
                 "type": "text",
-                "bbox": [round(v, 3) for v in box],
+                "bbox": rounded(box, 3),
                 "angle": 0,
                 "content": join_lines(lines),
-                "lines": [{"bbox": [round(v, 3) for v in _scaled(line.bbox, 1 / width, 1 / height)]} for line in lines],
+                "lines": [{"bbox": rounded(scaled(line.bbox, 1 / width, 1 / height), 3)} for line in lines],
             }
         )
     return blocks
@@ -171,15 +172,3 @@ def _ordered(blocks: list[Block], size: tuple[float, float]) -> list[Block]:
         regions.append(Region(label, (x0, y0, x1, y1)))
     by_region = {id(r): b for r, b in zip(regions, blocks, strict=True)}
     return [by_region[id(r)] for r in sort_regions(regions, size)]
-
-
-def _scaled(box: Any, width: float, height: float) -> BBox:
-    return (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
-
-
-def _holds(box: BBox, other: BBox) -> bool:
-    x, y = (other[0] + other[2]) / 2, (other[1] + other[3]) / 2
-    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
-
-
-__all__ = ["GUESSED", "plain", "repair"]

@@ -15,6 +15,7 @@ from docvortex.analyzers.pdf import is_generated_cjk_space, needs_tight_space
 from docvortex.content.text import merge_text_line_contents
 
 from ..document import BBox
+from .geometry import centre, holds, union
 
 Char = dict[str, Any]
 """docvortex's record of a character: ``char``, ``bbox`` (points, origin top left), ``writing_angle`` (radians,
@@ -76,8 +77,8 @@ def assign(lines: list[dict[str, Any]], regions: list[BBox]) -> tuple[dict[int, 
             if char["char"].isspace() and runs:
                 runs[-1][0].append(char)  # a space goes with what stands before it
                 continue
-            x, y = (char["bbox"][0] + char["bbox"][2]) / 2, (char["bbox"][1] + char["bbox"][3]) / 2
-            owner = next((i for i in by_size if _holds(regions[i], x, y)), None)
+            x, y = centre(char["bbox"])
+            owner = next((i for i in by_size if holds(regions[i], x, y)), None)
             if not runs or runs[-1][1] != owner:
                 runs.append(([], owner))
             runs[-1][0].append(char)
@@ -220,14 +221,5 @@ def join_lines(lines: list[Line]) -> str:
     return merge_text_line_contents([line.text for line in lines])
 
 
-def union(boxes: list[Any]) -> BBox:
-    """The smallest box around some boxes."""
-    return (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
-
-
 def _area(box: BBox) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _holds(box: BBox, x: float, y: float) -> bool:
-    return box[0] <= x <= box[2] and box[1] <= y <= box[3]

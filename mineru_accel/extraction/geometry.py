@@ -1,0 +1,51 @@
+"""Places on a page: straightened and as displayed, in fractions and in points."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..document import BBox
+
+
+def scaled(box: Any, x: float, y: float) -> BBox:
+    """A box with its coordinates multiplied: fractions to points by the page's size, or back by its inverse."""
+    return (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
+
+
+def rounded(box: Any, digits: int = 4) -> list[float]:
+    """A box as MinerU's blocks have it."""
+    return [round(v, digits) for v in box]
+
+
+def union(boxes: list[Any]) -> BBox:
+    """The smallest box around some boxes."""
+    return (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
+
+
+def holds(box: Any, x: float, y: float) -> bool:
+    """Is a point in a box?"""
+    return bool(box[0] <= x <= box[2] and box[1] <= y <= box[3])
+
+
+def centre(box: Any) -> tuple[float, float]:
+    """The middle of a box."""
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def tilt(bbox: BBox | list[float], angle: float, size: tuple[float, float]) -> list[float]:
+    """Move a bbox from the straightened page to the page as displayed.
+
+    Its centre is turned back by ``angle`` degrees about the page's centre; width and height stay, since the enclosing
+    box of a tilted line would cover its neighbours.
+    """
+    width, height = size
+    x0, y0, x1, y1 = bbox
+    x = ((x0 + x1) / 2 - 0.5) * width
+    y = ((y0 + y1) / 2 - 0.5) * height
+    radians = math.radians(angle)
+    cos, sin = math.cos(radians), math.sin(radians)
+    dx = ((x * cos - y * sin) / width + 0.5) - (x0 + x1) / 2
+    dy = ((x * sin + y * cos) / height + 0.5) - (y0 + y1) / 2
+    moved = (x0 + dx, y0 + dy, x1 + dx, y1 + dy)
+    return [round(min(1.0, max(0.0, v)), 4) for v in moved]
