@@ -146,7 +146,11 @@ def _arguments(job: Job) -> tuple[Any, dict[str, str], dict[str, Any]]:
     glu = job.family.endswith("glu")
     signature |= {"bias": "*fp32", "mix": f"*{t}", "tail": "*fp32", "dilations": "*i32"}
     constants |= {"D": d, "RP": branch_columns(c, d), "GLU": glu, "SHORTCUT": True}
-    constants |= {"MODE": block_mode(config, c, d, glu, job.tail), "TANH": bool(config.get("TANH"))}
+    constants |= {
+        "MODE": block_mode(config, c, d, glu, job.tail),
+        "TANH": bool(config.get("TANH")),
+        "ROLL": bool(config.get("ROLL")),
+    }
     for i in range(4):
         if job.tail and i < d:
             signature[f"z{i}"] = f"*{t}"

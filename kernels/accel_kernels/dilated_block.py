@@ -80,6 +80,7 @@ def dilated_block_kernel(
     TW: tl.constexpr,
     RS: tl.constexpr,  # the pixels' operand from registers, read from shared memory once for both column parts
     TANH: tl.constexpr,
+    ROLL: tl.constexpr,  # the D small products as a loop: fewer registers, less overlap
     PRECISION: tl.constexpr,
 ):
     BN1P: tl.constexpr = BN1 if BN1 > 0 else 16
@@ -96,13 +97,16 @@ def dilated_block_kernel(
             C, SX, KS, BM, BN0, BN1, BK, RS, PRECISION
         )  # fmt: skip
         carry = _glu(
-            a0, a1, carry, 0, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT, TANH, PRECISION
+            a0, a1, carry, 0, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT, TANH,
+            ROLL, PRECISION
         )  # fmt: skip
         carry = _glu(
-            b0, b1, carry, 1, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT, TANH, PRECISION
+            b0, b1, carry, 1, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT, TANH,
+            ROLL, PRECISION
         )  # fmt: skip
         _glu(
-            c0, c1, carry, 2, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT, TANH, PRECISION
+            c0, c1, carry, 2, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT, TANH,
+            ROLL, PRECISION
         )  # fmt: skip
     elif MODE == 1:
         branch = pid % D
@@ -112,7 +116,7 @@ def dilated_block_kernel(
         )  # fmt: skip
         _glu(
             acc0, acc1, carry, branch, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT, TANH,
-            PRECISION
+            ROLL, PRECISION
         )  # fmt: skip
     else:
         s0 = tl.zeros((BM, BN0), tl.float32)
@@ -125,7 +129,7 @@ def dilated_block_kernel(
             if GLU:
                 carry = _glu(
                     acc0, acc1, carry, branch, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1,
-                    SHORTCUT, TANH, PRECISION
+                    SHORTCUT, TANH, ROLL, PRECISION
                 )  # fmt: skip
             else:
                 u0, u1 = _activate(acc0, acc1, x, bias, rn0, rn1, C, BN1, TANH)
@@ -184,23 +188,19 @@ def _activate(acc0, acc1, x, bias, rn0, rn1, C: tl.constexpr, BN1: tl.constexpr,
 def _glu(
     acc0, acc1, carry, branch, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C: tl.constexpr, SX: tl.constexpr,
     D: tl.constexpr, RP: tl.constexpr, BM: tl.constexpr, BN1: tl.constexpr, SHORTCUT: tl.constexpr, TANH: tl.constexpr,
-    PRECISION: tl.constexpr
+    ROLL: tl.constexpr, PRECISION: tl.constexpr
 ):  # fmt: skip
     """From one branch's convolution to its outputs n = (branch C) // D ..; returns the [BM] carry to the next branch."""
     u0, u1 = _activate(acc0, acc1, x, bias, rn0, rn1, C, BN1, TANH)
     r = tl.arange(0, RP)
     p = tail + branch * (4 * D + 1) * RP + r
     s = tl.zeros((BM, RP), tl.float32) + tl.load(p + 4 * D * RP)[None, :]
-    for i in tl.static_range(D):
-        columns = mix + ((branch * D + i) * RP + r)[None, :] * C
-        v = tl.dot(u0, tl.load(columns + rn0[:, None], mask=(rn0 < C)[:, None], other=0.0), input_precision=PRECISION)
-        if BN1 > 0:
-            m1 = tl.load(columns + rn1[:, None], mask=(rn1 < C)[:, None], other=0.0)
-            v = tl.dot(u1, m1, v, input_precision=PRECISION)
-        q = p + 4 * i * RP
-        v = silu(v + tl.load(q)[None, :], TANH)
-        g = sigmoid(silu(v * tl.load(q + RP)[None, :] + tl.load(q + 2 * RP)[None, :], TANH), TANH)
-        s += tl.load(q + 3 * RP)[None, :] * v * g
+    if ROLL:
+        for i in tl.range(0, D, num_stages=1):
+            s += _gated(u0, u1, mix, p + 4 * i * RP, (branch * D + i) * RP + r, rn0, rn1, C, RP, BN1, TANH, PRECISION)
+    else:
+        for i in tl.static_range(D):
+            s += _gated(u0, u1, mix, p + 4 * i * RP, (branch * D + i) * RP + r, rn0, rn1, C, RP, BN1, TANH, PRECISION)
     rn = (branch * C) // D + r
     end = (branch + 1) * C
     if C % D != 0:
@@ -208,6 +208,23 @@ def _glu(
         carry = tl.sum(tl.where((rn * D < end) & (rn * D + D > end), 1.0, 0.0)[None, :] * s, axis=1)
     _store(s, rn, rn * D + D <= end, pixel, ok, x, y, C, SX, SHORTCUT, TANH)
     return carry
+
+
+@triton.jit
+def _gated(
+    u0, u1, mix, q, rows, rn0, rn1, C: tl.constexpr, RP: tl.constexpr, BN1: tl.constexpr, TANH: tl.constexpr,
+    PRECISION: tl.constexpr
+):  # fmt: skip
+    """[BM, RP]: out_weight[n, i] P[D n + i] for one i; `rows` are mix's, q its bias, gate weight, gate bias, out weight."""
+    columns = mix + rows[None, :] * C
+    m0 = tl.load(columns + rn0[:, None], mask=(rn0 < C)[:, None], other=0.0)
+    v = tl.dot(u0, m0, input_precision=PRECISION)
+    if BN1 > 0:
+        m1 = tl.load(columns + rn1[:, None], mask=(rn1 < C)[:, None], other=0.0)
+        v = tl.dot(u1, m1, v, input_precision=PRECISION)
+    v = silu(v + tl.load(q)[None, :], TANH)
+    g = sigmoid(silu(v * tl.load(q + RP)[None, :] + tl.load(q + 2 * RP)[None, :], TANH), TANH)
+    return tl.load(q + 3 * RP)[None, :] * v * g
 
 
 @triton.jit
@@ -488,7 +505,7 @@ def launch(
     dilated_block_kernel[grid](
         x, conv_weight, conv_bias, packed_mix, packed_params, packed_dilations, y, *z, *[None] * (4 - len(z)), b, h, w,
         C=c, SX=x.stride(2), KS=conv_weight.shape[1], D=d, RP=branch_columns(c, d), GLU=glu, SHORTCUT=shortcut,
-        MODE=mode, BN0=bn0, BN1=bn1, TANH=bool(config.get("TANH")), PRECISION=precision(x.dtype, False),
+        MODE=mode, BN0=bn0, BN1=bn1, TANH=bool(config.get("TANH")), ROLL=bool(config.get("ROLL")), PRECISION=precision(x.dtype, False),
         **tile_options(config)
     )  # fmt: skip
     return y

@@ -1,0 +1,52 @@
+"""Every kernel compiles for GPUs that are not here, with matrix instructions and without spills."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "kernels"
+INSTRUCTION = {
+    "sm_8": "mma.sync",
+    "sm_9": "wgmma",
+    "sm_1": "mma.sync",
+    "gfx11": "v_wmma",
+    "gfx12": "v_wmma",
+    "gfx9": "v_mfma",
+}
+OPS = {"dilated_conv2d", "dilated_block", "patch_embed", "patch_embed_uint8"}
+
+
+def compile_all(tmp_path, *options):
+    """In a process of its own: under the interpreter the kernels are Python functions."""
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    environment |= {"PYTHONPATH": str(PACKAGE), "TRITON_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "accel_kernels.aot", "--json", *options]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.stdout, done.stderr[-2000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def check(rows, archs):
+    from accel_kernels.aot import SHARED_LIMIT
+
+    for row in rows:
+        wanted = next(text for prefix, text in INSTRUCTION.items() if row["arch"].startswith(prefix))
+        assert any(wanted in instruction for instruction in row["matrix"]), row
+        assert row["shared"] <= SHARED_LIMIT[row["arch"]], row
+    assert {(r["op"], r["arch"]) for r in rows} == {(op, arch) for op in OPS for arch in archs}
+
+
+def test_defaults_on_every_arch(tmp_path):
+    rows = compile_all(tmp_path)
+    check(rows, ["sm_80", "sm_90", "sm_120", "gfx1100", "gfx1201", "gfx942"])
+    assert [row for row in rows if row["spills"]] == []
+
+
+@pytest.mark.slow
+def test_every_shipped_configuration(tmp_path):
+    rows = compile_all(tmp_path, "--all")
+    check(rows, ["sm_80", "sm_90", "sm_120", "gfx1100", "gfx1201", "gfx942"])
