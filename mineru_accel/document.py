@@ -45,28 +45,6 @@ class Region:
 
 
 @dataclass(slots=True)
-class Page:
-    """One page on its way through the pipeline; it carries its own timings and error."""
-
-    document: int
-    """Number of the document in this run."""
-    index: int
-    """0-based page number in its file."""
-    size: tuple[float, float] = (0.0, 0.0)
-    """Displayed width and height in PDF points."""
-    status: PageStatus = PageStatus.OK
-    error: str | None = None
-    regions: list[Region] = field(default_factory=list)
-    """In reading order."""
-    blocks: list[Block] = field(default_factory=list)
-    sources: list[Source] = field(default_factory=list)
-    """One per block."""
-    warnings: list[str] = field(default_factory=list)
-    timings: dict[str, float] = field(default_factory=dict)
-    """Seconds by stage."""
-
-
-@dataclass(slots=True)
 class PageResult:
     """What the report says of one page."""
 

@@ -19,6 +19,7 @@ from .document import DocumentResult, PageStatus
 from .events import Event, OnEvent, RunDone, RunStarted
 from .flow import Flow
 from .inputs import Input, assign_names, expand, safe_name
+from .languages import unknown
 from .options import Layout, Options
 from .plan import make_plan
 from .stages import Stages
@@ -63,6 +64,8 @@ class Pipeline:
         base = options.model_dump(exclude_unset=True) if options else {}
         self.options = Options(**{**base, **fields})
         self.plan = make_plan(self.options)
+        if warning := unknown(self.options.lang):
+            logger.warning(warning)
         self._on_event = on_event or _ignore
         workers = self.options.workers or default_workers()
         arena = None

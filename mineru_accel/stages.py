@@ -87,7 +87,6 @@ class Stages:
             index=index,
             method=o.method,
             dpi=o.dpi,
-            lang=o.lang,
             layout_side=self._imgsz if slot is not None else None,
             slot=slot or 0,
             slot_bytes=slot_bytes,

@@ -6,6 +6,7 @@ import re
 import statistics
 from typing import Any
 
+from docvortex.analyzers.pdf import apply_text_evidence, prepare_text_evidence
 from docvortex.document.pdf import PDFPage
 
 from ..document import Block, Region
@@ -82,7 +83,9 @@ def _repair_tables(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], lis
     tables = [b for b in blocks if b["type"] == "table"]
     boxes = [scaled(b["bbox"], width, height) for b in tables]
     inside, _ = assign(snapshot.get_lines(), boxes)
-    out, warnings = [b for b in blocks if b["type"] != "table"], []
+    out: list[Block] = [b for b in blocks if b["type"] != "table"]
+    prose: list[Block] = []
+    warnings: list[str] = []
     for number, (block, box) in enumerate(zip(tables, boxes, strict=True)):
         fragments = inside.get(number, [])
         grid = build(
@@ -90,13 +93,15 @@ def _repair_tables(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], lis
         )
         html = block.get("content") if str(block.get("content")).lstrip().startswith("<table") else None
         if html is None and not _is_table(grid):
-            out.extend(_prose(fragments, out, width, height))
+            prose.extend(_prose(fragments, out, width, height))
             continue
         content, warning = combine(html, grid, bool(fragments))
         out.append({**block, "content": content})
         if warning:
             warnings.append(warning)
-    return out, warnings
+    if prose:
+        apply_text_evidence(prose, prepare_text_evidence(page, snapshot=snapshot))
+    return out + prose, warnings
 
 
 def _with_heads(blocks: list[Block]) -> list[Block]:

@@ -20,7 +20,7 @@ __all__ = ["inspect", "read"]
 
 
 def read(
-    key: Key, index: int, method: Method, dpi: int, lang: str, layout_side: int | None, slot: int, slot_bytes: int
+    key: Key, index: int, method: Method, dpi: int, layout_side: int | None, slot: int, slot_bytes: int
 ) -> PageRead:
     """Decide where a page's text comes from, run OCR if need be, and render it for layout if asked to.
 
@@ -45,7 +45,7 @@ def read(
             pixels = render(page, min(dpi / 72, _OCR_MAX_SIDE / max(size)))
             timings["render"] = time.perf_counter() - started
             started = time.perf_counter()
-            layer = read_page(pixels, size, lang)
+            layer = read_page(pixels, size)
             timings["ocr"] = time.perf_counter() - started
         shape = None
         if layout_side is not None:

@@ -32,13 +32,12 @@ class OcrLine:
     score: float
 
 
-def read_page(pixels: np.ndarray, page_size: tuple[float, float], lang: str = "auto") -> OcrLayer:
+def read_page(pixels: np.ndarray, page_size: tuple[float, float]) -> OcrLayer:
     """Read the text of a page image.
 
     Args:
         pixels: (H, W, 3) uint8 RGB, the whole page.
         page_size: width and height of the page in points.
-        lang: the language; the model that RapidOCR ships reads some fifty of them at once.
     """
     quads, texts, scores = _recognise(pixels)
     angle = _skew(quads)

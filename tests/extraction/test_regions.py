@@ -29,7 +29,7 @@ def convert(name: str, staging: Path, jitter: float = 0.0) -> str:
     pages = json.loads((SAMPLES / f"{name}.regions.json").read_text(encoding="utf-8"))
     rng = random.Random(7)
     for index, page in enumerate(pages):
-        seen = read(key, index, Method.AUTO, 200, "auto", None, 0, 0)
+        seen = read(key, index, Method.AUTO, 200, None, 0, 0)
         width, height = seen.size
         regions = []
         for region in page["regions"]:
@@ -68,7 +68,7 @@ def test_true_regions_give_the_true_markdown(tmp_path: Path, name: str, jitter: 
 def test_text_in_no_region_is_kept(tmp_path: Path, name: str) -> None:
     """Without any region every line still comes out, as paragraphs of its own."""
     key = Key(str(SAMPLES / f"{name}.pdf"))
-    seen = read(key, 0, Method.AUTO, 200, "auto", None, 0, 0)
+    seen = read(key, 0, Method.AUTO, 200, None, 0, 0)
     (summary,) = jobs.regions(key, PageSource(0, seen.ocr), [], str(tmp_path), 100, False, True)
     assert summary.blocks > 5
     pages = json.loads((SAMPLES / f"{name}.regions.json").read_text(encoding="utf-8"))

@@ -1,0 +1,17 @@
+"""Languages of the OCR model that RapidOCR ships (PP-OCRv6 small: one model for all of these)."""
+
+from __future__ import annotations
+
+KNOWN = frozenset(
+    "auto ch chinese_cht en japan af az bs ca cs cy da de es et eu fi fr ga gl hr hu id is it ku la lb lt lv mi ms mt "
+    "nl no oc pl pt qu rm ro rs_latin sk sl sq sv sw tl tr uz vi french german "
+    # other names for the same, MinerU's among them
+    "zh zh_cn zh-cn zh_tw zh-tw ja jp ch_lite ch_server latin".split()
+)
+
+
+def unknown(lang: str) -> str | None:
+    """A warning if the shipped model can't read a language, else None."""
+    if lang.lower() in KNOWN:
+        return None
+    return f"the OCR model that comes with RapidOCR does not know the language {lang!r}: expect poor text from scans"
