@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from docvortex.postprocess.document import model_json_to_middle_json
-from docvortex.visualization import render_layout_pdf
 from mineru.backend.analysis.pdf.normalization import _normalize_pdf_model_list  # private
 from mineru.integrations.docvortex import build_metadata, read_source_properties
 from mineru.render import (
@@ -29,6 +28,7 @@ from mineru.types import DocumentMetadata, MiddleJson, ModelJson, Producer
 from ..document import Block
 from ..options import Format
 from ..version import __version__
+from .layout_pdf import layout_pdf
 
 SUFFIXES = {
     Format.MD: ".md",
@@ -139,5 +139,5 @@ _RENDERERS: dict[Format, Callable[[ModelJson, MiddleJson, bytes, str, _Resolver]
     Format.DOCX: lambda model, middle, pdf, title, assets: render_docx(middle, asset_resolver=assets),
     Format.LATEX: lambda model, middle, pdf, title, assets: render_latex(middle, document_title=title).encode(),
     Format.EPUB: lambda model, middle, pdf, title, assets: render_epub(middle, title=title, asset_resolver=assets),
-    Format.LAYOUT_PDF: lambda model, middle, pdf, title, assets: render_layout_pdf(pdf, middle.pages),
+    Format.LAYOUT_PDF: lambda model, middle, pdf, title, assets: layout_pdf(pdf, middle),
 }

@@ -26,7 +26,9 @@ _PDFIUM_ERRORS = {
 }
 
 
-_open: dict[Key, PDFDocument] = {}
+_open: dict[Key, tuple[PDFDocument, int]] = {}
+"""Open documents with how often they were asked for; the last used last."""
+_MAX_USES = 200  # pdfium keeps what it parsed until a document is closed, which adds up over a thousand pages
 _MAX_OPEN = 2  # a worker sees pages of few documents at a time; each holds its file's bytes
 
 
@@ -36,12 +38,15 @@ def open_document(key: Key) -> PDFDocument:
     Raises:
         InputError: one line with the cause.
     """
-    document = _open.pop(key, None)
+    document, uses = _open.pop(key, (None, 0))
+    if document is not None and uses >= _MAX_USES:
+        document.close()
+        document, uses = None, 0
     if document is None:
         while len(_open) >= _MAX_OPEN:
-            _open.pop(next(iter(_open))).close()
+            _open.pop(next(iter(_open)))[0].close()
         document = PDFDocument(_load(key))
-    _open[key] = document
+    _open[key] = (document, uses + 1)
     return document
 
 
