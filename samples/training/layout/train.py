@@ -110,6 +110,7 @@ def main() -> None:
         for candidate in (torch.channels_last, torch.contiguous_format):
             layout = candidate
             net.to(memory_format=layout)
+            opt.state.clear()
             for g in opt.param_groups:
                 g["lr"] = 0.0
             for i in range(14):

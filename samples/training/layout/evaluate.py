@@ -1,0 +1,179 @@
+"""AP of layout weights, measured through ``mineru_accel.layout``, pages rendered as the pipeline renders them.
+
+``python -m samples.training.layout.evaluate WEIGHTS SET=FOLDER ... [--json OUT] [--overlays DIR]``. A folder holds NAME.pdf
+with NAME.json (:mod:`.synth`, :mod:`.docbank`; only papers with ``"split": "test"``) or NAME.regions.json (``samples/``).
+Needs pycocotools.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pypdfium2 as pdfium
+from PIL import Image, ImageDraw
+
+from mineru_accel.layout.classes import CLASS_IDS, CLASSES
+from mineru_accel.layout.doclayout_yolo import DocLayoutYolo
+from mineru_accel.layout.postprocess import iou_matrix
+
+from .dataset import pages as labelled_pages
+
+COLOURS = ["#e00000", "#2060ff", "#888888", "#00a000", "#00d0d0", "#ff8800", "#c08000", "#c000c0", "#8040ff", "#ff00ff"]
+Example = tuple[str, np.ndarray, np.ndarray]
+"""Name, RGB image, ``(n, 5)``: class and box as fractions of the page."""
+
+
+def render(document: pdfium.PdfDocument, i: int, side: int) -> np.ndarray:
+    """One page with its longer side at ``side``."""
+    page = document[i]
+    scale = side / max(page.get_size())
+    return np.ascontiguousarray(page.render(scale=scale, rev_byteorder=True).to_numpy()[:, :, :3])
+
+
+def examples(folder: Path, side: int, every: int) -> Iterator[Example]:
+    """Pages with their true regions."""
+    for path in sorted(folder.glob("*.pdf")):
+        exact = path.with_name(path.stem + ".regions.json")
+        document = pdfium.PdfDocument(path)
+        if exact.exists():
+            for page in json.loads(exact.read_text("utf-8")):
+                truth = [[CLASS_IDS[r["label"]], *r["bbox"]] for r in page["regions"]]
+                yield f"{path.stem}-{page['page']}", render(document, page["page"], side), np.asarray(truth, np.float64)
+            continue
+        labels = path.with_suffix(".json")
+        if not labels.exists():
+            continue
+        loaded = json.loads(labels.read_text())
+        if isinstance(loaded, dict) and loaded["split"] != "test":
+            continue
+        numbers = [i for i, p in enumerate(loaded["pages"] if isinstance(loaded, dict) else loaded) if p["boxes"]]
+        for k, (i, (image, boxes, _)) in enumerate(zip(numbers, labelled_pages(path), strict=False)):
+            if k % every:
+                continue
+            truth = boxes.astype(np.float64)
+            truth[:, 1:] /= np.tile(image.shape[1::-1], 2)
+            yield f"{path.stem}-{i}", render(document, i, side), truth
+
+
+def average_precision(truths: list[np.ndarray], found: list[np.ndarray]) -> dict[str, dict[str, float]]:
+    """COCO's AP50 and AP50:95 per class and their means; ``found`` rows are class, score, box."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    unit = 1000.0
+    annotations, results = [], []
+    for i, (truth, boxes) in enumerate(zip(truths, found, strict=True)):
+        for c, x0, y0, x1, y1 in truth.tolist():
+            w, h = (x1 - x0) * unit, (y1 - y0) * unit
+            annotations.append({"id": len(annotations) + 1, "image_id": i, "category_id": int(c), "bbox": [x0 * unit, y0 * unit, w, h],
+                                "area": w * h, "iscrowd": 0})  # fmt: skip
+        for c, score, x0, y0, x1, y1 in boxes.tolist():
+            results.append({"image_id": i, "category_id": int(c), "bbox": [x0 * unit, y0 * unit, (x1 - x0) * unit, (y1 - y0) * unit],
+                            "score": score})  # fmt: skip
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = {
+            "images": [{"id": i} for i in range(len(truths))],
+            "annotations": annotations,
+            "categories": [{"id": i, "name": name} for i, name in enumerate(CLASSES)],
+        }
+        coco.createIndex()
+        judge = COCOeval(coco, coco.loadRes(results), "bbox")
+        judge.params.maxDets = [1, 100, 300]
+        judge.evaluate()
+        judge.accumulate()
+    precision = judge.eval["precision"][:, :, :, 0, 2]  # (IoU, recall, class)
+    out: dict[str, dict[str, float]] = {}
+    for i, name in enumerate(CLASSES):
+        n = sum(int((t[:, 0] == i).sum()) for t in truths)
+        if n:
+            p = precision[:, :, i]
+            out[name] = {"n": n, "AP50": float(p[0].mean()), "AP50:95": float(p.mean())}
+    out["mean"] = {
+        "n": sum(int(v["n"]) for v in out.values()),
+        "AP50": float(np.mean([v["AP50"] for v in out.values()])),
+        "AP50:95": float(np.mean([v["AP50:95"] for v in out.values()])),
+    }
+    return out
+
+
+def matched(truth: np.ndarray, boxes: np.ndarray, conf: float, with_class: bool = True) -> tuple[int, int, int]:
+    """True regions, regions found with a score above ``conf``, and pairs of them at IoU 0.5, each used once."""
+    boxes = boxes[boxes[:, 1] > conf]
+    if not len(boxes) or not len(truth):
+        return len(truth), len(boxes), 0
+    iou = iou_matrix(np.concatenate([truth[:, 1:], boxes[:, 2:]]).astype(np.float32))[: len(truth), len(truth) :].copy()
+    if with_class:
+        iou[truth[:, 0][:, None] != boxes[:, 0][None]] = 0
+    pairs = 0
+    for j in range(len(boxes)):
+        i = int(iou[:, j].argmax())
+        if iou[i, j] >= 0.5:
+            pairs += 1
+            iou[i] = 0
+    return len(truth), len(boxes), pairs
+
+
+def overlay(image: np.ndarray, boxes: np.ndarray, conf: float) -> Image.Image:
+    """The page with what was found."""
+    picture = Image.fromarray(image)
+    draw = ImageDraw.Draw(picture)
+    h, w = image.shape[:2]
+    for c, score, x0, y0, x1, y1 in boxes.tolist():
+        if score > conf:
+            draw.rectangle([x0 * w, y0 * h, x1 * w, y1 * h], outline=COLOURS[int(c)], width=2)
+            draw.text((x0 * w + 2, y0 * h - 9), f"{CLASSES[int(c)][:3]} {score:.2f}", fill=COLOURS[int(c)])
+    return picture
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("sets", nargs="+", help="NAME=FOLDER or NAME=FOLDER:EVERY")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--overlays", type=Path)
+    parser.add_argument("--conf", type=float, default=0.2, help="for recall, precision and overlays")
+    parser.add_argument("--runtime", default="auto")
+    args = parser.parse_args()
+    detector = DocLayoutYolo(args.weights, runtime=args.runtime, conf=0.005)
+    report: dict[str, dict] = {}
+    for entry in args.sets:
+        name, _, place = entry.partition("=")
+        folder, _, every = place.partition(":")
+        truths, found, names = [], [], []
+        for label, image, truth in examples(Path(folder), detector.imgsz, int(every or 1)):
+            regions = detector.detect([image])[0]
+            boxes = np.asarray([[CLASS_IDS[r.label], r.score, *r.bbox] for r in regions], np.float64).reshape(-1, 6)
+            truths.append(truth)
+            found.append(boxes)
+            names.append(label)
+            if args.overlays:
+                args.overlays.mkdir(parents=True, exist_ok=True)
+                overlay(image, boxes, args.conf).save(args.overlays / f"{name}-{label}.png")
+        scores = average_precision(truths, found)
+        report[name] = {"pages": len(truths), "classes": scores, "thresholds": {}}
+        print(f"\n{name}: {len(truths)} pages\n\n| class | regions | AP50 | AP50:95 |\n|---|---|---|---|")
+        for label, s in scores.items():
+            print(f"| {label} | {s['n']} | {s['AP50']:.3f} | {s['AP50:95']:.3f} |")
+        for conf in (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5):
+            sums = np.sum([[*matched(t, b, conf), matched(t, b, conf, False)[2]] for t, b in zip(truths, found, strict=True)], 0)
+            recall, precision, any_class = sums[2] / sums[0], sums[2] / max(1, sums[1]), sums[3] / sums[0]
+            f1 = 2 * recall * precision / max(1e-9, recall + precision)
+            report[name]["thresholds"][str(conf)] = {"recall": recall, "precision": precision, "F1": f1, "recall, any class": any_class}
+            print(f"conf {conf}: recall {recall:.3f}, precision {precision:.3f}, F1 {f1:.3f}; any class: recall {any_class:.3f}")
+        if name == "samples":
+            for label, t, b in zip(names, truths, found, strict=True):
+                print(label, *matched(t, b, args.conf))
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=1, default=float))
+
+
+if __name__ == "__main__":
+    main()
