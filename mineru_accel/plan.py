@@ -51,4 +51,4 @@ def make_plan(options: Options) -> Plan:
                 "pipeline, native layout (model-free): no weights of DocLayout-YOLO found",
             )
         found = maybe
-    return Plan(Backend.PIPELINE, Layout.DOCLAYOUT_YOLO, f"pipeline, DocLayout-YOLO ({found})", found.path)
+    return Plan(Backend.PIPELINE, Layout.DOCLAYOUT_YOLO, f"pipeline, DocLayout-YOLO ({found.where})", found.path)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
-from docvortex.analyzers.pdf import apply_text_evidence, prepare_table_page, prepare_text_evidence
+from docvortex.analyzers.pdf import apply_text_evidence, prepare_text_evidence
 
 from ..document import BBox, Block, PageStatus, Region, Source
 from ..layout.classes import Label
 from ..layout.reading_order import sort_regions
 from ..pdf.source import open_document
 from ..pdf.types import Key
+from .areas import find_areas
 from .crops import save_crops
 from .finish import finish
-from .geometry import rounded, scaled, union
+from .geometry import rounded, scaled
 from .sources import Sources
-from .stray import group
-from .tables import recover
-from .text_layer import assign, join_lines, to_lines
+from .tables import LazyTablePage, recover
 from .types import PageContent, PageSource
 
 _BLOCK_TYPES = {
@@ -72,53 +70,37 @@ def _blocks(
 ) -> tuple[list[Block], list[Source], list[str]]:
     page = sources.page(0)
     snapshot = page.get_snapshot()
-    width, height = snapshot.page_size
-    points = [scaled(r.bbox, width, height) for r in regions]
-    inside, outside = assign(snapshot.get_lines(), points)
-    stray = group(to_lines(outside, split=True))
-    for lines in stray:  # text that no region holds is kept: it becomes regions of its own
-        box = scaled(union([line.bbox for line in lines]), 1 / width, 1 / height)
-        regions = [*regions, Region(Label.PLAIN_TEXT, box, 0.0)]
-    text = {i: to_lines(fragments) for i, fragments in inside.items()}
-    text.update({len(points) + i: lines for i, lines in enumerate(stray)})
-
-    order = {id(r): i for i, r in enumerate(regions)}
+    size = width, height = snapshot.page_size
+    rules = [rule.bbox for rule in snapshot.vector_geometry.drawing_lines]
+    areas = find_areas(regions, snapshot.get_lines(), rules, size)
+    by_region = {id(a.region): a for a in areas}
+    table_page = LazyTablePage(page, snapshot)
     blocks: list[Block] = []
     origins: list[Source] = []
     warnings: list[str] = []
-    table_page: Any = None
     title_seen = not first
-    for region in sort_regions(regions, (width, height)):
-        number = order[id(region)]
-        lines = text.get(number, [])
+    for region in sort_regions([a.region for a in areas], size):
+        area = by_region[id(region)]
         kind = _BLOCK_TYPES[Label(region.label)]
-        block: Block = {"type": kind, "bbox": rounded(region.bbox), "angle": 0}
-        source = Source.OCR if ocr else Source.TEXT_LAYER
+        block: Block = {"type": kind, "bbox": rounded(region.bbox), "angle": 0, "content": ""}
         if kind == "table":
-            table_page = table_page or prepare_table_page(page, snapshot=snapshot)
-            block["content"], how = recover(table_page, points[number], inside.get(number, []))
-            if how:
-                warnings.append(how)
-        elif kind == "image" or kind == "equation":
-            block["content"] = ""
-        elif not lines:
-            continue
-        else:
-            if kind == "paragraph_title" and not title_seen:
-                kind, title_seen = "doc_title", True
-            elif kind == "header":
-                kind = _furniture(region.bbox, join_lines(lines))
-            block["type"] = kind
-            block["content"] = join_lines(lines)
-            if kind == "paragraph_title":
-                block["level"] = 2
-            elif kind == "doc_title":
-                block["level"] = 1
-        if kind in _WITH_LINES:
-            block["lines"] = [{"bbox": rounded(scaled(line.bbox, 1 / width, 1 / height))} for line in lines]
+            block["type"], block["content"], warning = recover(table_page, area.box, area.fragments)
+            if warning:
+                warnings.append(warning)
+        elif kind not in ("image", "equation"):
+            if not area.lines:
+                continue
+            block["content"] = area.text
+            if kind == "header":
+                block["type"] = _furniture(region.bbox, area.text)
+            elif kind == "paragraph_title":
+                block.update({"level": 2} if title_seen else {"type": "doc_title", "level": 1})
+                title_seen = True
+        if block["type"] in _WITH_LINES:
+            block["lines"] = [{"bbox": rounded(scaled(line.bbox, 1 / width, 1 / height))} for line in area.lines]
         blocks.append(block)
-        origins.append(source if block["content"] else Source.IMAGE)
-    tables = [scaled(tuple(b["bbox"]), width, height) for b in blocks if b["type"] == "table"]
+        origins.append(Source.IMAGE if not block["content"] else Source.OCR if ocr else Source.TEXT_LAYER)
+    tables = [scaled(b["bbox"], width, height) for b in blocks if b["type"] == "table"]
     apply_text_evidence(blocks, prepare_text_evidence(page, snapshot=snapshot, table_regions=tables))
     return blocks, origins, warnings
 

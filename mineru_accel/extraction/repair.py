@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import statistics
 from typing import Any
 
 from docvortex.analyzers.pdf import apply_text_evidence, prepare_text_evidence
@@ -13,10 +11,11 @@ from ..document import Block, Region
 from ..layout.classes import Label
 from ..layout.reading_order import sort_regions
 from .geometry import centre, holds, rounded, scaled, union
-from .grid import Grid, build
+from .grid import build
 from .stray import group
-from .tables import combine
+from .tables import combine, is_table
 from .text_layer import Fragment, assign, join_lines, to_lines
+from .tidy import CAPTION, TABLE_CAPTION
 
 _LABELS = {
     "doc_title": Label.TITLE,
@@ -33,10 +32,6 @@ _LABELS = {
     "footnote": Label.TABLE_FOOTNOTE,
     "equation": Label.ISOLATE_FORMULA,
 }
-_CAPTION = re.compile(r"^\s*(figure|fig\.|table|tab\.|tabelle|tableau|abbildung|abb\.|图|表|圖)\s*\d", re.IGNORECASE)
-_TABLE_CAPTION = re.compile(r"^\s*(tab|表)", re.IGNORECASE)
-_LONG_CELL = 4
-"""Words; where the median cell has as many, the would-be table is lines of prose in columns."""
 
 
 def repair(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
@@ -52,7 +47,7 @@ def repair(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
     for block in blocks:
         if (
             block["type"] == "text"
-            and _CAPTION.match(plain(block))
+            and CAPTION.match(plain(block))
             and len(plain(block)) < 300
             and _visual_near(block, blocks)
         ):
@@ -92,7 +87,7 @@ def _repair_tables(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], lis
             fragments, [r for r in rules if box[1] - 3 <= r[1] <= box[3] + 3 and r[0] < box[2] and r[2] > box[0]]
         )
         html = block.get("content") if str(block.get("content")).lstrip().startswith("<table") else None
-        if html is None and not _is_table(grid):
+        if html is None and not is_table(grid):
             prose.extend(_prose(fragments, out, width, height))
             continue
         content, warning = combine(html, grid, bool(fragments))
@@ -128,16 +123,6 @@ def _with_heads(blocks: list[Block]) -> list[Block]:
     return out
 
 
-def _is_table(grid: Grid | None) -> bool:
-    return (
-        grid is not None
-        and grid.clean
-        and grid.columns >= 2
-        and statistics.median(len(c.text.split()) for c in grid.cells) < _LONG_CELL
-        and 2 * len(grid.cells) > grid.rows * grid.columns * 0.8
-    )
-
-
 def _prose(fragments: list[Fragment], others: list[Block], width: float, height: float) -> list[Block]:
     """Text blocks of what was no table after all; text that other blocks hold is theirs already."""
     taken = [scaled(b["bbox"], width, height) for b in others]
@@ -171,7 +156,7 @@ def _ordered(blocks: list[Block], size: tuple[float, float]) -> list[Block]:
     regions = []
     for block in blocks:
         label = _LABELS.get(block["type"], Label.PLAIN_TEXT)
-        if label is Label.FIGURE_CAPTION and _TABLE_CAPTION.match(plain(block)):
+        if label is Label.FIGURE_CAPTION and TABLE_CAPTION.match(plain(block)):
             label = Label.TABLE_CAPTION
         x0, y0, x1, y1 = block["bbox"]
         regions.append(Region(label, (x0, y0, x1, y1)))

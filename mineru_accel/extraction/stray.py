@@ -11,7 +11,7 @@ def group(lines: list[Line]) -> list[list[Line]]:
     groups: list[list[Line]] = []
     for line in lines:
         for members in reversed(groups):
-            if _follows(members[-1], line):
+            if follows(members[-1], line):
                 members.append(line)
                 break
         else:
@@ -19,7 +19,8 @@ def group(lines: list[Line]) -> list[list[Line]]:
     return groups
 
 
-def _follows(above: Line, below: Line) -> bool:
+def follows(above: Line, below: Line) -> bool:
+    """Is one line the next of the other's paragraph, by height, distance and margins?"""
     height = max(above.bbox[3] - above.bbox[1], 1.0)
     gap = below.bbox[1] - above.bbox[3]
     similar = 0.75 < (below.bbox[3] - below.bbox[1]) / height < 1.33

@@ -3,41 +3,71 @@
 from __future__ import annotations
 
 import re
+import statistics
 from html import escape, unescape
 from html.parser import HTMLParser
-from typing import Any
 
-from docvortex.analyzers.pdf import PDFTableRecoveryError, recover_table_region
+from docvortex.analyzers.pdf import PDFTablePage, PDFTableRecoveryError, prepare_table_page, recover_table_region
+from docvortex.document.pdf import PDFPage, PDFPageSnapshot
 
 from ..document import BBox
 from .grid import Grid, build, td
 from .text_layer import Fragment
 
 GUESSED = "a table's cells are guessed from the places of its text"
+_LONG_CELL = 4
+"""Words; where the median cell has as many, the would-be table is lines of prose in columns."""
 UNREADABLE = "a table has no text that could be read: kept as a picture"
 
 
-def recover(table_page: Any, bbox: BBox, fragments: list[Fragment]) -> tuple[str, str | None]:
-    """HTML of a table region.
+class LazyTablePage:
+    """docvortex's ``PDFTablePage``, prepared when the first table asks for it."""
+
+    def __init__(self, page: PDFPage, snapshot: PDFPageSnapshot) -> None:
+        self._page, self._snapshot = page, snapshot
+        self._prepared: PDFTablePage | None = None
+
+    def get(self) -> PDFTablePage:
+        self._prepared = self._prepared or prepare_table_page(self._page, snapshot=self._snapshot)
+        return self._prepared
+
+
+def recover(lazy: LazyTablePage, bbox: BBox, fragments: list[Fragment]) -> tuple[str, str, str | None]:
+    """Read a table region.
 
     Args:
-        table_page: docvortex's ``PDFTablePage``.
         bbox: in points, origin top left.
         fragments: the region's text.
 
     Returns:
-        The HTML, empty where nothing could be read; and a warning where it is less than sure.
+        The block's type (``image`` where there is no table to be seen, a chart for instance), its HTML, empty where
+        nothing could be read, and a warning where it is less than sure.
     """
+    page = lazy.get()
     html = None
     for angle in (0, 90, 270):
         try:
-            result = recover_table_region(table_page, bbox, angle=angle)
+            result = recover_table_region(page, bbox, angle=angle)
         except (PDFTableRecoveryError, ValueError):
             continue
         if result is not None:
             html = result.html
             break
-    return combine(html, build(fragments, _rules(table_page, bbox)), bool(fragments))
+    grid = build(fragments, _rules(page, bbox))
+    if html is None and fragments and not is_table(grid):
+        return "image", "", None
+    return "table", *combine(html, grid, bool(fragments))
+
+
+def is_table(grid: Grid | None) -> bool:
+    """Does text alone make a table? Prose in columns and the labels of a chart don't."""
+    return (
+        grid is not None
+        and grid.clean
+        and grid.columns >= 2
+        and statistics.median(len(c.text.split()) for c in grid.cells) < _LONG_CELL
+        and len(grid.cells) > 0.4 * grid.rows * grid.columns
+    )
 
 
 def combine(html: str | None, grid: Grid | None, has_text: bool) -> tuple[str, str | None]:
@@ -60,7 +90,7 @@ def combine(html: str | None, grid: Grid | None, has_text: bool) -> tuple[str, s
     return html, None
 
 
-def _rules(table_page: Any, bbox: BBox) -> list[BBox]:
+def _rules(table_page: PDFTablePage, bbox: BBox) -> list[BBox]:
     """The region's horizontal rules as (x0, y, x1, y) in points."""
     out = []
     for rule in table_page.drawing_lines:

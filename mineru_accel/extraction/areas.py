@@ -1,0 +1,70 @@
+"""A page's regions with the text that stands in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..document import BBox, Region
+from ..layout.classes import Label
+from .geometry import scaled, union
+from .stray import follows, group
+from .text_layer import Fragment, Line, assign, join_lines, to_lines
+from .tidy import caption_label, snap_table, without_nested
+
+
+@dataclass(slots=True)
+class Area:
+    """A region, its box in points, and its text."""
+
+    region: Region
+    box: BBox
+    fragments: list[Fragment] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """Its lines as one paragraph."""
+        return join_lines(self.lines)
+
+
+def find_areas(
+    regions: list[Region], text_lines: list[dict[str, Any]], rules: list[BBox], size: tuple[float, float]
+) -> list[Area]:
+    """Regions put right, with their text; text in none of them becomes regions of its own, so that nothing is lost.
+
+    Args:
+        regions: a detector's, unordered.
+        text_lines: docvortex's lines of the page.
+        rules: the page's ruled lines as boxes in points.
+        size: of the page in points.
+    """
+    width, height = size
+    areas = [Area(r, scaled(r.bbox, width, height)) for r in without_nested(regions)]
+    for area in areas:
+        if area.region.label == Label.TABLE:
+            area.box = snap_table(area.box, rules, [a.box for a in areas if a is not area])
+    inside, outside = assign(text_lines, [a.box for a in areas])
+    for number, area in enumerate(areas):
+        area.fragments = inside.get(number, [])
+        area.lines = to_lines(area.fragments)
+    for lines in group(to_lines(outside, split=True)):
+        if not _adopt(lines, areas):
+            areas.append(Area(Region(Label.PLAIN_TEXT, (0, 0, 0, 0), 0.0), union([x.bbox for x in lines]), [], lines))
+    for area in areas:
+        area.region = Region(area.region.label, scaled(area.box, 1 / width, 1 / height), area.region.score)
+    known = [a.region for a in areas]
+    for area in areas:
+        if area.region.label in (Label.TITLE, Label.PLAIN_TEXT) and area.lines:
+            area.region.label = caption_label(area.text, area.region.bbox, known) or area.region.label
+    return areas
+
+
+def _adopt(lines: list[Line], areas: list[Area]) -> bool:
+    """Give stray lines to the paragraph that they go on: a box that ends early."""
+    for area in areas:
+        if area.region.label == Label.PLAIN_TEXT and area.lines and follows(area.lines[-1], lines[0]):
+            area.lines.extend(lines)
+            area.box = union([area.box, *(line.bbox for line in lines)])
+            return True
+    return False
