@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
+_ENOUGH = 8
+
+
 class Reporter(AbstractContextManager["Reporter"]):
     """Shows nothing; base of the others. ``on_event`` may be called from any thread."""
 
@@ -118,8 +121,8 @@ class Tally:
 
     @property
     def eta(self) -> float | None:
-        """Seconds left, if that can be told."""
-        return (self.pages_expected - self.pages_done) / self.rate if self.pages_done else None
+        """Seconds left, if that can be told: not from the first pages, which waited for models to load."""
+        return (self.pages_expected - self.pages_done) / self.rate if self.pages_done >= _ENOUGH else None
 
     def line(self) -> str:
         left = f", about {_duration(self.eta)} left" if self.eta else ""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..document import BBox, Region
 from ..layout.classes import Label
-from .geometry import scaled, union
+from .geometry import centre, holds, scaled, union
 from .stray import follows, group
 from .text_layer import Fragment, Line, assign, join_lines, to_lines
 from .tidy import caption_label, snap_table, without_nested
 
 
-@dataclass(slots=True)
+_SIDEWAYS = 20
+"""So many pieces of turned text are more than a figure's axis labels."""
+
+
+@dataclass(slots=True, eq=False)
 class Area:
     """A region, its box in points, and its text."""
 
@@ -26,6 +31,12 @@ class Area:
     def text(self) -> str:
         """Its lines as one paragraph."""
         return join_lines(self.lines)
+
+    @property
+    def turn(self) -> int:
+        """How far most of its text is turned clockwise: 0, 90, 180 or 270 degrees."""
+        turns = Counter(f.turn for f in self.fragments)
+        return turns.most_common(1)[0][0] if turns else 0
 
 
 def find_areas(
@@ -48,6 +59,7 @@ def find_areas(
     for number, area in enumerate(areas):
         area.fragments = inside.get(number, [])
         area.lines = to_lines(area.fragments)
+    outside = _sideways_table(outside, areas)
     for lines in group(to_lines(outside, split=True)):
         if not _adopt(lines, areas):
             areas.append(Area(Region(Label.PLAIN_TEXT, (0, 0, 0, 0), 0.0), union([x.bbox for x in lines]), [], lines))
@@ -58,6 +70,26 @@ def find_areas(
         if area.region.label in (Label.TITLE, Label.PLAIN_TEXT) and area.lines:
             area.region.label = caption_label(area.text, area.region.bbox, known) or area.region.label
     return areas
+
+
+def _sideways_table(stray: list[Fragment], areas: list[Area]) -> list[Fragment]:
+    """Much text that stands on its side and that the detector did not see is a table printed sideways.
+
+    It takes over what lies in it, pieces that were seen as figures and headings.
+
+    Returns:
+        The text that is still in no region.
+    """
+    turned = [f for f in stray if f.turn in (90, 270)]
+    if len(turned) < _SIDEWAYS:
+        return stray
+    box = union([f.bbox for f in turned])
+    inner = [a for a in areas if holds(box, *centre(a.box))]
+    if any(f.turn == 0 for a in inner for f in a.fragments):
+        return stray
+    table = Area(Region(Label.TABLE, (0, 0, 0, 0), 0.0), box, turned + [f for a in inner for f in a.fragments])
+    areas[:] = [a for a in areas if a not in inner] + [table]
+    return [f for f in stray if f not in turned]
 
 
 def _adopt(lines: list[Line], areas: list[Area]) -> bool:

@@ -85,6 +85,7 @@ def _blocks(
         block: Block = {"type": kind, "bbox": rounded(region.bbox), "angle": 0, "content": ""}
         if kind == "table":
             block["type"], block["content"], warning = recover(table_page, area.box, area.fragments)
+            block["angle"] = area.turn
             if warning:
                 warnings.append(warning)
         elif kind not in ("image", "equation"):

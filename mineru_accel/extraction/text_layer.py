@@ -37,7 +37,7 @@ class Line:
     text: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Fragment:
     """Characters of one text-layer line that fell into one region.
 
