@@ -40,7 +40,7 @@ def silu(z, TANH: tl.constexpr):
 
 @triton.jit
 def tile_pixels(pid, B, H, W, BM: tl.constexpr, TW: tl.constexpr):
-    """Pixels of tile `pid`: (its first pixel's index, then per pixel: offset to that, row, column, in bounds), each [BM].
+    """Tile `pid`: (its first pixel's index, then [BM] each: the pixel's offset to that, row, column, in bounds).
 
     TW = 0: BM consecutive pixels of the flattened (B, H, W). TW > 0: a BM/TW x TW rectangle of one image.
     """
@@ -82,7 +82,6 @@ def accumulate(
     BN0: tl.constexpr,
     BN1: tl.constexpr,
     BK: tl.constexpr,
-    RS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
     """float32 sums ([BM, BN0], [BM, BN1]) of one tile of the convolution; the second is [BM, 16] zeros if BN1 is 0."""
@@ -103,7 +102,7 @@ def accumulate(
         c0 = (step % CHUNKS) * BK
         dy = (tap // KS - KS // 2) * dilation
         dx = (tap % KS - KS // 2) * dilation
-        a = _pixels(px, row, col, ok, dy, dx, c0, rk, H, W, C, SX, BK, RS)
+        a = _pixels(px, row, col, ok, dy, dx, c0, rk, H, W, C, SX, BK)
         acc0 = tl.dot(a, _weights(pw0, rn0, rk, tap, c0, C, N, BK, EVEN), acc0, input_precision=PRECISION)
         if BN1 > 0:
             acc1 = tl.dot(a, _weights(pw1, rn1, rk, tap, c0, C, N, BK, EVEN), acc1, input_precision=PRECISION)
@@ -113,7 +112,7 @@ def accumulate(
 @triton.jit
 def accumulate3(
     x, w, first, offset, row, col, ok, H, W, da, db, dc, C: tl.constexpr, SX: tl.constexpr, KS: tl.constexpr,
-    BM: tl.constexpr, BN0: tl.constexpr, BN1: tl.constexpr, BK: tl.constexpr, RS: tl.constexpr, PRECISION: tl.constexpr
+    BM: tl.constexpr, BN0: tl.constexpr, BN1: tl.constexpr, BK: tl.constexpr, PRECISION: tl.constexpr
 ):  # fmt: skip
     """The tile's sums for three dilations of one weight at once: each weight tile is fetched once instead of thrice."""
     K: tl.constexpr = KS * KS * C
@@ -138,9 +137,9 @@ def accumulate3(
         ty = tap // KS - KS // 2
         tx = tap % KS - KS // 2
         w0 = _weights(pw0, rn0, rk, tap, k0, C, C, BK, EVEN)
-        xa = _pixels(px, row, col, ok, ty * da, tx * da, k0, rk, H, W, C, SX, BK, RS)
-        xb = _pixels(px, row, col, ok, ty * db, tx * db, k0, rk, H, W, C, SX, BK, RS)
-        xc = _pixels(px, row, col, ok, ty * dc, tx * dc, k0, rk, H, W, C, SX, BK, RS)
+        xa = _pixels(px, row, col, ok, ty * da, tx * da, k0, rk, H, W, C, SX, BK)
+        xb = _pixels(px, row, col, ok, ty * db, tx * db, k0, rk, H, W, C, SX, BK)
+        xc = _pixels(px, row, col, ok, ty * dc, tx * dc, k0, rk, H, W, C, SX, BK)
         a0 = tl.dot(xa, w0, a0, input_precision=PRECISION)
         b0 = tl.dot(xb, w0, b0, input_precision=PRECISION)
         c0 = tl.dot(xc, w0, c0, input_precision=PRECISION)
@@ -153,17 +152,12 @@ def accumulate3(
 
 
 @triton.jit
-def _pixels(
-    px, row, col, ok, dy, dx, c0, rk, H, W, C: tl.constexpr, SX: tl.constexpr, BK: tl.constexpr, RS: tl.constexpr
-):
+def _pixels(px, row, col, ok, dy, dx, c0, rk, H, W, C: tl.constexpr, SX: tl.constexpr, BK: tl.constexpr):
     """[BM, BK]: channels c0 .. c0 + BK - 1 of the tile's pixels shifted by (dy, dx), zeros outside the image."""
     inside = (ok & (row + dy >= 0) & (row + dy < H) & (col + dx >= 0) & (col + dx < W))[:, None]
     if C % BK != 0:
         inside = inside & (rk < C - c0)[None, :]
-    a = tl.load(px + ((dy * W + dx) * SX + c0), mask=inside, other=0.0)
-    if RS:
-        a = a + 0.0  # an operation keeps it in registers
-    return a
+    return tl.load(px + ((dy * W + dx) * SX + c0), mask=inside, other=0.0)
 
 
 @triton.jit

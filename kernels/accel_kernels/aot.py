@@ -2,8 +2,8 @@
 
     python -m accel_kernels.aot [--arch sm_90,gfx1100] [--json] [--all]
 
-One row per kernel, arch and shipped configuration: registers, shared memory (LDS), spills, and the matrix instructions in
-the assembly. Needs no GPU, CUDA or ROCm, only triton; not under TRITON_INTERPRET. --all compiles every shipped
+One row per kernel, arch and shipped configuration: registers, shared memory (LDS), spills, and the matrix instructions
+in the assembly. Needs no GPU, CUDA or ROCm, only triton; not under TRITON_INTERPRET. --all compiles every shipped
 configuration, without it each op's default on each arch.
 """
 
@@ -108,7 +108,15 @@ def _arguments(job: Job) -> tuple[Any, dict[str, str], dict[str, Any]]:
         row = -(-k // 16) * 16 if uint8 else k
         t = "bf16" if uint8 else t
         signature = {"x": "*u8" if uint8 else f"*{t}", "w": "*fp16" if uint8 else f"*{t}", "y": f"*{t}", "M": "i32"}
-        constants: dict[str, Any] = {"N": n, "K": k, "SX": row, "SW": wide, "UINT8": uint8, "ZERO": 115 if uint8 else 0}
+        constants: dict[str, Any] = {
+            "N": n,
+            "K": k,
+            "KX": row,
+            "SX": row,
+            "SW": wide,
+            "UINT8": uint8,
+            "ZERO": 115 if uint8 else 0,
+        }
         constants |= {key: config[key] for key in ("BM", "BN", "BK", "GROUP")}
         constants |= {"PRECISION": "ieee", "TMA": bool(config.get("TMA"))}
         if uint8:
@@ -136,7 +144,7 @@ def _arguments(job: Job) -> tuple[Any, dict[str, str], dict[str, Any]]:
         "BK": config["BK"],
         "TW": config["TW"],
     }
-    constants |= {"PRECISION": "ieee", "RS": config.get("RS", 0)}
+    constants |= {"PRECISION": "ieee"}
     signature = {"x": f"*{t}", "w": f"*{t}", "y": f"*{t}", "B": "i32", "H": "i32", "W": "i32"}
     if job.op == "dilated_conv2d":
         signature |= {"bias": f"*{t}", "residual": f"*{t}", "dilation": "i32"}
@@ -226,7 +234,8 @@ def main(argv: list[str] | None = None) -> int:
             config = " ".join(f"{k}={v}" for k, v in r.config.items())
             short = ", ".join(r.matrix)
             print(
-                f"| {r.op} | {r.arch} | {r.dtype} | {r.family} | {config} | {r.registers} | {r.shared} | {r.spills} | {short} |"
+                f"| {r.op} | {r.arch} | {r.dtype} | {r.family} | {config} "
+                f"| {r.registers} | {r.shared} | {r.spills} | {short} |"
             )
     return 0 if all(r.spills == 0 and r.matrix for r in reports) else 1
 

@@ -8,9 +8,10 @@ v_d = s( u_d @ mix_weight^T + mix_bias )                            C channels, 
        y[n] = x[n] + s( sum over i < D of out_weight[n, i] P[D n + i] + out_bias[n] )
 "sum": y[n] = x[n] + s( out_weight[n, 0] sum over d of v_d[n] + out_bias[n] )
 
-Channels D n .. D n + D - 1 of V lie in one branch (n's, D n // C) unless they straddle two, so each branch makes its own
-C/D outputs and the concatenation never exists. Triples of neighbouring channels don't fit power-of-two tiles; the rows of
-mix_weight are therefore packed by i = channel mod D, and D small products give D tiles whose sum is a branch's output.
+Channels D n .. D n + D - 1 of V lie in one branch (n's, D n // C) unless they straddle two, so each branch makes its
+own C/D outputs and the concatenation never exists. Triples of neighbouring channels don't fit power-of-two tiles; the
+rows of mix_weight are therefore packed by i = channel mod D, and D small products give D tiles that add up to a
+branch's output.
 
 Implementations: "triton" (one kernel), "hybrid" (D vendor convolutions, then one kernel for all the rest), "vendor"
 (PyTorch). "auto" takes what was measured fastest for the shape; see shape_cache.
@@ -78,7 +79,6 @@ def dilated_block_kernel(
     BN1: tl.constexpr,
     BK: tl.constexpr,
     TW: tl.constexpr,
-    RS: tl.constexpr,  # the pixels' operand from registers, read from shared memory once for both column parts
     TANH: tl.constexpr,
     ROLL: tl.constexpr,  # the D small products as a loop: fewer registers, less overlap
     PRECISION: tl.constexpr,
@@ -94,37 +94,37 @@ def dilated_block_kernel(
     if MODE == 2:
         a0, a1, b0, b1, c0, c1 = accumulate3(
             x, w, first, offset, row, col, ok, H, W, tl.load(dilations), tl.load(dilations + 1), tl.load(dilations + 2),
-            C, SX, KS, BM, BN0, BN1, BK, RS, PRECISION
+            C, SX, KS, BM, BN0, BN1, BK, PRECISION
         )  # fmt: skip
         carry = _glu(
-            a0, a1, carry, 0, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT, TANH,
-            ROLL, PRECISION
+            a0, a1, carry, 0, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT,
+            TANH, ROLL, PRECISION
         )  # fmt: skip
         carry = _glu(
-            b0, b1, carry, 1, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT, TANH,
-            ROLL, PRECISION
+            b0, b1, carry, 1, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT,
+            TANH, ROLL, PRECISION
         )  # fmt: skip
         _glu(
-            c0, c1, carry, 2, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT, TANH,
-            ROLL, PRECISION
+            c0, c1, carry, 2, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT,
+            TANH, ROLL, PRECISION
         )  # fmt: skip
     elif MODE == 1:
         branch = pid % D
         acc0, acc1 = _branch(
             x, w, dilations, z0, z1, z2, z3, first, offset, row, col, ok, rn0, rn1, H, W, branch, C, SX, KS, BM, BN0,
-            BN1, BK, RS, PRECISION
+            BN1, BK, PRECISION
         )  # fmt: skip
         _glu(
-            acc0, acc1, carry, branch, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT, TANH,
-            ROLL, PRECISION
+            acc0, acc1, carry, branch, x, bias, mix, tail, y, pixel, ok, rn0, rn1, C, SX, D, RP, BM, BN1, SHORTCUT,
+            TANH, ROLL, PRECISION
         )  # fmt: skip
     else:
         s0 = tl.zeros((BM, BN0), tl.float32)
         s1 = tl.zeros((BM, BN1P), tl.float32)
         for branch in range(0, D):
             acc0, acc1 = _branch(
-                x, w, dilations, z0, z1, z2, z3, first, offset, row, col, ok, rn0, rn1, H, W, branch, C, SX, KS, BM, BN0,
-                BN1, BK, RS, PRECISION
+                x, w, dilations, z0, z1, z2, z3, first, offset, row, col, ok, rn0, rn1, H, W, branch, C, SX, KS, BM,
+                BN0, BN1, BK, PRECISION
             )  # fmt: skip
             if GLU:
                 carry = _glu(
@@ -146,12 +146,12 @@ def dilated_block_kernel(
 def _branch(
     x, w, dilations, z0, z1, z2, z3, first, offset, row, col, ok, rn0, rn1, H, W, branch, C: tl.constexpr,
     SX: tl.constexpr, KS: tl.constexpr, BM: tl.constexpr, BN0: tl.constexpr, BN1: tl.constexpr, BK: tl.constexpr,
-    RS: tl.constexpr, PRECISION: tl.constexpr
+    PRECISION: tl.constexpr
 ):  # fmt: skip
     """One branch's convolution, all C channels, float32: ([BM, BN0], [BM, BN1]); computed, or read from z."""
     if z0 is None:
         acc0, acc1 = accumulate(
-            x, w, first, offset, row, col, ok, 0, H, W, tl.load(dilations + branch), C, C, SX, KS, BM, BN0, BN1, BK, RS,
+            x, w, first, offset, row, col, ok, 0, H, W, tl.load(dilations + branch), C, C, SX, KS, BM, BN0, BN1, BK,
             PRECISION
         )  # fmt: skip
     else:
@@ -190,7 +190,7 @@ def _glu(
     D: tl.constexpr, RP: tl.constexpr, BM: tl.constexpr, BN1: tl.constexpr, SHORTCUT: tl.constexpr, TANH: tl.constexpr,
     ROLL: tl.constexpr, PRECISION: tl.constexpr
 ):  # fmt: skip
-    """From one branch's convolution to its outputs n = (branch C) // D ..; returns the [BM] carry to the next branch."""
+    """From a branch's convolution to its outputs n = (branch C) // D ..; returns the [BM] carry to the next branch."""
     u0, u1 = _activate(acc0, acc1, x, bias, rn0, rn1, C, BN1, TANH)
     r = tl.arange(0, RP)
     p = tail + branch * (4 * D + 1) * RP + r
@@ -215,7 +215,7 @@ def _gated(
     u0, u1, mix, q, rows, rn0, rn1, C: tl.constexpr, RP: tl.constexpr, BN1: tl.constexpr, TANH: tl.constexpr,
     PRECISION: tl.constexpr
 ):  # fmt: skip
-    """[BM, RP]: out_weight[n, i] P[D n + i] for one i; `rows` are mix's, q its bias, gate weight, gate bias, out weight."""
+    """[BM, RP]: out_weight[n, i] P[D n + i] for one i; `rows`: mix's; q: its bias, gate weight and bias, out weight."""
     columns = mix + rows[None, :] * C
     m0 = tl.load(columns + rn0[:, None], mask=(rn0 < C)[:, None], other=0.0)
     v = tl.dot(u0, m0, input_precision=PRECISION)
@@ -286,14 +286,15 @@ class DilatedBlockWeights:
 
     @property
     def fuse(self) -> str:
-        """ "glu" or "sum"."""
+        """The fusion: "glu" or "sum"."""
         return "sum" if self.gate_weight is None else "glu"
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "DilatedBlockWeights":
         """The same weights elsewhere; `dtype` is the activations' and applies to the products' weights."""
         cast = {"conv_weight", "mix_weight", "packed_mix"}
         tensors = {f.name: t for f in fields(self) if isinstance(t := getattr(self, f.name), Tensor)}
-        return replace(self, **{n: t.to(device=device, dtype=dtype if n in cast else None) for n, t in tensors.items()})
+        moved: dict[str, Any] = {n: t.to(device, dtype if n in cast else None) for n, t in tensors.items()}
+        return replace(self, **moved)
 
 
 def fold(
@@ -337,20 +338,23 @@ def fold(
         packed_mix, tail = _pack_glu(mix_weight, mix_bias, out_weight, out_bias, gate_weight, gate_bias, d)
     else:
         packed_mix, tail = mix_weight.clone(), torch.stack([mix_bias, out_weight[:, 0], out_bias])
-    single = {"device": device, "dtype": torch.float32}
+
+    def single(t: Tensor) -> Tensor:
+        return t.detach().to(device, torch.float32).contiguous()
+
     return DilatedBlockWeights(
         dilations=tuple(dilations),
         shortcut=shortcut,
         conv_weight=conv_weight.detach().permute(0, 2, 3, 1).contiguous().to(dtype),
-        conv_bias=conv_bias.detach().to(**single),
+        conv_bias=single(conv_bias),
         mix_weight=mix_weight.detach().contiguous().to(dtype),
-        mix_bias=mix_bias.detach().to(**single),
-        out_weight=out_weight.detach().contiguous().to(**single),
-        out_bias=out_bias.detach().to(**single),
-        gate_weight=None if gate_weight is None else gate_weight.detach().to(**single),
-        gate_bias=None if gate_bias is None else gate_bias.detach().to(**single),
+        mix_bias=single(mix_bias),
+        out_weight=single(out_weight),
+        out_bias=single(out_bias),
+        gate_weight=None if gate_weight is None else single(gate_weight),
+        gate_bias=None if gate_bias is None else single(gate_bias),
         packed_mix=packed_mix.detach().contiguous().to(device, dtype),
-        packed_params=tail.detach().contiguous().to(**single),
+        packed_params=single(tail),
         packed_dilations=torch.tensor(list(dilations), dtype=torch.int32, device=device),
     )
 
@@ -505,8 +509,8 @@ def launch(
     dilated_block_kernel[grid](
         x, conv_weight, conv_bias, packed_mix, packed_params, packed_dilations, y, *z, *[None] * (4 - len(z)), b, h, w,
         C=c, SX=x.stride(2), KS=conv_weight.shape[1], D=d, RP=branch_columns(c, d), GLU=glu, SHORTCUT=shortcut,
-        MODE=mode, BN0=bn0, BN1=bn1, TANH=bool(config.get("TANH")), ROLL=bool(config.get("ROLL")), PRECISION=precision(x.dtype, False),
-        **tile_options(config)
+        MODE=mode, BN0=bn0, BN1=bn1, TANH=bool(config.get("TANH")), ROLL=bool(config.get("ROLL")),
+        PRECISION=precision(x.dtype, False), **tile_options(config)
     )  # fmt: skip
     return y
 

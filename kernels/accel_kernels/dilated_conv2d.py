@@ -44,7 +44,6 @@ def dilated_conv2d_kernel(
     BN1: tl.constexpr,
     BK: tl.constexpr,
     TW: tl.constexpr,
-    RS: tl.constexpr,  # the pixels' operand from registers, read from shared memory once for both column parts
     PRECISION: tl.constexpr,
 ):
     columns: tl.constexpr = (N + BN0 + BN1 - 1) // (BN0 + BN1)
@@ -52,7 +51,7 @@ def dilated_conv2d_kernel(
     n0 = (pid % columns) * (BN0 + BN1)
     first, offset, row, col, ok = tile_pixels(pid // columns, B, H, W, BM, TW)
     acc0, acc1 = accumulate(
-        x, w, first, offset, row, col, ok, n0, H, W, dilation, C, N, SX, KS, BM, BN0, BN1, BK, RS, PRECISION
+        x, w, first, offset, row, col, ok, n0, H, W, dilation, C, N, SX, KS, BM, BN0, BN1, BK, PRECISION
     )  # fmt: skip
     pixel = first + offset
     _finish(acc0, n0 + tl.arange(0, BN0), pixel, ok, bias, residual, y, N, SILU)
@@ -216,7 +215,6 @@ def precision(dtype: torch.dtype, allow_tf32: bool) -> str:
 def tile_options(config: Config) -> dict[str, int]:
     """The tile sizes and launch options that every kernel here takes from its configuration."""
     options = {key: config[key] for key in ("BM", "BK", "TW", "num_warps", "num_stages")}
-    options["RS"] = config.get("RS", 0)
     if "maxnreg" in config and not torch.version.hip:
         options["maxnreg"] = config["maxnreg"]
     return options

@@ -35,7 +35,7 @@ class FusedDilatedBlock(nn.Module):
                 bias,
             ]
         dilations = tuple(int(d) for d in block.dilation)  # type: ignore[union-attr, arg-type]
-        dtype = block.dcv.conv.weight.dtype  # type: ignore[union-attr]
+        dtype: torch.dtype = block.dcv.conv.weight.dtype  # type: ignore[union-attr, assignment]
         return cls(fold(*tensors, dilations=dilations, shortcut=bool(block.add), dtype=dtype), implementation)
 
     def _apply(self, fn, recurse: bool = True):  # type: ignore[no-untyped-def]
@@ -63,7 +63,7 @@ class FusedConv(nn.Module):
 
     @classmethod
     def from_module(cls, module: nn.Module) -> "FusedConv":
-        """From a trained Conv (attributes conv, bn, act). Raises ValueError if it has strides, groups or another act."""
+        """From a trained Conv (attributes conv, bn, act). Raises ValueError if it has strides, groups, another act."""
         conv = module.conv
         assert isinstance(conv, nn.Conv2d)
         if (

@@ -1,7 +1,7 @@
 """Packed weights: computed once per weight, never stale.
 
-A cached entry is keyed on the source's storage pointer, shape, strides, dtype, device and version counter, and holds the
-source, so that its pointer can't be given to another tensor while the entry lives. Two kinds of change escape the
+A cached entry is keyed on the source's storage pointer, shape, strides, dtype, device and version counter, and holds
+the source, so that its pointer can't be given to another tensor while the entry lives. Two kinds of change escape the
 version counter, and are documented rather than guessed at: writes through `.data` or another framework's view (call
 `PACKED.clear()` after one), and tensors created under `torch.inference_mode`, which have no counter and are therefore
 packed on every call.

@@ -2,7 +2,7 @@
 
 `patch_embed`:        y[l, n] = sum over k of x[l, k] weight[n, k] + bias[n],  k = (channel, frame, row, column)
 
-`patch_embed_uint8`:  the same from raw pixels u (uint8, one frame): rescale, normalize, repeat the frame, product, bias.
+`patch_embed_uint8`:  the same from pixels u (uint8, one frame): rescale, normalize, repeat the frame, product, bias.
 For a still image both frames are equal, so over k = (channel c, row, column)
     y[l, n] = sum over k of W'[n, k] (u[l, k] - z) + b'[n],
     W'[n, k] = sum over frames t of weight[n, c, t, i, j] / (255 std_c)
@@ -41,6 +41,7 @@ def patch_gemm_kernel(
     M,
     N: tl.constexpr,
     K: tl.constexpr,
+    KX: tl.constexpr,  # columns of x that may be read; beyond K they meet zeros in w
     SX: tl.constexpr,
     SW: tl.constexpr,
     UINT8: tl.constexpr,
@@ -70,8 +71,11 @@ def patch_gemm_kernel(
             a = xd.load([m0, k])
             b = wd.load([n0, k]).T
         else:
-            a = tl.load(px + k, mask=(rm < M)[:, None] & (rk < K - k)[None, :], other=0)
-            b = tl.load(pw + k, mask=(rn < N)[None, :] & (rk < K - k)[:, None], other=0.0)
+            a = tl.load(px + k, mask=(rm < M)[:, None] & (rk < KX - k)[None, :], other=0)
+            if UINT8 and (SW % BK == 0):
+                b = tl.load(pw + k, mask=(rn < N)[None, :], other=0.0)
+            else:
+                b = tl.load(pw + k, mask=(rn < N)[None, :] & (rk < K - k)[:, None], other=0.0)
         if UINT8:
             # 0x6400 | u is float16's 1024 + u; subtracting is exact, and cheaper than converting integers
             a = (a.to(tl.int16) | 0x6400).to(tl.float16, bitcast=True) - (1024.0 + ZERO)
@@ -108,7 +112,7 @@ def fold_patch_weight(
     """
     if weight.ndim != 5 or len(mean) != weight.shape[1] or len(std) != weight.shape[1]:
         raise ValueError(f"weight {tuple(weight.shape)} must be (N, {len(mean)}, T, P, P), std has {len(std)} channels")
-    n, c = weight.shape[:2]
+    c = weight.shape[1]
     mean_, std_ = (
         torch.tensor(list(v), dtype=torch.float64, device=weight.device).view(1, c, 1, 1) for v in (mean, std)
     )
@@ -128,8 +132,9 @@ def fold_patch_weight(
 def patch_embed(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, implementation: str = "auto") -> Tensor:
     """Conv3d with kernel == stride as a matrix product.
 
-    x: (L, K) or (L, C, T, P, P), float16, bfloat16 or float32. weight: (N, K) or (N, C, T, P, P), x's dtype; a view where
-    contiguous, packed once and cached where not. bias: (N,). implementation: "auto", "triton" or "vendor" (F.linear).
+    x: (L, K) or (L, C, T, P, P), float16, bfloat16 or float32. weight: (N, K) or (N, C, T, P, P), x's dtype; a view
+    where contiguous, packed once and cached where not. bias: (N,).
+    implementation: "auto", "triton" or "vendor" (F.linear).
     Result: (L, N) in x's dtype. Raises ValueError naming the offending shape or dtype; no differentiation.
     """
     if x.ndim not in (2, 5) or weight.ndim not in (2, 5):
@@ -149,8 +154,8 @@ def patch_embed_uint8(
 ) -> Tensor:
     """The patch embedding of a still image from its pixels: rescale, normalize, product and bias in one pass.
 
-    pixels: (L, K) uint8, K = C*P*P in (channel, row, column) order, rows at any constant distance (a multiple of 16 bytes
-    is fastest: K = 588 in rows of 592). folded: from `fold_patch_weight`. Result: (L, N) in `dtype`.
+    pixels: (L, K) uint8, K = C*P*P in (channel, row, column) order, rows at any constant distance (a multiple of 16
+    bytes is fastest: K = 588 in rows of 592). folded: from `fold_patch_weight`. Result: (L, N) in `dtype`.
     implementation: "auto", "triton" or "vendor" (cast, then F.linear). Raises ValueError naming what doesn't fit.
     """
     if pixels.dtype != torch.uint8 or pixels.ndim != 2 or pixels.shape[1] != folded.k:
@@ -232,9 +237,12 @@ def launch(
     if descriptor is not None:
         xd = descriptor(x, [m, k], [x.stride(0), 1], [bm, bk])
         wd = descriptor(weight, list(weight.shape), [weight.stride(0), 1], [bn, bk])
+    readable, stored = k, x.untyped_storage().nbytes() - x.storage_offset()
+    if scale is not None and x.stride(0) % 16 == 0 and stored >= m * x.stride(0):
+        readable = min(x.stride(0), -(-k // 16) * 16)  # whole 16-byte vectors, within rows that are all there
     grid = (triton.cdiv(m, bm) * triton.cdiv(n, bn),)
     patch_gemm_kernel[grid](
-        x, weight, bias, scale, y, xd, wd, m, N=n, K=k, SX=x.stride(0), SW=weight.stride(0), UINT8=scale is not None,
+        x, weight, bias, scale, y, xd, wd, m, N=n, K=k, KX=readable, SX=x.stride(0), SW=weight.stride(0), UINT8=scale is not None,
         ZERO=zero, BM=bm, BN=bn, BK=bk, GROUP=config["GROUP"], TMA=descriptor is not None,
         PRECISION=precision(weight.dtype, False), num_warps=config["num_warps"], num_stages=config["num_stages"]
     )  # fmt: skip

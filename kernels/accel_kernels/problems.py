@@ -24,10 +24,14 @@ from .patch_embed import shape_key as patch_key
 # DocLayout-YOLO, G2L_CRM stages: scale -> (channels at P3, channels at P4); k = 5 at P3, 3 at P4
 SCALES = {"n": (32, 64), "s": (64, 128), "m": (96, 192)}
 DILATIONS = {5: (1, 2, 3), 3: (1, 3, 5)}
-# an A4 page at imgsz 1024 and 1280: (rows, columns) at P3
-PAGES = {1024: (128, 92), 1280: (160, 116)}
+# the image processor of Qwen2-VL
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def page_at_p3(imgsz: int) -> tuple[int, int]:
+    """(rows, columns) at stride 8 of an A4 page whose longer side is `imgsz`, padded to multiples of 32 pixels."""
+    return imgsz // 8, -(-round(imgsz / 2**0.5) // 32) * 32 // 8
 
 
 @dataclass
@@ -108,7 +112,8 @@ def block_problem(
     """DocLayout-YOLO's DilatedBlock, against the unfused module in eager PyTorch, channels_last."""
     rand = _generator(device, seed)
     dilations = DILATIONS.get(k, (1, 2, 3))
-    module = EagerDilatedBlock(c, dilations, k, fuse).to(device, dtype).to(memory_format=torch.channels_last).eval()
+    module = EagerDilatedBlock(c, dilations, k, fuse).to(device, dtype).eval()
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module.randomize(rand)
     folded = module.folded()
     weights = fold(*folded, dilations=dilations, dtype=dtype)

@@ -76,7 +76,7 @@ def patch_embed_uint8(
 
     pixels (L, C*P*P) uint8, weight (N, C, T, P, P), result (L, N).
     """
-    n, c, t, p, _ = weight.shape
+    _, c, t, p, _ = weight.shape
     mean_, std_ = (torch.tensor(list(v), dtype=torch.float64, device=pixels.device).view(1, c, 1) for v in (mean, std))
     x = (pixels.view(-1, c, p * p).double() / 255 - mean_) / std_
     x = x[:, :, None].expand(-1, c, t, p * p).reshape(-1, c * t * p * p).to(weight.dtype)

@@ -1,6 +1,6 @@
 """Which implementation and which tile sizes to use for a shape, without measuring anything on the hot path.
 
-Every op asks for a `Choice` by (op, arch, dtype, family, exact, size): `family` names what a model fixes ("C96-k5-glu"),
+Every op asks for a `Choice` by (op, arch, dtype, family, exact, size): `family` names what a model fixes, "C96-k5-glu",
 `exact` the rest of the shape ("8x128x92"), `size` its number of rows (pixels or patches). Three tiers, most special
 first, and in each the user's own measurements before the shipped ones:
 
@@ -107,7 +107,8 @@ def source_hash(op: str) -> str:
 
 def stamp(op: str) -> dict[str, Any]:
     """What a measurement depends on, besides the device (which names the folder)."""
-    driver = torch.version.hip or (torch._C._cuda_getDriverVersion() if torch.cuda.is_available() else None)
+    version = getattr(torch._C, "_cuda_getDriverVersion", None)
+    driver = torch.version.hip or (version() if version and torch.cuda.is_available() else None)
     return {"kernels": source_hash(op), "torch": torch.__version__, "triton": triton.__version__, "driver": driver}
 
 

@@ -61,29 +61,35 @@ def candidates(problem: Problem) -> Iterator[Config]:
     arch = arch_of(problem.x.device)
     nvidia = arch.startswith("sm_")
     tma = nvidia and int(arch[3:]) >= 90
+    shared = 65_536 if not nvidia else 220_000 if arch in ("sm_90", "sm_100") else 98_304
     if problem.op.startswith("patch_embed"):
-        tiles = [(64, 64), (64, 128), (128, 128), (128, 256), (256, 128)]
-        for (bm, bn), bk, warps, stages in itertools.product(tiles, (32, 64, 128), (4, 8), (2, 3, 4)):
-            if (nvidia and (bm + bn) * bk * 2 * stages > 220_000) or (not nvidia and (stages > 2 or bm * bn > 16384)):
-                continue
-            if (bm * bn >= 32768 and warps == 4) or (bm * bn <= 8192 and warps == 8):
+        blocks = [(64, 64, 4), (64, 128, 4), (64, 256, 4), (128, 128, 4), (128, 128, 8), (128, 256, 8), (256, 128, 8)]
+        for (bm, bn, warps), bk, stages in itertools.product(blocks, (32, 64), (2, 3, 4) if nvidia else (1, 2)):
+            if (bm + bn) * bk * 2 * stages > shared or (not nvidia and bm * bn > 16384):
                 continue
             for use in (0, 1) if tma and problem.op == "patch_embed" else (0,):
                 yield {"BM": bm, "BN": bn, "BK": bk, "GROUP": 8, "TMA": use, "num_warps": warps, "num_stages": stages}
         return
     channels = problem.x.shape[-1]
     block = problem.op == "dilated_block"
-    rows = [(64, 4), (64, 8), (128, 4), (128, 8), (256, 8)] if nvidia else [(32, 4), (64, 4), (64, 8), (128, 8)]
-    modes = [{"MODE": mode, "TANH": tanh} for mode in (SPLIT, JOINT) for tanh in ((0, 1) if nvidia else (0,))]
-    for (bm, warps), bk, stages in itertools.product(rows, (32, 64), (2, 3, 4, 5) if nvidia else (1, 2)):
-        for mode in modes if block else [{}]:
-            tiles = 3 if mode.get("MODE") == JOINT else 1
-            if channels % bk or (tiles * bm + channels) * bk * 2 * stages > (220_000 if nvidia else 65_536):
-                continue
-            if tiles * bm * channels // warps > 128 * 128 * 3 // 8:  # accumulators: at most 192 registers a thread
-                continue
-            for tw in (0, 16):
-                yield {"BM": bm, "BK": bk, "TW": tw, **mode, "num_warps": warps, "num_stages": stages}
+    rows = [(64, 4), (128, 4), (128, 8)] if nvidia else [(32, 4), (32, 8), (64, 4), (64, 8)]
+    fast = int(nvidia and problem.x.dtype != torch.float32)
+    modes: list[Config] = [{}]
+    if block:
+        modes = [{"MODE": SPLIT, "TANH": fast, "ROLL": 0}, {"MODE": SPLIT, "TANH": fast, "ROLL": 1}]
+        modes += [{"MODE": JOINT, "TANH": fast, "ROLL": 1}]
+    for (bm, warps), bk, stages, mode in itertools.product(rows, (32, 64), (3, 4) if nvidia else (1, 2), modes):
+        pixels = (3 if mode.get("MODE") == JOINT else 1) * bm
+        if channels % bk or (pixels + channels) * bk * 2 * stages > shared or pixels * channels // warps > 128 * 48:
+            continue
+        for tw in (0, 16):
+            config = {"BM": bm, "BK": bk, "TW": tw, **mode, "num_warps": warps, "num_stages": stages}
+            yield config
+            if nvidia and channels == 96 and (bm, warps) == (128, 4) and not mode.get("ROLL"):
+                yield {**config, "maxnreg": 168}  # three programs a multiprocessor instead of two
+            if not block and channels >= 128 and bm == 64 and tw == 0:
+                yield from ({**config, "BN0": 64, "BN1": bn1} for bn1 in (0, 32))
+                yield {**config, "BN0": 128, "BN1": 64}
 
 
 def measure(problem: Problem, implementation: str, config: Config, truth: Tensor, repeat_ms: int = 60) -> Measured:

@@ -13,7 +13,6 @@ from .stray import follows, group
 from .text_layer import Fragment, Line, assign, join_lines, to_lines
 from .tidy import caption_label, snap_table, without_nested
 
-
 _SIDEWAYS = 20
 """So many pieces of turned text are more than a figure's axis labels."""
 

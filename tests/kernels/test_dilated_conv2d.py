@@ -45,7 +45,7 @@ def test_other_implementations(device, implementation):
 
 
 def test_layouts(device):
-    """A slice of a wider tensor is read in place, any other layout is copied; the weight may be in either memory format."""
+    """A slice of a wider tensor is read in place, other layouts are copied; the weight has either memory format."""
     from accel_kernels import dilated_conv2d
 
     x, weight, *_ = case(2, 6, 5, 16, 16, 3, torch.float32, device)

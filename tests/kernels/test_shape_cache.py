@@ -122,8 +122,9 @@ from accel_kernels.shape_cache import ShapeCache
 cache, who = ShapeCache(), sys.argv[1]
 def work(i):
     for n in range(8):
-        cache.store("dilated_conv2d", torch.device("cpu"), torch.float16, "C96", f"{who}-{i}-{n}", n, {"implementation": "vendor"})
-        assert cache.lookup("dilated_conv2d", torch.device("cpu"), torch.float16, "C96", f"{who}-{i}-{n}", n)
+        key = ("dilated_conv2d", torch.device("cpu"), torch.float16, "C96", f"{who}-{i}-{n}", n)
+        cache.store(*key, {"implementation": "vendor"})
+        assert cache.lookup(*key)
 threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
 [t.start() for t in threads]; [t.join() for t in threads]
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -65,6 +66,8 @@ def batch(pages: Pages, index: Tensor, size: tuple[int, int], strength: float, c
     u1 = (-v(c) * dx + v(a) * dy) / v(det) + v(h / 2)
     grid = torch.stack((u0, u1), -1) * (2 / pages.side) - 1
     image = F.grid_sample(pages.images[index].float() / 255, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    if device.type == "cuda":
+        image = image.half()
     outside = (u0 < 0) | (u0 > v(w)) | (u1 < 0) | (u1 > v(h))
     fill = torch.where(turned & (torch.rand(n, device=device) < 0.7), (torch.rand(n, device=device) * 1.6).clamp(max=1), torch.full_like(sx, PAD))
     scan_fill = fill.view(-1, 1, 1, 1)
@@ -77,8 +80,8 @@ def batch(pages: Pages, index: Tensor, size: tuple[int, int], strength: float, c
     oy = v(c) * x + v(d) * y + v(cy)
     whole = torch.stack((ox.amin(-1), oy.amin(-1), ox.amax(-1), oy.amax(-1)), -1)
 
-    image = photometric(image, strength, outside)
-    image = torch.where(outside[:, None], scan_fill, image)
+    image = photometric(image, strength)
+    image = torch.where(outside[:, None], scan_fill.to(image.dtype), image)
 
     low = torch.zeros(n, 2, device=device)
     high = torch.tensor([W, H], device=device).float().expand(n, 2).clone()
@@ -116,45 +119,52 @@ def visible(part: Tensor, whole: Tensor) -> Tensor:
     return (w > 3) & (h > 3) & (w * h > 0.3 * area)
 
 
-def photometric(x: Tensor, strength: float, outside: Tensor) -> Tensor:
-    """What printing, scanning and compression do."""
-    device, n = x.device, len(x)
+def photometric(x: Tensor, strength: float) -> Tensor:
+    """What printing, scanning and compression do. Each effect touches only its share of the batch, in place."""
+    device, (n, _, H, W) = x.device, x.shape
 
-    def some(p: float) -> Tensor:
-        return (torch.rand(n, device=device) < p * strength).view(-1, 1, 1, 1)
+    def share(p: float) -> Tensor:
+        """Numbers of the images an effect falls on; the count is settled without waiting for the device."""
+        count = min(n, int(p * strength * n + torch.rand(1).item()))
+        return torch.randperm(n, device=device)[:count]
 
-    def rand(low: float, high: float, c: int = 1) -> Tensor:
-        return torch.rand(n, c, 1, 1, device=device) * (high - low) + low
+    def apply(p: float, effect: Callable[[Tensor, Callable[..., Tensor]], Tensor]) -> None:
+        which = share(p)
+        if len(which):
+            def rand(low: float, high: float, c: int = 1) -> Tensor:
+                return (torch.rand(len(which), c, 1, 1, device=device) * (high - low) + low).to(x.dtype)
 
-    H, W = x.shape[2:]
-    x = torch.where(some(0.04), 1 - x, x)
-    x = torch.where(some(0.08), _erode(x), x)
-    x = torch.where(some(0.3), x.mean(1, keepdim=True), x)
-    # Paper: tint, stains, shadow.
-    scan = some(0.35)
-    tint = 1 - rand(0, 0.22, 3) * rand(0, 1)
-    cloud = F.interpolate(torch.rand(n, 1, 6, 5, device=device), (H, W), mode="bicubic", align_corners=False)
-    ramp = torch.linspace(-1, 1, W, device=device).view(1, 1, 1, W) * rand(-0.18, 0.18) + torch.linspace(-1, 1, H, device=device).view(1, 1, H, 1) * rand(-0.12, 0.12)
-    paper = tint * (1 - cloud * rand(0, 0.15)) * (1 - ramp.abs() - rand(0, 0.1))
-    x = torch.where(scan, x * paper, x)
-    blur = some(0.25)
-    sigma = rand(0.4, 1.3)
-    k = torch.arange(-2, 3, device=device).view(1, 5).float()
-    kernel = torch.exp(-(k**2) / (2 * sigma.view(-1, 1) ** 2))
-    kernel = kernel / kernel.sum(1, keepdim=True)
-    y = x.reshape(1, n * 3, H, W)
-    kk = kernel.repeat_interleave(3, 0)
-    y = F.conv2d(F.pad(y, (2, 2, 0, 0), mode="replicate"), kk.view(-1, 1, 1, 5), groups=n * 3)
-    y = F.conv2d(F.pad(y, (0, 0, 2, 2), mode="replicate"), kk.view(-1, 1, 5, 1), groups=n * 3).view_as(x)
-    x = torch.where(blur, y, x)
-    x = torch.where(some(0.4), (x - 0.5) * rand(0.6, 1.3) + 0.5 + rand(-0.12, 0.12), x).clamp(0, 1)
-    x = torch.where(some(0.2), (x + 1e-4) ** rand(0.6, 1.8), x)
-    x = torch.where(some(0.2), x * (1 - rand(0, 0.15, 3)), x)
-    x = torch.where(some(0.25), x + torch.randn_like(x[:, :1]) * rand(0.01, 0.09), x).clamp(0, 1)
-    dust = torch.rand(n, 1, H, W, device=device)
-    x = torch.where(some(0.06) & (dust < 0.0015), rand(0, 1), x)
-    x = torch.where(some(0.03), (x.mean(1, keepdim=True) > rand(0.4, 0.7)).to(x.dtype), x)
-    return torch.where(some(0.25), jpeg(x, rand(0.03, 0.25)), x)
+            x[which] = effect(x[which], rand).clamp(0, 1)
+
+    def paper(y: Tensor, rand: Callable[..., Tensor]) -> Tensor:
+        tint = 1 - rand(0, 0.22, 3) * rand(0, 1)
+        cloud = F.interpolate(torch.rand(len(y), 1, 6, 5, device=device), (H, W), mode="bilinear", align_corners=False).to(y.dtype)
+        across = torch.linspace(-1, 1, W, device=device, dtype=y.dtype).view(1, 1, 1, W) * rand(-0.18, 0.18)
+        down = torch.linspace(-1, 1, H, device=device, dtype=y.dtype).view(1, 1, H, 1) * rand(-0.12, 0.12)
+        return y * tint * ((1 - cloud * rand(0, 0.15)) * (1 - (across + down).abs() - rand(0, 0.1)))
+
+    def blur(y: Tensor, rand: Callable[..., Tensor]) -> Tensor:
+        k = torch.arange(-2, 3, device=device).view(1, 5)
+        kernel = torch.exp(-(k**2) / (2 * rand(0.4, 1.3).float().view(-1, 1) ** 2))
+        kernel = (kernel / kernel.sum(1, keepdim=True)).to(y.dtype).view(-1, 5, 1, 1, 1)
+        padded = F.pad(y, (2, 2, 0, 0), mode="replicate")
+        y = sum(padded[..., i : i + W] * kernel[:, i] for i in range(5))  # type: ignore[assignment]
+        padded = F.pad(y, (0, 0, 2, 2), mode="replicate")
+        return sum(padded[..., i : i + H, :] * kernel[:, i] for i in range(5))  # type: ignore[return-value]
+
+    apply(0.04, lambda y, rand: 1 - y)
+    apply(0.08, lambda y, rand: _erode(y))
+    apply(0.3, lambda y, rand: y.mean(1, keepdim=True).expand_as(y))
+    apply(0.35, paper)
+    apply(0.25, blur)
+    apply(0.4, lambda y, rand: (y - 0.5) * rand(0.6, 1.3) + 0.5 + rand(-0.12, 0.12))
+    apply(0.2, lambda y, rand: (y + 1e-3) ** rand(0.6, 1.8))
+    apply(0.2, lambda y, rand: y * (1 - rand(0, 0.15, 3)))
+    apply(0.25, lambda y, rand: y + torch.randn_like(y[:, :1]) * rand(0.01, 0.09))
+    apply(0.06, lambda y, rand: torch.where(torch.rand_like(y[:, :1]) < 0.0015, rand(0, 1), y))
+    apply(0.03, lambda y, rand: (y.mean(1, keepdim=True) > rand(0.4, 0.7)).to(y.dtype).expand_as(y))
+    apply(0.25, lambda y, rand: jpeg(y, rand(0.03, 0.25)))
+    return x
 
 
 def _erode(x: Tensor) -> Tensor:
@@ -168,6 +178,7 @@ def jpeg(x: Tensor, step: Tensor) -> Tensor:
     k = torch.arange(8, device=x.device).float()
     dct = torch.cos((2 * k[None] + 1) * k[:, None] * math.pi / 16) * 0.5
     dct[0] *= 0.5**0.5
+    dct = dct.to(x.dtype)
     blocks = x.reshape(n, c, h // 8, 8, w // 8, 8).permute(0, 1, 2, 4, 3, 5)
     f = dct @ blocks @ dct.T
     table = (step.view(-1, 1, 1, 1, 1, 1) * (0.4 + (k[:, None] + k[None]) / 5)).to(f.dtype)

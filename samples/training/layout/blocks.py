@@ -3,6 +3,7 @@
 ``data-l`` names the class; the box is that of the element's text, or with ``data-box="el"`` of the element itself.
 """
 
+# ruff: noqa: E501 - a line of HTML is a line
 from __future__ import annotations
 
 import html
@@ -79,6 +80,7 @@ class Blocks:
         self.table_caption_above = r.random() < 0.75
         self.figure_caption_below = r.random() < 0.88
         self.caption_rate = r.choice([0.95, 0.95, 0.7, 0.3])
+        self.note_rate = r.choice([0.2, 0.5, 0.8])
 
     # Text ---------------------------------------------------------------------------------------------------------
 
@@ -250,7 +252,7 @@ class Blocks:
         has = r.random() < self.caption_rate if caption is None else caption
         cap = self.caption("table_caption") if has else ""
         foot = ""
-        if r.random() < 0.35:
+        if r.random() < self.note_rate:
             note = r.choice(["* ", "<sup>a</sup> ", NOTE.get(self.language, "Note: "), NOTE.get(self.language, "Source: "), "† ", ""])
             foot = f'<div data-l="table_footnote" style="font-size:{size * 0.92:.2f}em;margin:.25em 0;text-align:left">{note}{self.prose(4, 30)}</div>'
         parts = [cap, table, foot] if self.table_caption_above else [table, foot, cap] if r.random() < 0.5 else [table, cap]

@@ -45,55 +45,69 @@ def ciou(a: Tensor, b: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def assign(scores: Tensor, boxes: Tensor, centres: Tensor, labels: Tensor, targets: Tensor, topk: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Which cell answers for which region.
-
-    Args:
-        scores: ``(B, A, nc)`` probabilities.  boxes: ``(B, A, 4)`` pixels.  centres: ``(A, 2)``.
-        labels: ``(B, M)``, -1 where there is no region.  targets: ``(B, M, 4)``.
-
-    Returns:
-        Region index ``(B, A)``, mask of answering cells ``(B, A)``, aligned score ``(B, A)``.
-    """
-    valid = labels >= 0
+def candidates(centres: Tensor, labels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Pairs of a region and a cell whose centre lies in it: image, region and cell numbers, ``(K,)`` each."""
     wide = (targets[..., 2:] - targets[..., :2]).clamp(min=9)  # a region thinner than a cell must still hold one centre
     middle = (targets[..., 2:] + targets[..., :2]) / 2
     low, high = middle - wide / 2, middle + wide / 2
     x, y = centres[:, 0], centres[:, 1]
-    inside = (x > low[..., 0:1]) & (x < high[..., 0:1]) & (y > low[..., 1:2]) & (y < high[..., 1:2]) & valid[..., None]  # (B, M, A)
-    overlaps = torch.zeros(inside.shape, device=boxes.device)
-    metric = torch.zeros_like(overlaps)
-    b, m, a = inside.nonzero(as_tuple=True)
-    o = ciou(targets[b, m], boxes[b, a]).clamp(min=0)
-    overlaps[b, m, a] = o
-    metric[b, m, a] = scores[b, a, labels[b, m]].sqrt() * o**6 + 1e-12
-    top = metric.topk(topk, -1).indices
-    chosen = torch.zeros_like(inside).scatter_(-1, top, True) & inside
+    inside = (x > low[..., 0:1]) & (x < high[..., 0:1]) & (y > low[..., 1:2]) & (y < high[..., 1:2]) & (labels >= 0)[..., None]
+    return inside.nonzero(as_tuple=True)  # type: ignore[return-value]
+
+
+@torch.no_grad()
+def assign(
+    scores: Tensor, boxes: Tensor, labels: Tensor, targets: Tensor, pairs: tuple[Tensor, Tensor, Tensor], topk: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Which cell answers for which region.
+
+    Args:
+        scores: ``(B, A, nc)`` probabilities.  boxes: ``(B, A, 4)`` pixels.
+        labels: ``(B, M)``, -1 where there is no region.  targets: ``(B, M, 4)``.  pairs: of :func:`candidates`.
+
+    Returns:
+        Region index ``(B, A)``, mask of answering cells ``(B, A)``, aligned score ``(B, A)``.
+    """
+    (b, m, a), (B, A), M, device = pairs, scores.shape[:2], labels.shape[1], scores.device
+    overlap = ciou(targets[b, m], boxes[b, a]).clamp(min=0)
+    metric = scores[b, a, labels[b, m]].sqrt() * overlap**6 + 1e-12
+    # The best topk cells of each region: sort by region, then by metric.
+    owner, cell = b * M + m, b * A + a
+    order = metric.argsort(descending=True)
+    order = order[owner[order].argsort(stable=True)]
+    counts = torch.bincount(owner, minlength=B * M)
+    rank = torch.arange(len(order), device=device) - (counts.cumsum(0) - counts)[owner[order]]
+    order = order[rank < topk]
+    owner, cell, m, overlap, metric = owner[order], cell[order], m[order], overlap[order], metric[order]
     # A cell chosen by several regions answers for the one it overlaps most.
-    several = chosen.sum(1, keepdim=True) > 1
-    best = torch.zeros_like(chosen).scatter_(1, (overlaps + chosen * 1e-6).argmax(1, keepdim=True), True)
-    chosen = torch.where(several, best & inside, chosen)
-    region = chosen.float().argmax(1)
-    mask = chosen.any(1)
-    metric = metric * chosen
-    peak = metric.amax(-1, keepdim=True)
-    reach = (overlaps * chosen).amax(-1, keepdim=True)
-    aligned = (metric * reach / (peak + 1e-9)).amax(1)
-    return region, mask, aligned
+    most = torch.full((B * A,), -1.0, device=device).scatter_reduce_(0, cell, overlap, "amax")
+    wins = overlap >= most[cell]
+    owner, cell, m, overlap, metric = owner[wins], cell[wins], m[wins], overlap[wins], metric[wins]
+    peak = torch.zeros(B * M, device=device).scatter_reduce_(0, owner, metric, "amax")
+    reach = torch.zeros(B * M, device=device).scatter_reduce_(0, owner, overlap, "amax")
+    region = torch.zeros(B * A, dtype=torch.long, device=device)
+    region[cell] = m
+    mask = torch.zeros(B * A, dtype=torch.bool, device=device)
+    mask[cell] = True
+    aligned = torch.zeros(B * A, device=device)
+    aligned[cell] = metric * reach[owner] / (peak[owner] + 1e-12)
+    return region.view(B, A), mask.view(B, A), aligned.view(B, A)
 
 
-def head_loss(head: tuple[Tensor, Tensor], centres: Tensor, strides: Tensor, labels: Tensor, targets: Tensor, topk: int) -> Tensor:
+def head_loss(
+    head: tuple[Tensor, Tensor], centres: Tensor, strides: Tensor, labels: Tensor, targets: Tensor,
+    pairs: tuple[Tensor, Tensor, Tensor], topk: int,
+) -> Tensor:  # fmt: skip
     """Box, class and side losses of one head: ``(3,)``."""
     distances, logits = head
     boxes = torch.cat([centres - distances[..., :2] * strides, centres + distances[..., 2:] * strides], -1)
-    region, mask, aligned = assign(logits.detach().sigmoid(), boxes.detach(), centres, labels, targets, topk)
-    index = region.unsqueeze(-1)
-    wanted = targets.gather(1, index.expand(-1, -1, 4))
+    region, mask, aligned = assign(logits.detach().sigmoid(), boxes.detach(), labels, targets, pairs, topk)
     kind = labels.clamp(min=0).gather(1, region)
-    score = torch.zeros_like(logits).scatter_(-1, kind.unsqueeze(-1), aligned.unsqueeze(-1)) * mask.unsqueeze(-1)
+    score = torch.zeros_like(logits).scatter_(-1, kind.unsqueeze(-1), aligned.unsqueeze(-1))
     total = score.sum().clamp(min=1)
     cls = F.binary_cross_entropy_with_logits(logits, score, reduction="sum") / total
-    p, t, w = boxes[mask], wanted[mask], aligned[mask]
+    where = mask.nonzero(as_tuple=True)
+    p, t, w = boxes[where], targets[where[0], region[where]], aligned[where]
     box = ((1 - ciou(p, t)) * w).sum() / total
     size = (t[:, 2:] - t[:, :2]).clamp(min=4).repeat(1, 2)
     side = (F.smooth_l1_loss(p / size, t / size, reduction="none", beta=0.05).mean(-1).clamp(max=5) * w).sum() / total
@@ -103,6 +117,7 @@ def head_loss(head: tuple[Tensor, Tensor], centres: Tensor, strides: Tensor, lab
 def dual_loss(heads: list[tuple[Tensor, Tensor]], size: tuple[int, int], labels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Both heads: the sum, and the six parts for the log."""
     centres, strides = cells(*size, targets.device)
-    many = head_loss(heads[0], centres, strides, labels, targets, 10)
-    one = head_loss(heads[1], centres, strides, labels, targets, 1)
+    pairs = candidates(centres, labels, targets)
+    many = head_loss(heads[0], centres, strides, labels, targets, pairs, 10)
+    one = head_loss(heads[1], centres, strides, labels, targets, pairs, 1)
     return many.sum() + one.sum(), torch.cat((many, one)).detach()

@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("synth", type=Path)
     parser.add_argument("docbank", type=Path)
     parser.add_argument("--skip", type=int, default=0, help="synthetic documents to leave out")
+    parser.add_argument("--papers", type=int, nargs=2, default=(0, 1), help="first and step, of papers by weight a page")
     parser.add_argument("--docs", type=int, default=10**6)
     args = parser.parse_args()
     partial = args.out.with_suffix(".tmp")
@@ -70,7 +71,7 @@ def main() -> None:
             if d["split"] == "train" and good:
                 papers.append((label.with_suffix(".pdf").stat().st_size / good, label, d))
         spent = 0.0
-        for per_page, label, d in sorted(papers, key=lambda v: v[0]):  # the lightest a page first
+        for per_page, label, d in sorted(papers, key=lambda v: v[0])[args.papers[0] :: args.papers[1]]:  # the lightest a page first
             good = sum(p["boxes"] is not None for p in d["pages"])
             if spent + per_page * good > args.docbank_mib * 2**20:
                 continue

@@ -1,10 +1,11 @@
 """Synthetic pages: HTML printed to PDF by Chromium, with the exact box of every region.
 
-``python -m samples.training.layout.synth CORPUS KATEX_DIST OUT --docs 400 --pages 12 [--unseen] [--seed 1]`` writes
+``python -m samples.training.layout.synth CORPUS KATEX_DIST OUT --docs 400 --pages 12 [--families unseen] [--seed 1]`` writes
 ``OUT/NNNN.pdf`` and ``OUT/NNNN.json`` (per page: size in points and ``[class id, x0, y0, x1, y1]`` in points, before
 tightening to the ink, which is done on rendered pixels). A killed run goes on where it stopped.
 """
 
+# ruff: noqa: E501 - a line of HTML is a line
 from __future__ import annotations
 
 import argparse
@@ -17,7 +18,7 @@ from mineru_accel.layout.classes import CLASS_IDS
 
 from . import figures
 from .blocks import CJK_FONTS, CYRILLIC, MONO, SANS, SERIF, Blocks, Style
-from .templates import SEEN, UNSEEN, Family, slides
+from .templates import RICH, SEEN, UNSEEN, Family, slides
 
 LANGUAGES = {"en": 40, "zh": 22, "tw": 3, "ja": 6, "fr": 7, "de": 7, "es": 4, "pt": 3, "ru": 5}
 SIZES = [(794, 1123)] * 6 + [(816, 1056)] * 3 + [(665, 944), (720, 1040), (1123, 794)]
@@ -116,12 +117,12 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--pages", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--unseen", action="store_true")
+    parser.add_argument("--families", choices=["seen", "rich", "unseen"], default="seen")
     args = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
     corpus = json.loads(args.corpus.read_text("utf-8"))
-    families = UNSEEN if args.unseen else SEEN
+    families = {"seen": SEEN, "rich": RICH, "unseen": UNSEEN}[args.families]
     args.out.mkdir(parents=True, exist_ok=True)
     start, done, dropped = time.time(), 0, 0
     with sync_playwright() as p:
