@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 
 _PRELOAD = ("mineru_accel.preload",)
+_LATER = ("mineru_accel.export.writer",)
 _EXTRACTION = {
     Layout.NATIVE: "mineru_accel.extraction.native",
     Layout.DOCLAYOUT_YOLO: "mineru_accel.extraction.regions",

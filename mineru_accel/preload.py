@@ -12,7 +12,6 @@ os.environ.setdefault("MINERU_MODEL_SOURCE", "local")
 import cv2
 from loguru import logger
 
-from .export import mineru  # noqa: F401
 from .extraction import jobs  # noqa: F401
 from .pdf import jobs as _pdf_jobs  # noqa: F401
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .flow import DocumentState, PageState
 
 _WRITE_SECONDS_PER_PAGE = 3.0
+_MANY_PAGES = 64
+"""Putting together a document of more takes memory that is worth giving back."""
 
 
 class Stages:
@@ -119,7 +122,8 @@ class Stages:
             parse_mode="ocr" if 2 * state.ocr_pages > len(state.pages) else "txt",
         )
         limit = self._options.page_timeout + _WRITE_SECONDS_PER_PAGE * len(state.pages)
-        return _job("export.writer:write", limit, job=job)
+        alone = len(state.pages) > _MANY_PAGES
+        return replace(_job("export.writer:write", limit, job=job), complete=True, alone=alone)
 
     def result(self, state: DocumentState, error: str | None, written: Any, skipped: bool) -> DocumentResult:
         """Publish a document's files, or clean up after it."""

@@ -16,12 +16,13 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 from ..errors import InputError, ModelError, OutputError, WorkerError
 from .arena import Arena
-from .protocol import Done, Failed, Job
+from .protocol import FORK, FORK_COMPLETE, FORKED, Done, Failed, Job
 
 _ERRORS: dict[str, type[Exception]] = {e.__name__: e for e in (InputError, ModelError, OutputError, MemoryError)}
 
@@ -37,6 +38,13 @@ class JobError(Exception):
         self.traceback = traceback
 
 
+@dataclass(frozen=True, slots=True)
+class _Process:
+    pid: int
+    connection: Connection
+    complete: bool
+
+
 class WorkerPool:
     """Runs functions in worker processes.
 
@@ -44,9 +52,12 @@ class WorkerPool:
         size: number of processes.
         preload: modules that every worker has imported before its first job.
         arena: shared memory that workers can write pixels into.
+        later: modules that workers started later on, and complete ones, have imported too.
     """
 
-    def __init__(self, size: int, preload: Sequence[str] = (), arena: Arena | None = None) -> None:
+    def __init__(
+        self, size: int, preload: Sequence[str] = (), arena: Arena | None = None, later: Sequence[str] = ()
+    ) -> None:
         self.size = size
         self._arena = arena
         self._jobs: queue.PriorityQueue[tuple[tuple[float, ...], int, Job | None, Future[Any]]]
@@ -57,7 +68,7 @@ class WorkerPool:
         self._pids: set[int] = set()
         ours, theirs = socket.socketpair()
         environment = {**os.environ, **dict.fromkeys(_SINGLE_THREADED, "1")}
-        command = [sys.executable, "-m", "mineru_accel.workers.zygote", str(theirs.fileno()), *preload]
+        command = [sys.executable, "-m", "mineru_accel.workers.zygote", str(theirs.fileno()), *preload, "--", *later]
         self._zygote = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL)
         theirs.close()
         self._control = ours
@@ -106,36 +117,36 @@ class WorkerPool:
         self._zygote.kill()
         self._zygote.wait()
 
-    def _fork(self) -> tuple[int, Connection]:
+    def _fork(self, complete: bool) -> _Process:
         ours, theirs = socket.socketpair()
         fds = [theirs.fileno()] + ([self._arena.fd] if self._arena else [])
         try:
             with self._lock:
                 if self._closed:
                     raise WorkerError("stopped")
-                socket.send_fds(self._control, [b"fork"], fds)
-                answer = self._control.recv(8)
-                if len(answer) != 8:
+                socket.send_fds(self._control, [FORK_COMPLETE if complete else FORK], fds)
+                answer = self._control.recv(FORKED.size)
+                if len(answer) != FORKED.size:
                     raise WorkerError("worker processes can't be started")
-                pid = int.from_bytes(answer, "little")
+                pid, is_complete = FORKED.unpack(answer)
                 self._pids.add(pid)
         except OSError as error:
             raise WorkerError(f"worker processes can't be started: {error}") from error
         finally:
             theirs.close()
-        return pid, Connection(ours.detach())
+        return _Process(pid, Connection(ours.detach()), is_complete)
 
-    def _forget(self, pid: int, connection: Connection) -> None:
-        connection.close()
+    def _forget(self, process: _Process) -> None:
+        process.connection.close()
         with self._lock:
-            if pid in self._pids:
-                self._pids.remove(pid)
+            if process.pid in self._pids:
+                self._pids.remove(process.pid)
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                    os.kill(process.pid, signal.SIGKILL)
 
     def _run(self) -> None:
         """One worker's thread: hand it jobs one by one, replace it when it is lost."""
-        process: tuple[int, Connection] | None = None
+        process: _Process | None = None
         while True:
             *_, job, future = self._jobs.get()
             if job is None:
@@ -143,17 +154,24 @@ class WorkerPool:
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                process = process or self._fork()
-                future.set_result(self._call(process[1], job))
+                if process and (job.alone or (job.complete and not process.complete)):
+                    self._forget(process)
+                    process = None
+                process = process or self._fork(job.complete)
+                value = self._call(process.connection, job)
+                if job.alone:
+                    self._forget(process)
+                    process = None
+                future.set_result(value)
             except WorkerError as error:
                 if process:
-                    self._forget(*process)
+                    self._forget(process)
                 process = None
                 future.set_exception(error)
             except BaseException as error:
                 future.set_exception(error)
         if process:
-            self._forget(*process)
+            self._forget(process)
 
     def _call(self, connection: Connection, job: Job) -> Any:
         try:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import struct
 import sys
 from dataclasses import dataclass
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
+
+FORK, FORK_COMPLETE = b"fork", b"full"
+"""What the parent asks the zygote for: a worker now, or one that has everything imported."""
+FORKED = struct.Struct("<q?")
+"""The answer: the worker's pid, and whether it is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,10 @@ class Job:
     function: str
     timeout: float
     kwargs: dict[str, Any]
+    complete: bool = False
+    """Run it in a worker that has everything imported."""
+    alone: bool = False
+    """Run it in a process of its own, whose memory is given back when it is done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The zygote: imports what workers need once, then forks a worker whenever the parent asks for one.
 
-Started as ``python -m mineru_accel.workers.zygote FD MODULE...``, so that it never runs the user's main module
-(scripts without an ``if __name__ == "__main__"`` guard and notebooks work) and has a single thread when it forks.
-A forked worker shares the imported modules' memory and is ready in milliseconds.
+Started as ``python -m mineru_accel.workers.zygote FD MODULE... -- MODULE...``, so that it never runs the user's main
+module (scripts without an ``if __name__ == "__main__"`` guard and notebooks work) and has a single thread when it
+forks. A forked worker shares the imported modules' memory and is ready in milliseconds. The modules after ``--`` are
+imported when nobody is waiting: workers forked after that are complete.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import select
 import signal
 import socket
 import sys
@@ -17,7 +19,7 @@ import traceback
 from multiprocessing.connection import Connection
 
 from ..errors import AccelError
-from .protocol import Done, Failed, Job, die_with_parent
+from .protocol import FORK_COMPLETE, FORKED, Done, Failed, Job, die_with_parent
 
 
 def main(argv: list[str]) -> None:
@@ -25,14 +27,19 @@ def main(argv: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps dead workers
     control = socket.socket(fileno=int(argv[0]))
-    for module in argv[1:]:
-        importlib.import_module(module)
-    gc.collect()
-    gc.freeze()  # keep the imported objects' pages shared with the workers
+    split = argv.index("--")
+    _import(argv[1:split])
+    later = argv[split + 1 :]
     while True:
+        if later and not select.select([control], [], [], 0)[0]:
+            _import([later.pop(0)])
+            continue
         message, fds, _, _ = socket.recv_fds(control, 16, 2)
         if not message:  # the parent is gone
             return
+        if message == FORK_COMPLETE:
+            _import(later)
+            later.clear()
         pid = os.fork()
         if pid == 0:
             control.close()
@@ -40,7 +47,14 @@ def main(argv: list[str]) -> None:
             os._exit(0)
         for fd in fds:
             os.close(fd)
-        control.sendall(pid.to_bytes(8, "little"))
+        control.sendall(FORKED.pack(pid, not later))
+
+
+def _import(modules: list[str]) -> None:
+    for module in modules:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # keep the imported objects' pages shared with the workers
 
 
 def _serve(connection: Connection, arena: int | None) -> None:
