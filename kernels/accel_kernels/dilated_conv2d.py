@@ -91,7 +91,8 @@ def dilated_conv2d(
     weight: (N, C, k, k), k odd, x's dtype; packed once and cached unless it is in channels_last memory already.
     bias: (N,). residual: (B, H, W, N), x's dtype. activation: None or "silu". dilation >= 1.
     implementation: "auto", "triton", "vendor" or "phase"; an explicit one is used or raises.
-    allow_tf32: float32 products on tensor cores with 10-bit mantissas (the "triton" implementation only).
+    allow_tf32: float32 products on tensor cores with 10-bit mantissas; the vendor's kernels follow
+    torch.backends.cudnn.allow_tf32 instead.
     Result: (B, H, W, N), contiguous, x's dtype.
 
     Raises ValueError naming the offending shape, dtype or option. Differentiation is not supported.

@@ -242,7 +242,8 @@ def launch(
         readable = min(x.stride(0), -(-k // 16) * 16)  # whole 16-byte vectors, within rows that are all there
     grid = (triton.cdiv(m, bm) * triton.cdiv(n, bn),)
     patch_gemm_kernel[grid](
-        x, weight, bias, scale, y, xd, wd, m, N=n, K=k, KX=readable, SX=x.stride(0), SW=weight.stride(0), UINT8=scale is not None,
+        x, weight, bias, scale, y, xd, wd, m, N=n, K=k, KX=readable, SX=x.stride(0), SW=weight.stride(0),
+        UINT8=scale is not None,
         ZERO=zero, BM=bm, BN=bn, BK=bk, GROUP=config["GROUP"], TMA=descriptor is not None,
         PRECISION=precision(weight.dtype, False), num_warps=config["num_warps"], num_stages=config["num_stages"]
     )  # fmt: skip

@@ -17,6 +17,7 @@ def _isolated(tmp_path, monkeypatch):
     from accel_kernels.shape_cache import SHAPES
 
     monkeypatch.setenv("MINERU_ACCEL_CACHE", str(tmp_path))
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     SHAPES.reload()
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True, warn_only=True)
