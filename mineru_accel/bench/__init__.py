@@ -1,0 +1,24 @@
+"""What ``mineru-accel bench`` measures: each benchmark is a module with ``run(argv) -> int``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from ..errors import EXIT_OK, EXIT_USAGE
+
+BENCHMARKS = {
+    "pipeline": "whole conversions, beside MinerU's flash tier",
+    "kernels": "the Triton kernels, beside cuDNN, cuBLAS and torch.compile (needs a GPU)",
+}
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the benchmark that the first argument names."""
+    if argv and argv[0] in BENCHMARKS:
+        return int(import_module(f".{argv[0]}", __name__).run(list(argv[1:])))
+    asked = bool(argv) and argv[0] in ("-h", "--help")
+    lines = ["usage: mineru-accel bench NAME [options]", ""] + [f"  {n:<10} {t}" for n, t in BENCHMARKS.items()]
+    print("\n".join(lines), file=sys.stdout if asked else sys.stderr)
+    return EXIT_OK if asked else EXIT_USAGE
