@@ -14,9 +14,10 @@ _NESTED = 0.85
 """Share of a region that lies in another from which it counts as part of it."""
 
 CAPTION = re.compile(
-    r"^\s*(figure|fig\.|table|tab\.|tabelle|tableau|abbildung|abb\.|chart|图|表|圖|図)\s*([\dIVX]+|[A-Z]\d*\b)",
-    re.IGNORECASE,
+    r"^\s*(?i:figure|fig\.|table|tab\.|tabelle|tableau|abbildung|abb\.|chart|图|表|圖|図)"
+    r"(\s*\d|\s+[IVX]+\b|\s+[A-Z]\d*\b)"
 )
+"""How captions begin: a word for figure or table, and a number."""
 TABLE_CAPTION = re.compile(r"^\s*(tab|表)", re.IGNORECASE)
 
 
