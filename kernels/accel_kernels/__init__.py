@@ -6,6 +6,7 @@ runs PyTorch's own kernels, or Triton's interpreter if TRITON_INTERPRET=1 and th
 
 from .dilated_block import DilatedBlockWeights, dilated_block
 from .dilated_conv2d import dilated_conv2d
+from .graphs import GraphCache
 from .modules import FusedDilatedBlock, FusedDilatedBottleneck, fuse_dilated
 from .patch_embed import FoldedPatchWeight, fold_patch_weight, patch_embed, patch_embed_uint8
 
@@ -14,6 +15,7 @@ __all__ = [
     "FoldedPatchWeight",
     "FusedDilatedBlock",
     "FusedDilatedBottleneck",
+    "GraphCache",
     "dilated_block",
     "dilated_conv2d",
     "fold_patch_weight",

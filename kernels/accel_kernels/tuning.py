@@ -41,7 +41,7 @@ def tolerance(dtype: torch.dtype, depth: int) -> float:
 
 def relative_rms(y: Tensor, truth: Tensor) -> float:
     """RMS of y - truth over RMS of truth; NaN stays NaN, so compare with `<=`."""
-    y, truth = y.double(), truth.double()
+    y, truth = y.detach().double(), truth.detach().double()
     return float((y - truth).square().mean().sqrt() / truth.square().mean().sqrt().clamp_min(1e-300))
 
 

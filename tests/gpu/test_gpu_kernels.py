@@ -142,6 +142,17 @@ def test_captured_and_replayed():
     assert dilated_block is not None
 
 
+def test_graphs_by_shape():
+    from accel_kernels import GraphCache, dilated_conv2d
+
+    w = torch.randn(32, 32, 3, 3, device=DEVICE).half()
+    cache = GraphCache(lambda x: dilated_conv2d(x, w, activation="silu"), capacity=2)
+    for shape in ((1, 8, 8, 32), (2, 9, 7, 32), (1, 8, 8, 32), (3, 5, 5, 32), (1, 8, 8, 32)):
+        x = torch.randn(shape, device=DEVICE).half()
+        assert torch.equal(cache(x), dilated_conv2d(x, w, activation="silu"))
+        assert len(cache) <= 2
+
+
 def test_packing_inside_a_capture_is_not_kept():
     from accel_kernels import dilated_conv2d
     from accel_kernels.packing import PACKED
