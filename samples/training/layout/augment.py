@@ -33,7 +33,9 @@ def uniform(n: int, low: float, high: float, device: torch.device) -> Tensor:
     return torch.rand(n, device=device) * (high - low) + low
 
 
-def batch(pages: Pages, index: Tensor, size: tuple[int, int], strength: float, composites: float) -> tuple[Tensor, Tensor, Tensor]:
+def batch(
+    pages: Pages, index: Tensor, size: tuple[int, int], strength: float, composites: float
+) -> tuple[Tensor, Tensor, Tensor]:
     """A batch of letterboxed, augmented pages.
 
     Returns:
@@ -48,7 +50,9 @@ def batch(pages: Pages, index: Tensor, size: tuple[int, int], strength: float, c
     aspect = torch.where(torch.rand(n, device=device) < 0.4, uniform(n, -0.09, 0.09, device), torch.zeros_like(zoom))
     sx, sy = fit * zoom * torch.exp(aspect / 2), fit * zoom * torch.exp(-aspect / 2)
     turned = torch.rand(n, device=device) < 0.18 * strength
-    angle = torch.where(turned, (torch.randn(n, device=device) * 1.4).clamp(-4, 4) * math.pi / 180, torch.zeros_like(sx))
+    angle = torch.where(
+        turned, (torch.randn(n, device=device) * 1.4).clamp(-4, 4) * math.pi / 180, torch.zeros_like(sx)
+    )
     # Where the page's centre goes: centred like a letterbox, or anywhere that fills the canvas.
     free_x, free_y = (W - w * sx) / 2, (H - h * sy) / 2
     loose = torch.rand(n, device=device) < 0.4
@@ -65,11 +69,17 @@ def batch(pages: Pages, index: Tensor, size: tuple[int, int], strength: float, c
     u0 = (v(d) * dx - v(b_) * dy) / v(det) + v(w / 2)
     u1 = (-v(c) * dx + v(a) * dy) / v(det) + v(h / 2)
     grid = torch.stack((u0, u1), -1) * (2 / pages.side) - 1
-    image = F.grid_sample(pages.images[index].float() / 255, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    image = F.grid_sample(
+        pages.images[index].float() / 255, grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
     if device.type == "cuda":
         image = image.half()
     outside = (u0 < 0) | (u0 > v(w)) | (u1 < 0) | (u1 > v(h))
-    fill = torch.where(turned & (torch.rand(n, device=device) < 0.7), (torch.rand(n, device=device) * 1.6).clamp(max=1), torch.full_like(sx, PAD))
+    fill = torch.where(
+        turned & (torch.rand(n, device=device) < 0.7),
+        (torch.rand(n, device=device) * 1.6).clamp(max=1),
+        torch.full_like(sx, PAD),
+    )
     scan_fill = fill.view(-1, 1, 1, 1)
 
     # Boxes: the four corners of each.
@@ -92,8 +102,16 @@ def batch(pages: Pages, index: Tensor, size: tuple[int, int], strength: float, c
         mixed = torch.rand(n, device=device) < composites
         across = torch.rand(n, device=device) < 0.5  # split left | right, else top / bottom
         at = uniform(n, 0.3, 0.7, device)
-        high_a = torch.where(across[:, None], torch.stack((at * W, torch.full_like(at, H)), 1), torch.stack((torch.full_like(at, W), at * H), 1))
-        low_b = torch.where(across[:, None], torch.stack((at * W, torch.zeros_like(at)), 1), torch.stack((torch.zeros_like(at), at * H), 1))
+        high_a = torch.where(
+            across[:, None],
+            torch.stack((at * W, torch.full_like(at, H)), 1),
+            torch.stack((torch.full_like(at, W), at * H), 1),
+        )
+        low_b = torch.where(
+            across[:, None],
+            torch.stack((at * W, torch.zeros_like(at)), 1),
+            torch.stack((torch.zeros_like(at), at * H), 1),
+        )
         first = torch.where(v(across), xx[None] < v(at * W), yy[None] < v(at * H))
         image = torch.where((first | ~v(mixed))[:, None], image, image[perm])
         boxes_a, boxes_b = clip(whole, low, high_a), clip(whole[perm], low_b, high)
@@ -131,6 +149,7 @@ def photometric(x: Tensor, strength: float) -> Tensor:
     def apply(p: float, effect: Callable[[Tensor, Callable[..., Tensor]], Tensor]) -> None:
         which = share(p)
         if len(which):
+
             def rand(low: float, high: float, c: int = 1) -> Tensor:
                 return (torch.rand(len(which), c, 1, 1, device=device) * (high - low) + low).to(x.dtype)
 
@@ -138,7 +157,9 @@ def photometric(x: Tensor, strength: float) -> Tensor:
 
     def paper(y: Tensor, rand: Callable[..., Tensor]) -> Tensor:
         tint = 1 - rand(0, 0.22, 3) * rand(0, 1)
-        cloud = F.interpolate(torch.rand(len(y), 1, 6, 5, device=device), (H, W), mode="bilinear", align_corners=False).to(y.dtype)
+        cloud = F.interpolate(
+            torch.rand(len(y), 1, 6, 5, device=device), (H, W), mode="bilinear", align_corners=False
+        ).to(y.dtype)
         across = torch.linspace(-1, 1, W, device=device, dtype=y.dtype).view(1, 1, 1, W) * rand(-0.18, 0.18)
         down = torch.linspace(-1, 1, H, device=device, dtype=y.dtype).view(1, 1, H, 1) * rand(-0.12, 0.12)
         return y * tint * ((1 - cloud * rand(0, 0.15)) * (1 - (across + down).abs() - rand(0, 0.1)))

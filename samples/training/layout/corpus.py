@@ -44,7 +44,7 @@ def man_text(folder: Path, language: str, rng: random.Random) -> str:
         if size > LIMIT:
             break
         try:
-            text = plain(gzip.open(file, "rt", encoding="utf-8").read())
+            text = plain(gzip.decompress(file.read_bytes()).decode("utf-8"))
         except (OSError, UnicodeDecodeError):
             continue
         if language in CJK:

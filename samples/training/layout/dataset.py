@@ -27,7 +27,12 @@ def tighten(grey: np.ndarray, box: list[float]) -> list[float] | None:
     rows, cols = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     if not len(rows) or not len(cols):
         return None
-    return [max(0, x0 + cols[0] - PAD), max(0, y0 + rows[0] - PAD), min(w, x0 + cols[-1] + 1 + PAD), min(h, y0 + rows[-1] + 1 + PAD)]
+    return [
+        max(0, x0 + cols[0] - PAD),
+        max(0, y0 + rows[0] - PAD),
+        min(w, x0 + cols[-1] + 1 + PAD),
+        min(h, y0 + rows[-1] + 1 + PAD),
+    ]
 
 
 def rules(grey: np.ndarray, box: list[float], reach: int = 12) -> list[float]:

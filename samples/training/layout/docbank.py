@@ -1,7 +1,7 @@
 """DocBank's line labels grouped into regions.
 
-``python -m samples.training.layout.docbank DOCBANK_DIR OUT`` writes ``OUT/NNN.json`` beside links ``OUT/NNN.pdf``, in the
-format of :mod:`.synth`. Rows of one class become blocks at gaps, indents and column edges; displayed equations lose
+``python -m samples.training.layout.docbank DOCBANK_DIR OUT`` writes ``OUT/NNN.json`` beside links ``OUT/NNN.pdf``, in
+the format of :mod:`.synth`. Rows of one class become blocks at gaps, indents and column edges; displayed equations lose
 their number; what ink the labels leave over becomes figures; short rows of their own at the top and bottom are page
 furniture. ``HELD_OUT`` papers are marked ``"split": "test"``.
 """
@@ -68,7 +68,11 @@ def rows_of(lines: list[list], gap: float = 14) -> list[Block]:
         merged = False
         for i, a in enumerate(rows):
             for b in rows[i + 1 :]:
-                if a.kind == b.kind and overlap(a.y0, a.y1, b.y0, b.y1) > 0.5 and max(a.x0, b.x0) - min(a.x1, b.x1) < gap:
+                if (
+                    a.kind == b.kind
+                    and overlap(a.y0, a.y1, b.y0, b.y1) > 0.5
+                    and max(a.x0, b.x0) - min(a.x1, b.x1) < gap
+                ):
                     a.grow(b.box)
                     rows.remove(b)
                     merged = True
@@ -87,18 +91,29 @@ def stack(rows: list[Block], kinds: tuple[str, ...], limit: float, indents: bool
         for block in out:
             last = block.rows[-1]
             gap = row.y0 - last[3]
-            if block.kind == row.kind and -0.7 * height < gap < limit * height and overlap(block.x0, block.x1, row.x0, row.x1) > 0.6:
-                if best is None or last[3] > best.rows[-1][3]:
-                    best = block
+            below = block.kind == row.kind and -0.7 * height < gap < limit * height
+            if (
+                below
+                and overlap(block.x0, block.x1, row.x0, row.x1) > 0.6
+                and (best is None or last[3] > best.rows[-1][3])
+            ):
+                best = block
         if best is not None and indents:
             last = best.rows[-1]
             left = min(r[0] for r in best.rows)
             right = max(max(r[2] for r in best.rows), row.x1)
             hanging = row.kind in ("reference", "list") and len(best.rows) > 1 and row.x0 < last[0] - 5
-            entry = row.kind == "reference" and len(best.rows) == 1 and abs(row.x0 - last[0]) < 2 and last[2] < right - 40
+            entry = (
+                row.kind == "reference" and len(best.rows) == 1 and abs(row.x0 - last[0]) < 2 and last[2] < right - 40
+            )
             ends = last[2] < right - 12
             begins = row.x0 > left + 5 and (len(best.rows) > 1 or row.x0 > last[0] + 5)
-            new_par = row.kind == "paragraph" and begins and row.x0 < left + 40 and (len(best.rows) == 1 or abs(last[0] - left) < 3)
+            new_par = (
+                row.kind == "paragraph"
+                and begins
+                and row.x0 < left + 40
+                and (len(best.rows) == 1 or abs(last[0] - left) < 3)
+            )
             blank = row.kind in TEXT and ends and row.y0 - last[3] > 0.45 * height and len(best.rows) > 1
             if hanging or entry or new_par or blank:
                 best = None
@@ -113,7 +128,11 @@ def stack(rows: list[Block], kinds: tuple[str, ...], limit: float, indents: bool
 def numbers(page_chars: list[tuple[str, float, float, float, float]], block: Block, right: float) -> list[list[float]]:
     """Boxes of ``(12)`` at the right end of a displayed equation."""
     found = []
-    chars = [c for c in page_chars if block.y0 - 3 <= (c[2] + c[4]) / 2 <= block.y1 + 3 and c[1] >= block.x0 and c[3] <= right + 6]
+    chars = [
+        c
+        for c in page_chars
+        if block.y0 - 3 <= (c[2] + c[4]) / 2 <= block.y1 + 3 and c[1] >= block.x0 and c[3] <= right + 6
+    ]
     chars.sort(key=lambda c: c[1])
     rows: list[list] = []
     for c in chars:
@@ -128,7 +147,9 @@ def numbers(page_chars: list[tuple[str, float, float, float, float]], block: Blo
     for row in rows:
         text = "".join(c[0] for c in row)
         if re.fullmatch(r"\(?[A-Z]?\.?\d+(\.\d+)*[a-z]?\)", text) and text[0] == "(" and row[-1][3] > right - 12:
-            found.append([min(c[1] for c in row), min(c[2] for c in row), max(c[3] for c in row), max(c[4] for c in row)])
+            found.append(
+                [min(c[1] for c in row), min(c[2] for c in row), max(c[3] for c in row), max(c[4] for c in row)]
+            )
     return found
 
 
@@ -143,7 +164,11 @@ def regions(lines: list[list], width: float, height: float, page: pdfium.PdfPage
             chars.append((c, x0, height - y1, x1, height - y0))
 
     def text(box: list[float], n: int = 24) -> str:
-        return "".join(c[0] for c in chars if box[0] - 1 <= (c[1] + c[3]) / 2 <= box[2] + 1 and box[1] - 1 <= (c[2] + c[4]) / 2 <= box[3] + 1)[:n]
+        return "".join(
+            c[0]
+            for c in chars
+            if box[0] - 1 <= (c[1] + c[3]) / 2 <= box[2] + 1 and box[1] - 1 <= (c[2] + c[4]) / 2 <= box[3] + 1
+        )[:n]
 
     lines = [v for v in lines if v[3] - v[1] > 0.5 and v[4] - v[2] > 0.5]
     rows = rows_of([v for v in lines if v[0] not in ("figure", "table", "equation")])
@@ -153,7 +178,12 @@ def regions(lines: list[list], width: float, height: float, page: pdfium.PdfPage
         home = None
         for row in rows:
             beside = max(row.x0, box[0]) - min(row.x1, box[2])
-            if row.kind in (*TEXT, "caption", "section", "footer") and overlap(row.y0, row.y1, box[1], box[3]) > 0.4 and beside < 12 and row.x1 - row.x0 > 12:
+            if (
+                row.kind in (*TEXT, "caption", "section", "footer")
+                and overlap(row.y0, row.y1, box[1], box[3]) > 0.4
+                and beside < 12
+                and row.x1 - row.x0 > 12
+            ):
                 home = row
                 break
         if home is None:
@@ -169,7 +199,11 @@ def regions(lines: list[list], width: float, height: float, page: pdfium.PdfPage
         if row.kind != "paragraph" or row.x1 - row.x0 > 70:
             continue
         start = text(row.box)
-        beside = [c for c in rows if c.kind == "caption" and overlap(c.y0, c.y1, row.y0, row.y1) > 0.4 and -4 < c.x0 - row.x1 < 14]
+        beside = [
+            c
+            for c in rows
+            if c.kind == "caption" and overlap(c.y0, c.y1, row.y0, row.y1) > 0.4 and -4 < c.x0 - row.x1 < 14
+        ]
         if beside and re.match(r"(?i)(fig|tab)", start):
             row.kind = "caption"
         elif re.fullmatch(r"\([A-Z]?\.?\d+(\.\d+)*[a-z]?\)", start) and any(
@@ -199,7 +233,8 @@ def regions(lines: list[list], width: float, height: float, page: pdfium.PdfPage
             else:
                 break
     for kinds, label, limit, indents in (
-        (("paragraph", "abstract", "list", "reference"), "plain text", 0.75, True), (("author", "date"), "plain text", 0.5, False),
+        (("paragraph", "abstract", "list", "reference"), "plain text", 0.75, True),
+        (("author", "date"), "plain text", 0.5, False),
         (("title",), "title", 1.2, False), (("section",), "title", 0.4, False), (("footer",), "abandon", 0.35, False),
     ):  # fmt: skip
         out += [(label, b.box) for b in stack(rows, kinds, limit, indents)]
@@ -216,9 +251,13 @@ def regions(lines: list[list], width: float, height: float, page: pdfium.PdfPage
             out.append(("formula_caption", n))
         if found:
             cut = min(n[0] for n in found)
-            inside = [v for v in display if e.x0 - 1 <= v[1] and v[3] <= e.x1 + 1 and e.y0 - 1 <= v[2] and v[4] <= e.y1 + 1]
+            inside = [
+                v for v in display if e.x0 - 1 <= v[1] and v[3] <= e.x1 + 1 and e.y0 - 1 <= v[2] and v[4] <= e.y1 + 1
+            ]
             ends = [min(v[3], cut - 3) for v in inside if v[1] < cut - 3]
-            left = [c for c in chars if e.y0 - 1 <= (c[2] + c[4]) / 2 <= e.y1 + 1 and e.x0 - 1 <= c[1] and c[3] < cut - 3]
+            left = [
+                c for c in chars if e.y0 - 1 <= (c[2] + c[4]) / 2 <= e.y1 + 1 and e.x0 - 1 <= c[1] and c[3] < cut - 3
+            ]
             e.x1 = max((c[3] for c in left), default=max(ends, default=e.x1))
             if e.x1 - e.x0 < 10:
                 continue
@@ -228,7 +267,11 @@ def regions(lines: list[list], width: float, height: float, page: pdfium.PdfPage
 
     known = [b for _, b in out] + tables + [b.box for b in stack(rows, ("caption",), 0.75, False)]
     figures = pictures(page, known, [v[1:] for v in lines if v[0] == "figure"], width, height)
-    figures = [f for f in figures if not any(overlap(f[0], f[2], t[0], t[2]) > 0.6 and overlap(f[1], f[3], t[1], t[3]) > 0.6 for t in tables)]
+    figures = [
+        f
+        for f in figures
+        if not any(overlap(f[0], f[2], t[0], t[2]) > 0.6 and overlap(f[1], f[3], t[1], t[3]) > 0.6 for t in tables)
+    ]
     for b in stack(rows, ("caption",), 0.75, False):
         start = text(b.box)
         if re.match(r"(?i)tab", start):
@@ -236,8 +279,10 @@ def regions(lines: list[list], width: float, height: float, page: pdfium.PdfPage
         elif re.match(r"(?i)fig|scheme|plate|\(?[a-h]\)", start):
             label = "figure_caption"
         else:
+
             def distance(f: list[float], b: Block = b) -> float:
                 return max(0, max(f[1] - b.y1, b.y0 - f[3])) + max(0, max(f[0] - b.x1, b.x0 - f[2]))
+
             near_table = min((distance(t) for t in tables), default=1e9)
             near_figure = min((distance(f) for f in figures), default=1e9)
             label = "table_caption" if near_table < near_figure else "figure_caption"
@@ -257,7 +302,14 @@ def absorb(found: list[tuple[str, list[float]]]) -> list[tuple[str, list[float]]
             host, a = out[j]
             w, h = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
             same = host == label and label in ("plain text", "title", "figure_caption", "table_caption", "abandon")
-            stray = label == "plain text" and host in ("figure_caption", "table_caption", "abandon", "title", "isolate_formula", "table")
+            stray = label == "plain text" and host in (
+                "figure_caption",
+                "table_caption",
+                "abandon",
+                "title",
+                "isolate_formula",
+                "table",
+            )
             if w > 0 and h > 0 and w * h > (0.3 if same else 0.6) * area and (same or stray):
                 if same:
                     out[j] = (host, [min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])])
@@ -269,7 +321,11 @@ def absorb(found: list[tuple[str, list[float]]]) -> list[tuple[str, list[float]]
 
 def inside_of(a: list[float], b: list[float]) -> bool:
     """Whether most of ``a`` lies in ``b``."""
-    return overlap(a[0], a[2], b[0], b[2]) > 0.7 and overlap(a[1], a[3], b[1], b[3]) > 0.5 and a[2] - a[0] < 1.6 * (b[2] - b[0])
+    return (
+        overlap(a[0], a[2], b[0], b[2]) > 0.7
+        and overlap(a[1], a[3], b[1], b[3]) > 0.5
+        and a[2] - a[0] < 1.6 * (b[2] - b[0])
+    )
 
 
 def merge(boxes: list[list[float]], dx: float, dy: float) -> list[list[float]]:
@@ -288,12 +344,17 @@ def merge(boxes: list[list[float]], dx: float, dy: float) -> list[list[float]]:
     return out
 
 
-def pictures(page: pdfium.PdfPage, known: list[list[float]], hints: list[list[float]], width: float, height: float) -> list[list[float]]:
+def pictures(
+    page: pdfium.PdfPage, known: list[list[float]], hints: list[list[float]], width: float, height: float
+) -> list[list[float]]:
     """Figures: ink that no label explains, in large enough lumps."""
     grey = page.render(scale=SCALE, grayscale=True).to_numpy()
     ink = (grey.reshape(grey.shape[:2]) < 235).astype(np.uint8)
     for x0, y0, x1, y1 in known:
-        ink[max(0, int((y0 - 3) * SCALE)) : int((y1 + 3) * SCALE) + 1, max(0, int((x0 - 5) * SCALE)) : int((x1 + 5) * SCALE) + 1] = 0
+        ink[
+            max(0, int((y0 - 3) * SCALE)) : int((y1 + 3) * SCALE) + 1,
+            max(0, int((x0 - 5) * SCALE)) : int((x1 + 5) * SCALE) + 1,
+        ] = 0
     for x0, y0, x1, y1 in hints:
         ink[int(y0 * SCALE) : int(y1 * SCALE) + 1, int(x0 * SCALE) : int(x1 * SCALE) + 1] = 1
     ink[:, : int(0.045 * width * SCALE)] = 0
@@ -309,7 +370,18 @@ def pictures(page: pdfium.PdfPage, known: list[list[float]], hints: list[list[fl
         if b[2] - b[0] > 45 and b[3] - b[1] > 32:
             out.append(b)
     out = merge(out, 12, 12)
-    return [b for b in out if not any(k[0] < b[2] - 4 and k[2] > b[0] + 4 and k[1] < b[3] - 4 and k[3] > b[1] + 4 and (k[2] - k[0]) * (k[3] - k[1]) > 0.3 * (b[2] - b[0]) * (b[3] - b[1]) for k in known)]
+    return [
+        b
+        for b in out
+        if not any(
+            k[0] < b[2] - 4
+            and k[2] > b[0] + 4
+            and k[1] < b[3] - 4
+            and k[3] > b[1] + 4
+            and (k[2] - k[0]) * (k[3] - k[1]) > 0.3 * (b[2] - b[0]) * (b[3] - b[1])
+            for k in known
+        )
+    ]
 
 
 def broken(found: list[tuple[str, list[float]]]) -> bool:
@@ -327,7 +399,7 @@ def main() -> None:
     """Command line."""
     source, out = Path(sys.argv[1]), Path(sys.argv[2])
     out.mkdir(parents=True, exist_ok=True)
-    labels = json.load(gzip.open(source / "labels.json.gz"))
+    labels = json.loads(gzip.decompress((source / "labels.json.gz").read_bytes()))
     kept = lost = 0
     for i, name in enumerate(sorted(labels)):
         document = pdfium.PdfDocument(source / name)
@@ -344,7 +416,9 @@ def main() -> None:
             boxes = None if bad else [[CLASS_IDS[c], *(round(float(v), 1) for v in b)] for c, b in found]
             pages.append({"family": "docbank", "size": [w, h], "boxes": boxes})
         split = "test" if i % HELD_OUT_EVERY == HELD_OUT_REST else "train"
-        (out / f"{i:03d}.json").write_text(json.dumps({"split": split, "name": name, "pages": pages}, separators=(",", ":")))
+        (out / f"{i:03d}.json").write_text(
+            json.dumps({"split": split, "name": name, "pages": pages}, separators=(",", ":"))
+        )
         link = out / f"{i:03d}.pdf"
         link.unlink(missing_ok=True)
         link.symlink_to(source / name)

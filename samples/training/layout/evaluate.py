@@ -1,7 +1,8 @@
 """AP of layout weights, measured through ``mineru_accel.layout``, pages rendered as the pipeline renders them.
 
-``python -m samples.training.layout.evaluate WEIGHTS SET=FOLDER ... [--json OUT] [--overlays DIR]``. A folder holds NAME.pdf
-with NAME.json (:mod:`.synth`, :mod:`.docbank`; only papers with ``"split": "test"``) or NAME.regions.json (``samples/``).
+``python -m samples.training.layout.evaluate WEIGHTS SET=FOLDER ... [--json OUT] [--overlays DIR]``. A folder holds
+NAME.pdf with NAME.json (:mod:`.synth`, :mod:`.docbank`; only papers with ``"split": "test"``) or NAME.regions.json
+(``samples/``).
 Needs pycocotools.
 """
 
@@ -71,11 +72,12 @@ def average_precision(truths: list[np.ndarray], found: list[np.ndarray]) -> dict
     for i, (truth, boxes) in enumerate(zip(truths, found, strict=True)):
         for c, x0, y0, x1, y1 in truth.tolist():
             w, h = (x1 - x0) * unit, (y1 - y0) * unit
-            annotations.append({"id": len(annotations) + 1, "image_id": i, "category_id": int(c), "bbox": [x0 * unit, y0 * unit, w, h],
-                                "area": w * h, "iscrowd": 0})  # fmt: skip
+            box = [x0 * unit, y0 * unit, w, h]
+            key = {"id": len(annotations) + 1, "image_id": i, "category_id": int(c)}
+            annotations.append({**key, "bbox": box, "area": w * h, "iscrowd": 0})
         for c, score, x0, y0, x1, y1 in boxes.tolist():
-            results.append({"image_id": i, "category_id": int(c), "bbox": [x0 * unit, y0 * unit, (x1 - x0) * unit, (y1 - y0) * unit],
-                            "score": score})  # fmt: skip
+            box = [x0 * unit, y0 * unit, (x1 - x0) * unit, (y1 - y0) * unit]
+            results.append({"image_id": i, "category_id": int(c), "bbox": box, "score": score})
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
         coco.dataset = {
@@ -163,11 +165,21 @@ def main() -> None:
         for label, s in scores.items():
             print(f"| {label} | {s['n']} | {s['AP50']:.3f} | {s['AP50:95']:.3f} |")
         for conf in (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5):
-            sums = np.sum([[*matched(t, b, conf), matched(t, b, conf, False)[2]] for t, b in zip(truths, found, strict=True)], 0)
+            sums = np.sum(
+                [[*matched(t, b, conf), matched(t, b, conf, False)[2]] for t, b in zip(truths, found, strict=True)], 0
+            )
             recall, precision, any_class = sums[2] / sums[0], sums[2] / max(1, sums[1]), sums[3] / sums[0]
             f1 = 2 * recall * precision / max(1e-9, recall + precision)
-            report[name]["thresholds"][str(conf)] = {"recall": recall, "precision": precision, "F1": f1, "recall, any class": any_class}
-            print(f"conf {conf}: recall {recall:.3f}, precision {precision:.3f}, F1 {f1:.3f}; any class: recall {any_class:.3f}")
+            report[name]["thresholds"][str(conf)] = {
+                "recall": recall,
+                "precision": precision,
+                "F1": f1,
+                "recall, any class": any_class,
+            }
+            print(
+                f"conf {conf}: recall {recall:.3f}, precision {precision:.3f}, F1 {f1:.3f}; "
+                f"any class: recall {any_class:.3f}"
+            )
         if name == "samples":
             for label, t, b in zip(names, truths, found, strict=True):
                 print(label, *matched(t, b, args.conf))

@@ -19,7 +19,9 @@ def cells(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor
     """Centres ``(A, 2)`` in pixels and strides ``(A, 1)``."""
     centres, strides = [], []
     for s in (8, 16, 32):
-        y, x = torch.meshgrid(torch.arange(height // s, device=device), torch.arange(width // s, device=device), indexing="ij")
+        y, x = torch.meshgrid(
+            torch.arange(height // s, device=device), torch.arange(width // s, device=device), indexing="ij"
+        )
         centres.append((torch.stack((x, y), -1).view(-1, 2).float() + 0.5) * s)
         strides.append(torch.full((len(centres[-1]), 1), float(s), device=device))
     return torch.cat(centres), torch.cat(strides)
@@ -37,7 +39,9 @@ def ciou(a: Tensor, b: Tensor) -> Tensor:
     cw = torch.maximum(a[..., 2], b[..., 2]) - torch.minimum(a[..., 0], b[..., 0])
     ch = torch.maximum(a[..., 3], b[..., 3]) - torch.minimum(a[..., 1], b[..., 1])
     diagonal = cw * cw + ch * ch + 1e-7
-    rho = ((b[..., 0] + b[..., 2] - a[..., 0] - a[..., 2]) ** 2 + (b[..., 1] + b[..., 3] - a[..., 1] - a[..., 3]) ** 2) / 4
+    rho = (
+        (b[..., 0] + b[..., 2] - a[..., 0] - a[..., 2]) ** 2 + (b[..., 1] + b[..., 3] - a[..., 1] - a[..., 3]) ** 2
+    ) / 4
     v = 4 / math.pi**2 * (torch.atan(bw / bh) - torch.atan(aw / ah)) ** 2
     with torch.no_grad():
         alpha = v / (v - iou + 1 + 1e-7)
@@ -51,7 +55,13 @@ def candidates(centres: Tensor, labels: Tensor, targets: Tensor) -> tuple[Tensor
     middle = (targets[..., 2:] + targets[..., :2]) / 2
     low, high = middle - wide / 2, middle + wide / 2
     x, y = centres[:, 0], centres[:, 1]
-    inside = (x > low[..., 0:1]) & (x < high[..., 0:1]) & (y > low[..., 1:2]) & (y < high[..., 1:2]) & (labels >= 0)[..., None]
+    inside = (
+        (x > low[..., 0:1])
+        & (x < high[..., 0:1])
+        & (y > low[..., 1:2])
+        & (y < high[..., 1:2])
+        & (labels >= 0)[..., None]
+    )
     return inside.nonzero(as_tuple=True)  # type: ignore[return-value]
 
 
@@ -114,7 +124,9 @@ def head_loss(
     return torch.stack((BOX * box, CLS * cls, SIDE * side))
 
 
-def dual_loss(heads: list[tuple[Tensor, Tensor]], size: tuple[int, int], labels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def dual_loss(
+    heads: list[tuple[Tensor, Tensor]], size: tuple[int, int], labels: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor]:
     """Both heads: the sum, and the six parts for the log."""
     centres, strides = cells(*size, targets.device)
     pairs = candidates(centres, labels, targets)

@@ -1,7 +1,7 @@
 """Pack PDFs and labels for the trip to the GPU host: streams unpacked, numbers rounded, then one xz over everything.
 
-``python -m samples.training.layout.pack OUT.tar.xz MIB DOCBANK_MIB SYNTH_DIR DOCBANK_DIR [--skip N]`` takes documents in
-turn until the sizes are reached (held-out papers never). Fonts that documents share compress to nearly nothing.
+``python -m samples.training.layout.pack OUT.tar.xz MIB DOCBANK_MIB SYNTH_DIR DOCBANK_DIR [--skip N]`` takes documents
+in turn until the sizes are reached (held-out papers never). Fonts that documents share compress to nearly nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ def unpacked(path: Path) -> bytes:
     """A PDF with its streams uncompressed; JPEGs stay."""
     pdf = pikepdf.open(path)
     for stream in pdf.objects:
-        if isinstance(stream, pikepdf.Stream) and "/Length1" not in stream and stream.get("/Type") is None and "/Subtype" not in stream:
+        if (
+            isinstance(stream, pikepdf.Stream)
+            and "/Length1" not in stream
+            and stream.get("/Type") is None
+            and "/Subtype" not in stream
+        ):
             try:
                 content = stream.read_bytes()
             except pikepdf.PdfError:
@@ -52,7 +57,9 @@ def main() -> None:
     parser.add_argument("synth", type=Path)
     parser.add_argument("docbank", type=Path)
     parser.add_argument("--skip", type=int, default=0, help="synthetic documents to leave out")
-    parser.add_argument("--papers", type=int, nargs=2, default=(0, 1), help="first and step, of papers by weight a page")
+    parser.add_argument(
+        "--papers", type=int, nargs=2, default=(0, 1), help="first and step, of papers by weight a page"
+    )
     parser.add_argument("--docs", type=int, default=10**6)
     args = parser.parse_args()
     partial = args.out.with_suffix(".tmp")
@@ -71,7 +78,9 @@ def main() -> None:
             if d["split"] == "train" and good:
                 papers.append((label.with_suffix(".pdf").stat().st_size / good, label, d))
         spent = 0.0
-        for per_page, label, d in sorted(papers, key=lambda v: v[0])[args.papers[0] :: args.papers[1]]:  # the lightest a page first
+        for per_page, label, d in sorted(papers, key=lambda v: v[0])[
+            args.papers[0] :: args.papers[1]
+        ]:  # the lightest a page first
             good = sum(p["boxes"] is not None for p in d["pages"])
             if spent + per_page * good > args.docbank_mib * 2**20:
                 continue

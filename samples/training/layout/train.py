@@ -27,7 +27,9 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=7.5, help="of training, rendering not counted")
-    parser.add_argument("--deadline", type=float, default=0, help="unix time at which training ends whatever was asked for")
+    parser.add_argument(
+        "--deadline", type=float, default=0, help="unix time at which training ends whatever was asked for"
+    )
     parser.add_argument("--resume", type=Path)
     parser.add_argument("--scale", default="n")
     parser.add_argument("--batch", type=int, default=0, help="0: 32 or 64, whichever is faster")
@@ -54,7 +56,9 @@ def main() -> None:
         families.append(family)
     pages = Pages(images, boxes, device, SIDE)
     counts = torch.bincount(pages.boxes[..., 0][pages.boxes[..., 0] >= 0].long(), minlength=10).tolist()
-    say(f"{len(images)} pages ({families.count('docbank')} DocBank) in {time.time() - start:.0f} s; regions by class {counts}")
+    say(
+        f"{len(images)} pages ({families.count('docbank')} DocBank) in {time.time() - start:.0f} s; regions by class {counts}"
+    )
     del images, boxes
     is_docbank = torch.tensor([f == "docbank" for f in families], device=device)
 
@@ -125,7 +129,7 @@ def main() -> None:
         args.batch = 64 if speed[64] > 1.25 * speed[32] else 32
         net.load_state_dict(saved)
         opt.state.clear()
-        say(f"pages a second by batch: {({k: round(v) for k, v in speed.items()})}; batch {args.batch}")
+        say(f"pages a second by batch: { ({k: round(v) for k, v in speed.items()}) }; batch {args.batch}")
 
     averaged, current = floats(ema), floats(net)
     begin = time.time()
@@ -136,7 +140,11 @@ def main() -> None:
     steps, seen, total, saved_at = 0, 0, torch.zeros(7, device=device), begin
     while (now := time.time()) - begin < length:
         progress = (now - begin) / length
-        lr = args.lr * min(1.0, (steps + 1) / (100 if args.resume else 300)) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+        lr = (
+            args.lr
+            * min(1.0, (steps + 1) / (100 if args.resume else 300))
+            * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+        )
         for g in opt.param_groups:
             g["lr"] = lr
         total += step(progress)
@@ -150,7 +158,9 @@ def main() -> None:
             total.zero_()
             if not math.isfinite(mean[-1]):
                 raise SystemExit("the loss is not a number")
-            say(f"{now - begin:5.0f} s step {steps} pages {seen} lr {lr:.2e} many {mean[0]:.3f} {mean[1]:.3f} {mean[2]:.3f} one {mean[3]:.3f} {mean[4]:.3f} {mean[5]:.3f} sum {mean[6]:.3f}")
+            say(
+                f"{now - begin:5.0f} s step {steps} pages {seen} lr {lr:.2e} many {mean[0]:.3f} {mean[1]:.3f} {mean[2]:.3f} one {mean[3]:.3f} {mean[4]:.3f} {mean[5]:.3f} sum {mean[6]:.3f}"
+            )
         if now - saved_at > 60:
             save(ema, args.out / "ema.pt")
             saved_at = now
@@ -166,7 +176,9 @@ def floats(net: Network) -> list[torch.Tensor]:
 def save(net: Network, path: Path) -> None:
     """Atomically."""
     partial = path.with_suffix(".tmp")
-    torch.save({k: v.float().cpu() if v.dtype.is_floating_point else v.cpu() for k, v in net.state_dict().items()}, partial)
+    torch.save(
+        {k: v.float().cpu() if v.dtype.is_floating_point else v.cpu() for k, v in net.state_dict().items()}, partial
+    )
     partial.replace(path)
 
 
