@@ -50,3 +50,18 @@ def test_defaults_on_every_arch(tmp_path):
 def test_every_shipped_configuration(tmp_path):
     rows = compile_all(tmp_path, "--all")
     check(rows, ["sm_80", "sm_90", "sm_120", "gfx1100", "gfx1201", "gfx942"])
+
+
+def test_page_sizes_are_never_specialised():
+    """B, H, W, M and the dilation take no part in a kernel's identity: a new page size does not recompile."""
+    code = """
+from accel_kernels.dilated_block import dilated_block_kernel as a
+from accel_kernels.dilated_conv2d import dilated_conv2d_kernel as b
+from accel_kernels.patch_embed import patch_gemm_kernel as c
+for kernel in (a, b, c):
+    print(",".join(p.name for p in kernel.params if p.do_not_specialize))
+    assert not [p.name for p in kernel.params if p.name in "BHWM" and not p.do_not_specialize]
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"} | {"PYTHONPATH": str(PACKAGE)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["B,H,W", "B,H,W,dilation", "M"]
