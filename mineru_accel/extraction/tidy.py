@@ -22,22 +22,22 @@ TABLE_CAPTION = re.compile(r"^\s*(tab|表)", re.IGNORECASE)
 
 
 def without_nested(regions: list[Region]) -> list[Region]:
-    """Drop what lies in another region: text in text or in a table; text in a figure if the figure is surer."""
+    """Drop what lies in another region: text in text or in a table; and what lies in a figure or table that is surer."""
 
     def swallowed(inner: Region) -> bool:
         return any(
             other is not inner
-            and _area(other.bbox) > _area(inner.bbox)
+            and _area(other.bbox) >= _area(inner.bbox)
             and _share_inside(inner.bbox, other.bbox) > _NESTED
             and (
-                other.label == Label.TABLE
-                or (other.label in _TEXT and other.score > 0.5 * inner.score)
-                or (other.label == Label.FIGURE and other.score > inner.score)
+                (other.label == Label.TABLE and inner.label in _TEXT)
+                or (other.label in _TEXT and inner.label in _TEXT and other.score > 0.5 * inner.score)
+                or (other.label in _VISUAL and other.score > inner.score)
             )
             for other in regions
         )
 
-    return [r for r in regions if r.label not in _TEXT or not swallowed(r)]
+    return [r for r in regions if not swallowed(r)]
 
 
 def snap_table(bbox: BBox, rules: list[BBox], others: list[BBox]) -> BBox:
