@@ -22,7 +22,7 @@ TABLE_CAPTION = re.compile(r"^\s*(tab|表)", re.IGNORECASE)
 
 
 def without_nested(regions: list[Region]) -> list[Region]:
-    """Drop what lies in another region: text in text or in a table; and what lies in a figure or table that is surer."""
+    """Drop what lies in another region: text in text or in a table; anything in a figure or table that is surer."""
 
     def swallowed(inner: Region) -> bool:
         return any(
