@@ -1,4 +1,5 @@
-"""From PDFs and labels to pixels and boxes: pages rendered with their longer side at ``SIDE``, boxes tightened to the ink."""
+"""From PDFs and labels to pixels and boxes: pages rendered with their longer side at ``SIDE``, boxes tightened.
+"""
 
 from __future__ import annotations
 

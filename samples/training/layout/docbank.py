@@ -238,7 +238,7 @@ def regions(lines: list[list], width: float, height: float, page: pdfium.PdfPage
         (("title",), "title", 1.2, False), (("section",), "title", 0.4, False), (("footer",), "abandon", 0.35, False),
     ):  # fmt: skip
         out += [(label, b.box) for b in stack(rows, kinds, limit, indents)]
-    tables = merge([[*v[1:]] for v in lines if v[0] == "table"], 16, 14)
+    tables = merge_cells([v[1:] for v in lines if v[0] == "table"], rows, width)
     tables = [t for t in tables if t[3] - t[1] > 14]
     # Displayed equations: rows close together are one.
     equations = [Block("equation", *b) for b in merge([v[1:] for v in display], 60, 7)]
@@ -289,6 +289,22 @@ def regions(lines: list[list], width: float, height: float, page: pdfium.PdfPage
         out.append((label, b.box))
     out += [("table", t) for t in tables] + [("figure", f) for f in figures]
     return absorb(out)
+
+
+def merge_cells(cells: list[list[float]], rows: list[Block], width: float) -> list[list[float]]:
+    """Tables from their cells: wide gaps between columns are bridged, but not the gutter of a two-column page."""
+    middle = width / 2
+    text_left = any(r.kind == "paragraph" and r.x1 < middle + 5 and r.x1 - r.x0 > 0.25 * width for r in rows)
+    text_right = any(r.kind == "paragraph" and r.x0 > middle - 5 and r.x1 - r.x0 > 0.25 * width for r in rows)
+    if not (text_left and text_right):
+        return merge(cells, 150, 14)
+    spanning = [r for r in rows if r.kind == "caption" and r.x0 < middle - 20 and r.x1 > middle + 20]
+    sides: list[list[list[float]]] = [[], [], []]
+    for cell in merge(cells, 16, 14):
+        across = cell[0] < middle - 15 and cell[2] > middle + 15
+        near = any(r.y0 - 250 < (cell[1] + cell[3]) / 2 < r.y1 + 250 for r in spanning)
+        sides[2 if across or near else int(cell[0] > middle - 15)].append(cell)
+    return [t for side in sides for t in merge(side, 150, 14)]
 
 
 def absorb(found: list[tuple[str, list[float]]]) -> list[tuple[str, list[float]]]:
@@ -398,10 +414,13 @@ def broken(found: list[tuple[str, list[float]]]) -> bool:
 def main() -> None:
     """Command line."""
     source, out = Path(sys.argv[1]), Path(sys.argv[2])
+    held_out_only = "--held-out" in sys.argv
     out.mkdir(parents=True, exist_ok=True)
     labels = json.loads(gzip.decompress((source / "labels.json.gz").read_bytes()))
     kept = lost = 0
     for i, name in enumerate(sorted(labels)):
+        if held_out_only and i % HELD_OUT_EVERY != HELD_OUT_REST:
+            continue
         document = pdfium.PdfDocument(source / name)
         pages = []
         for k, page in enumerate(labels[name]):

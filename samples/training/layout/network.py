@@ -18,7 +18,8 @@ YAML: dict[str, Any] = {
     "scale": "n",
     "scales": {"n": [0.33, 0.25, 1024], "s": [0.33, 0.5, 1024]},
     "backbone": [
-        [-1, 1, "Conv", [64, 3, 2]], [-1, 1, "Conv", [128, 3, 2]], [-1, 3, "C2f", [128, True]], [-1, 1, "Conv", [256, 3, 2]],
+        [-1, 1, "Conv", [64, 3, 2]], [-1, 1, "Conv", [128, 3, 2]], [-1, 3, "C2f", [128, True]],
+        [-1, 1, "Conv", [256, 3, 2]],
         [-1, 6, "G2L_CRM", [256, True, True, [1, 2, 3], 5, "glu"]], [-1, 1, "SCDown", [512, 3, 2]],
         [-1, 6, "G2L_CRM", [512, True, True, [1, 3, 5], 3, "glu"]], [-1, 1, "SCDown", [1024, 3, 2]],
         [-1, 6, "G2L_CRM", [1024, True, False]], [-1, 1, "SPPF", [1024, 5]], [-1, 1, "PSA", [1024]],
@@ -59,7 +60,9 @@ class Bottleneck(nn.Module):
 class CIB(nn.Module):
     def __init__(self, c: int, shortcut: bool) -> None:
         super().__init__()
-        self.cv1 = nn.Sequential(Conv(c, c, 3, g=c), Conv(c, 2 * c), Conv(2 * c, 2 * c, 3, g=2 * c), Conv(2 * c, c), Conv(c, c, 3, g=c))
+        self.cv1 = nn.Sequential(
+            Conv(c, c, 3, g=c), Conv(c, 2 * c), Conv(2 * c, 2 * c, 3, g=2 * c), Conv(2 * c, c), Conv(c, c, 3, g=c)
+        )
         self.add = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
@@ -185,7 +188,11 @@ class Detect(nn.Module):
 
         def cls() -> nn.ModuleList:
             return nn.ModuleList(
-                nn.Sequential(nn.Sequential(Conv(x, x, 3, g=x), Conv(x, c3)), nn.Sequential(Conv(c3, c3, 3, g=c3), Conv(c3, c3)), nn.Conv2d(c3, nc, 1))
+                nn.Sequential(
+                    nn.Sequential(Conv(x, x, 3, g=x), Conv(x, c3)),
+                    nn.Sequential(Conv(c3, c3, 3, g=c3), Conv(c3, c3)),
+                    nn.Conv2d(c3, nc, 1),
+                )
                 for x in ch
             )
 
@@ -203,7 +210,9 @@ class Detect(nn.Module):
         for detach, boxes, classes in ((False, self.cv2, self.cv3), (True, self.one2one_cv2, self.one2one_cv3)):
             inputs = [x.detach() for x in xs] if detach else xs
             out.append(tuple(
-                torch.cat([head(x).flatten(2) for head, x in zip(heads, inputs, strict=True)], 2).transpose(1, 2).float()
+                torch.cat([head(x).flatten(2) for head, x in zip(heads, inputs, strict=True)], 2)
+                .transpose(1, 2)
+                .float()
                 for heads in (boxes, classes)
             ))  # fmt: skip
         return out

@@ -57,7 +57,8 @@ def main() -> None:
     pages = Pages(images, boxes, device, SIDE)
     counts = torch.bincount(pages.boxes[..., 0][pages.boxes[..., 0] >= 0].long(), minlength=10).tolist()
     say(
-        f"{len(images)} pages ({families.count('docbank')} DocBank) in {time.time() - start:.0f} s; regions by class {counts}"
+        f"{len(images)} pages ({families.count('docbank')} DocBank) in {time.time() - start:.0f} s; "
+        f"regions by class {counts}"
     )
     del images, boxes
     is_docbank = torch.tensor([f == "docbank" for f in families], device=device)
@@ -72,7 +73,8 @@ def main() -> None:
     decay_groups = [p for p in net.parameters() if p.ndim > 1]
     others = [p for p in net.parameters() if p.ndim <= 1]
     opt = torch.optim.AdamW(
-        [{"params": decay_groups, "weight_decay": 0.02}, {"params": others, "weight_decay": 0}], lr=args.lr, betas=(0.9, 0.98),
+        [{"params": decay_groups, "weight_decay": 0.02}, {"params": others, "weight_decay": 0}],
+        lr=args.lr, betas=(0.9, 0.98),
         fused=device.type == "cuda",
     )  # fmt: skip
     # Pages with regions of the rarer classes come up more often.
@@ -159,7 +161,9 @@ def main() -> None:
             if not math.isfinite(mean[-1]):
                 raise SystemExit("the loss is not a number")
             say(
-                f"{now - begin:5.0f} s step {steps} pages {seen} lr {lr:.2e} many {mean[0]:.3f} {mean[1]:.3f} {mean[2]:.3f} one {mean[3]:.3f} {mean[4]:.3f} {mean[5]:.3f} sum {mean[6]:.3f}"
+                f"{now - begin:5.0f} s step {steps} pages {seen} lr {lr:.2e} box, class, side: "
+                f"many {mean[0]:.3f} {mean[1]:.3f} {mean[2]:.3f} one {mean[3]:.3f} {mean[4]:.3f} {mean[5]:.3f} "
+                f"sum {mean[6]:.3f}"
             )
         if now - saved_at > 60:
             save(ema, args.out / "ema.pt")
