@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from .errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, AccelError
+from .errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, AccelError, UsageError
 from .version import __version__
 
 _DESCRIPTION = "Turn PDFs and images into clean Markdown and JSON with MinerU's models."
@@ -68,7 +68,12 @@ def _say(line: str) -> None:
 def _dispatch(args: list[str]) -> int:
     command = args[0] if args else ""
     if command in _PASSED_ON:
-        return int(import_module(_PASSED_ON[command]).run(args[1:]))
+        try:
+            return int(import_module(_PASSED_ON[command]).run(args[1:]))
+        except ModuleNotFoundError as error:
+            if error.name not in ("torch", "triton"):
+                raise
+            raise UsageError(f"{command} needs {error.name}: pip install 'mineru-accel[torch]'") from error
     if command == "doctor":
         parser = _Parser(prog="mineru-accel doctor", description="Show what this machine can run.")
         parser.add_argument("--json", action="store_true", help="as JSON")
