@@ -25,7 +25,16 @@ CJK_FONTS = {
 }  # fmt: skip
 CYRILLIC = ["Liberation Serif", "Liberation Sans", "DejaVu Serif", "DejaVu Sans", "Noto Serif", "Noto Sans", "Roboto",
             "Open Sans", "Linux Libertine O"]  # fmt: skip
-FIGURE = {"zh": "图", "tw": "圖", "ja": "図", "fr": "Figure", "de": "Abb.", "es": "Figura", "pt": "Figura", "ru": "Рис."}
+FIGURE = {
+    "zh": "图",
+    "tw": "圖",
+    "ja": "図",
+    "fr": "Figure",
+    "de": "Abb.",
+    "es": "Figura",
+    "pt": "Figura",
+    "ru": "Рис.",
+}
 TABLE = {"zh": "表", "tw": "表", "ja": "表", "fr": "Tableau", "de": "Tabelle", "es": "Tabla", "pt": "Tabela",
          "ru": "Таблица"}  # fmt: skip
 NOTE = {"zh": "注：", "tw": "註：", "ja": "注：", "fr": "Note : ", "de": "Anm.: ", "es": "Nota: ", "pt": "Nota: ",
@@ -164,13 +173,22 @@ class Blocks:
             words = [w[:10] for w in self.text(r.randint(1, 6)).split()][:6]
             lines.append(" " * r.choice([0, 0, 2, 4, 8]) + r.choice(["{} = {}", "if {}: {}", "def {}({}):", "return {} {}", "$ {} --{}",
                          "# {} {}", "{}({});"]).format(words[0], "_".join(words[1:]) or "x")[:60])  # fmt: skip
-        css = r.choice(["", "background:#f2f2f2;padding:6px", "border:1px solid #aaa;padding:6px", "background:#22272e;color:#ddd;padding:8px"])
+        css = r.choice(
+            [
+                "",
+                "background:#f2f2f2;padding:6px",
+                "border:1px solid #aaa;padding:6px",
+                "background:#22272e;color:#ddd;padding:8px",
+            ]
+        )
         return (f'<pre data-l="plain text" style="font-family:\'{self.style.mono}\';font-size:.82em;line-height:1.25;margin:.5em 0;'
                 f'break-inside:avoid;white-space:pre-wrap;overflow-wrap:anywhere;{css}">' + "\n".join(lines) + "</pre>")  # fmt: skip
 
     def quote(self) -> str:
         """A paragraph set in."""
-        css = self.rng.choice(["font-style:italic", f"border-left:3px solid {self.style.accent};padding-left:8px", "font-size:.92em"])
+        css = self.rng.choice(
+            ["font-style:italic", f"border-left:3px solid {self.style.accent};padding-left:8px", "font-size:.92em"]
+        )
         return f'<p data-l="plain text" style="margin:.6em 2em;{css}">{self.prose(15, 60)}</p>'
 
     def box(self, inner: str) -> str:
@@ -207,7 +225,10 @@ class Blocks:
         """A figure's box alone, perhaps of several panels."""
         r = self.rng
         panels = r.choice([1, 1, 1, 1, 2, 2, 3]) if height > 100 else 1
-        inner = "".join(f'<div style="flex:1;height:100%;min-width:0">{self.drawing(w / panels, height)}</div>' for _ in range(panels))
+        inner = "".join(
+            f'<div style="flex:1;height:100%;min-width:0">{self.drawing(w / panels, height)}</div>'
+            for _ in range(panels)
+        )
         return f'<div data-l="{label}" data-box="el" style="display:flex;gap:{r.choice([2, 6, 10])}px;width:{width};height:{height:.0f}px;margin:0 auto;overflow:hidden">{inner}</div>'
 
     def figure(self, w: float = 320, span: bool = False) -> str:
@@ -218,9 +239,18 @@ class Blocks:
         cap = self.caption("figure_caption") if r.random() < self.caption_rate else ""
         spanning = "column-span:all;" if span else ""
         body = pic + cap if self.figure_caption_below else cap + pic
-        return f'<div style="{spanning}break-inside:avoid;margin:.8em 0" class="float {"sp" if span else ""}">{body}</div>'
+        return (
+            f'<div style="{spanning}break-inside:avoid;margin:.8em 0" class="float {"sp" if span else ""}">{body}</div>'
+        )
 
-    def table(self, rows: int | None = None, cols: int | None = None, words: int = 2, caption: bool | None = None, w: float = 320) -> str:
+    def table(
+        self,
+        rows: int | None = None,
+        cols: int | None = None,
+        words: int = 2,
+        caption: bool | None = None,
+        w: float = 320,
+    ) -> str:
         """A table with caption and notes as the page has them."""
         r = self.rng
         cols = cols or r.randint(2, max(3, min(9, int(w / 75))))
@@ -231,7 +261,9 @@ class Blocks:
         out = ["<tr>" + "".join(header) + "</tr>"]
         if r.random() < 0.2 and cols > 3:
             k = r.randint(2, cols - 1)
-            out.insert(0, f'<tr><th></th><th colspan="{k}">{self.phrase(1, 3)}</th>' + "<th></th>" * (cols - 1 - k) + "</tr>")
+            out.insert(
+                0, f'<tr><th></th><th colspan="{k}">{self.phrase(1, 3)}</th>' + "<th></th>" * (cols - 1 - k) + "</tr>"
+            )
         for i in range(rows):
             cells = [f"<td class=l>{self.phrase(1, words + 1)}</td>"]
             for j in range(1, cols):
@@ -253,9 +285,20 @@ class Blocks:
         cap = self.caption("table_caption") if has else ""
         foot = ""
         if r.random() < self.note_rate:
-            note = r.choice(["* ", "<sup>a</sup> ", NOTE.get(self.language, "Note: "), NOTE.get(self.language, "Source: "), "† ", ""])
+            note = r.choice(
+                [
+                    "* ",
+                    "<sup>a</sup> ",
+                    NOTE.get(self.language, "Note: "),
+                    NOTE.get(self.language, "Source: "),
+                    "† ",
+                    "",
+                ]
+            )
             foot = f'<div data-l="table_footnote" style="font-size:{size * 0.92:.2f}em;margin:.25em 0;text-align:left">{note}{self.prose(4, 30)}</div>'
-        parts = [cap, table, foot] if self.table_caption_above else [table, foot, cap] if r.random() < 0.5 else [table, cap]
+        parts = (
+            [cap, table, foot] if self.table_caption_above else [table, foot, cap] if r.random() < 0.5 else [table, cap]
+        )
         return f'<div style="break-inside:avoid;margin:.8em 0" class="float">{"".join(parts)}</div>'
 
     def tex(self, depth: int = 0) -> str:
@@ -312,7 +355,14 @@ class Blocks:
         r = self.rng
         number = ""
         if r.random() < 0.65:
-            n = r.choice([f"({self.formula_no})", f"({self.formula_no})", f"({self.section}.{self.formula_no})", f"({self.formula_no}{r.choice('ab')})"])
+            n = r.choice(
+                [
+                    f"({self.formula_no})",
+                    f"({self.formula_no})",
+                    f"({self.section}.{self.formula_no})",
+                    f"({self.formula_no}{r.choice('ab')})",
+                ]
+            )
             self.formula_no += 1
             side = "left:0" if r.random() < 0.08 else "right:0"
             number = f'<span data-l="formula_caption" style="position:absolute;{side}">{n}</span>'
@@ -334,7 +384,9 @@ class Blocks:
         """Names, places and addresses: plain text."""
         r = self.rng
         names = ", ".join(f"{self.phrase(1, 1)} {self.phrase(1, 1)}" for _ in range(r.randint(1, 5)))
-        place = "<br>".join(f"{r.choice(['<sup>1</sup>', '<sup>2</sup>', ''])}{self.phrase(4, 9)}" for _ in range(r.randint(1, 2)))
+        place = "<br>".join(
+            f"{r.choice(['<sup>1</sup>', '<sup>2</sup>', ''])}{self.phrase(4, 9)}" for _ in range(r.randint(1, 2))
+        )
         return (f'<div data-l="plain text" style="text-align:center;margin:.3em 0">{names}</div>'
                 f'<div data-l="plain text" style="text-align:center;font-size:.85em;margin:.4em 0 .8em">{place}</div>')  # fmt: skip
 
@@ -353,13 +405,21 @@ class Blocks:
         r = self.rng
         sep = r.choice([": ", ": ", " "])
         bold = r.choice(["b", "span"])
-        lines = [f"<{bold}>{self.phrase(1, 2)}{sep}</{bold}>{r.choice([self.number(), self.phrase(1, 3), f'{r.randint(1, 28)}.{r.randint(1, 12)}.{r.randint(2000, 2026)}'])}" for _ in range(n or r.randint(2, 6))]
+        lines = [
+            f"<{bold}>{self.phrase(1, 2)}{sep}</{bold}>{r.choice([self.number(), self.phrase(1, 3), f'{r.randint(1, 28)}.{r.randint(1, 12)}.{r.randint(2000, 2026)}'])}"
+            for _ in range(n or r.randint(2, 6))
+        ]
         return f'<div data-l="plain text" style="line-height:{r.choice([1.2, 1.4, 1.5])}">{"<br>".join(lines)}</div>'
 
     def address(self) -> str:
         """An address block: plain text."""
         r = self.rng
-        lines = [self.phrase(1, 2), self.phrase(2, 3), f"{self.phrase(1, 2)} {r.randint(1, 200)}", f"{r.randint(10000, 99999)} {self.phrase(1, 1)}"]
+        lines = [
+            self.phrase(1, 2),
+            self.phrase(2, 3),
+            f"{self.phrase(1, 2)} {r.randint(1, 200)}",
+            f"{r.randint(10000, 99999)} {self.phrase(1, 1)}",
+        ]
         if r.random() < 0.4:
             lines.insert(0, f"<b>{self.phrase(1, 2)}</b>")
         return f'<div data-l="plain text" style="line-height:{r.choice([1.2, 1.35, 1.5])}">{"<br>".join(lines[: r.randint(3, 5)])}</div>'
@@ -398,7 +458,11 @@ class Blocks:
             case "quote":
                 return self.quote()
             case "box":
-                return self.box((self.heading(3) if self.rng.random() < 0.6 else "") + self.para(15, 60) + (self.list(3, (3, 12)) if self.rng.random() < 0.3 else ""))
+                return self.box(
+                    (self.heading(3) if self.rng.random() < 0.6 else "")
+                    + self.para(15, 60)
+                    + (self.list(3, (3, 12)) if self.rng.random() < 0.3 else "")
+                )
             case "refs":
                 return self.references(self.rng.randint(3, 12))
             case "short":

@@ -1,5 +1,4 @@
-"""From PDFs and labels to pixels and boxes: pages rendered with their longer side at ``SIDE``, boxes tightened.
-"""
+"""From PDFs and labels to pixels and boxes: pages rendered with their longer side at ``SIDE``, boxes tightened."""
 
 from __future__ import annotations
 

@@ -44,7 +44,9 @@ def chart(rng: random.Random, text: Text, w: float, h: float) -> str:
     n = rng.randint(3, 7)
     for i in range(n + 1):
         x, y = x0 + (x1 - x0) * i / n, y1 - (y1 - y0) * i / n
-        parts.append(f'<text x="{x}" y="{y1 + fs + 2}" {font} text-anchor="middle">{rng.choice([i, i * 10, 2000 + i])}</text>')
+        parts.append(
+            f'<text x="{x}" y="{y1 + fs + 2}" {font} text-anchor="middle">{rng.choice([i, i * 10, 2000 + i])}</text>'
+        )
         parts.append(f'<text x="{x0 - 4}" y="{y + 3}" {font} text-anchor="end">{i * rng.choice([1, 5, 0.2]):g}</text>')
     if rng.random() < 0.6:
         parts.append(f'<text x="{(x0 + x1) / 2}" y="{h - 2}" {font} text-anchor="middle">{text(2)}</text>')
@@ -68,21 +70,36 @@ def chart(rng: random.Random, text: Text, w: float, h: float) -> str:
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(px, py, strict=True))
         bw = (x1 - x0) / count / series * 0.8
         if kind == "line":
-            parts.append(f'<polyline points="{points}" fill="none" stroke="{c}" stroke-width="1.4" stroke-dasharray="{dash}"/>')
+            parts.append(
+                f'<polyline points="{points}" fill="none" stroke="{c}" stroke-width="1.4" stroke-dasharray="{dash}"/>'
+            )
         elif kind == "area":
             parts.append(f'<polygon points="{x0},{y1} {points} {x1},{y1}" fill="{c}" opacity=".6"/>')
         elif kind == "dots":
             r = rng.uniform(1, 3)
-            parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}" fill="{c}"/>' for x, y in zip(px, py, strict=True)]
+            parts += [
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}" fill="{c}"/>' for x, y in zip(px, py, strict=True)
+            ]
         elif kind == "hbar" and s == 0:
             hh = (y1 - y0) / 8
-            parts += [f'<rect x="{x0}" y="{y0 + i * hh + 1:.1f}" width="{(x1 - x0) * values[i % count]:.1f}" height="{hh * 0.7:.1f}" fill="{c}"/>' for i in range(8)]
+            parts += [
+                f'<rect x="{x0}" y="{y0 + i * hh + 1:.1f}" width="{(x1 - x0) * values[i % count]:.1f}" height="{hh * 0.7:.1f}" fill="{c}"/>'
+                for i in range(8)
+            ]
         elif kind == "box":
-            parts += [f'<rect x="{x - bw / 2:.1f}" y="{y:.1f}" width="{bw:.1f}" height="{rng.uniform(4, 20):.1f}" fill="none" stroke="{c}"/>' for x, y in zip(px[::3], py[::3], strict=True)]
+            parts += [
+                f'<rect x="{x - bw / 2:.1f}" y="{y:.1f}" width="{bw:.1f}" height="{rng.uniform(4, 20):.1f}" fill="none" stroke="{c}"/>'
+                for x, y in zip(px[::3], py[::3], strict=True)
+            ]
         else:
-            parts += [f'<rect x="{x + (s - series / 2) * bw:.1f}" y="{y:.1f}" width="{bw:.1f}" height="{y1 - y:.1f}" fill="{c}"/>' for x, y in zip(px, py, strict=True)]
+            parts += [
+                f'<rect x="{x + (s - series / 2) * bw:.1f}" y="{y:.1f}" width="{bw:.1f}" height="{y1 - y:.1f}" fill="{c}"/>'
+                for x, y in zip(px, py, strict=True)
+            ]
         if series > 1 and rng.random() < 0.7:
-            parts.append(f'<rect x="{x1 - 60}" y="{y0 + 5 + s * 11}" width="10" height="5" fill="{c}"/><text x="{x1 - 46}" y="{y0 + 11 + s * 11}" {font}>{text(1)[:9]}</text>')
+            parts.append(
+                f'<rect x="{x1 - 60}" y="{y0 + 5 + s * 11}" width="10" height="5" fill="{c}"/><text x="{x1 - 46}" y="{y0 + 11 + s * 11}" {font}>{text(1)[:9]}</text>'
+            )
     background = rng.choice(["", "", "", "background:#f4f4f4", "background:#eef3fa", "border:1px solid #999"])
     return svg("".join(parts), w, h, background)
 
@@ -94,10 +111,19 @@ def pie(rng: random.Random, text: Text, w: float, h: float) -> str:
     shares = [rng.uniform(0.3, 1) for _ in range(rng.randint(3, 7))]
     for i, share in enumerate(shares):
         end = angle + 2 * math.pi * share / sum(shares)
-        x, y, x2, y2 = (cx + r * math.cos(angle), cy + r * math.sin(angle), cx + r * math.cos(end), cy + r * math.sin(end))
+        x, y, x2, y2 = (
+            cx + r * math.cos(angle),
+            cy + r * math.sin(angle),
+            cx + r * math.cos(end),
+            cy + r * math.sin(end),
+        )
         c = colour(rng, (35, 75))
-        parts.append(f'<path d="M{cx} {cy}L{x:.1f} {y:.1f}A{r} {r} 0 {int(end - angle > math.pi)} 1 {x2:.1f} {y2:.1f}Z" fill="{c}" stroke="#fff"/>')
-        parts.append(f'<rect x="{w * 0.78}" y="{12 + i * 14}" width="8" height="8" fill="{c}"/><text x="{w * 0.78 + 11}" y="{20 + i * 14}" font-size="8">{text(1)[:8]}</text>')
+        parts.append(
+            f'<path d="M{cx} {cy}L{x:.1f} {y:.1f}A{r} {r} 0 {int(end - angle > math.pi)} 1 {x2:.1f} {y2:.1f}Z" fill="{c}" stroke="#fff"/>'
+        )
+        parts.append(
+            f'<rect x="{w * 0.78}" y="{12 + i * 14}" width="8" height="8" fill="{c}"/><text x="{w * 0.78 + 11}" y="{20 + i * 14}" font-size="8">{text(1)[:8]}</text>'
+        )
         angle = end
     if rng.random() < 0.4:
         parts.append(f'<circle cx="{cx}" cy="{cy}" r="{r * 0.5}" fill="#fff"/>')
@@ -119,13 +145,22 @@ def diagram(rng: random.Random, text: Text, w: float, h: float) -> str:
             fill = rng.choice(["#fff", "#fff", colour(rng, (75, 93))])
             if centres:
                 px, py = centres[-1]
-                parts.insert(0, f'<line x1="{px:.0f}" y1="{py:.0f}" x2="{cx:.0f}" y2="{cy:.0f}" stroke="#333" stroke-width="1.2"/>')
+                parts.insert(
+                    0,
+                    f'<line x1="{px:.0f}" y1="{py:.0f}" x2="{cx:.0f}" y2="{cy:.0f}" stroke="#333" stroke-width="1.2"/>',
+                )
             shape = rng.random()
             if shape < 0.7:
-                parts.append(f'<rect x="{cx - bw / 2:.0f}" y="{cy - bh / 2:.0f}" width="{bw:.0f}" height="{bh:.0f}" rx="{rng.choice([0, 4, 12])}" fill="{fill}" stroke="#333"/>')
+                parts.append(
+                    f'<rect x="{cx - bw / 2:.0f}" y="{cy - bh / 2:.0f}" width="{bw:.0f}" height="{bh:.0f}" rx="{rng.choice([0, 4, 12])}" fill="{fill}" stroke="#333"/>'
+                )
             else:
-                parts.append(f'<ellipse cx="{cx:.0f}" cy="{cy:.0f}" rx="{bw / 2:.0f}" ry="{bh / 2:.0f}" fill="{fill}" stroke="#333"/>')
-            parts.append(f'<text x="{cx:.0f}" y="{cy + 3:.0f}" font-size="{rng.choice([7, 8, 9])}" text-anchor="middle">{text(1)[:12]}</text>')
+                parts.append(
+                    f'<ellipse cx="{cx:.0f}" cy="{cy:.0f}" rx="{bw / 2:.0f}" ry="{bh / 2:.0f}" fill="{fill}" stroke="#333"/>'
+                )
+            parts.append(
+                f'<text x="{cx:.0f}" y="{cy + 3:.0f}" font-size="{rng.choice([7, 8, 9])}" text-anchor="middle">{text(1)[:12]}</text>'
+            )
             centres.append((cx, cy))
     return svg("".join(parts), w, h, rng.choice(["", "", "background:#f7f7f7", "border:1px solid #888"]))
 
@@ -133,8 +168,15 @@ def diagram(rng: random.Random, text: Text, w: float, h: float) -> str:
 def heatmap(rng: random.Random, text: Text, w: float, h: float) -> str:
     """Coloured cells."""
     n, m, hue = rng.randint(4, 12), rng.randint(4, 12), rng.randint(0, 359)
-    cells = [f'<rect x="{30 + j * (w - 32) / m:.1f}" y="{i * (h - 14) / n:.1f}" width="{(w - 32) / m:.1f}" height="{(h - 14) / n:.1f}" fill="hsl({hue},70%,{rng.randint(25, 95)}%)"/>' for i in range(n) for j in range(m)]
-    labels = [f'<text x="26" y="{(i + 0.7) * (h - 14) / n:.1f}" font-size="7" text-anchor="end">{text(1)[:5]}</text>' for i in range(n)]
+    cells = [
+        f'<rect x="{30 + j * (w - 32) / m:.1f}" y="{i * (h - 14) / n:.1f}" width="{(w - 32) / m:.1f}" height="{(h - 14) / n:.1f}" fill="hsl({hue},70%,{rng.randint(25, 95)}%)"/>'
+        for i in range(n)
+        for j in range(m)
+    ]
+    labels = [
+        f'<text x="26" y="{(i + 0.7) * (h - 14) / n:.1f}" font-size="7" text-anchor="end">{text(1)[:5]}</text>'
+        for i in range(n)
+    ]
     return svg("".join(cells + labels), w, h)
 
 
@@ -144,11 +186,18 @@ def sketch(rng: random.Random, text: Text, w: float, h: float) -> str:
     p = [(rng.uniform(15, w - 15), rng.uniform(15, h - 15)) for _ in range(rng.randint(3, 6))]
     parts.append('<polygon points="' + " ".join(f"{x:.0f},{y:.0f}" for x, y in p) + '" fill="none" stroke="#111"/>')
     if rng.random() < 0.6:
-        parts.append(f'<circle cx="{w / 2:.0f}" cy="{h / 2:.0f}" r="{min(w, h) * 0.35:.0f}" fill="none" stroke="#111"/>')
+        parts.append(
+            f'<circle cx="{w / 2:.0f}" cy="{h / 2:.0f}" r="{min(w, h) * 0.35:.0f}" fill="none" stroke="#111"/>'
+        )
     if rng.random() < 0.5:
-        parts.append(f'<path d="M5 {h * 0.7:.0f}C{w * 0.3:.0f} 0 {w * 0.6:.0f} {h:.0f} {w - 5:.0f} {h * 0.2:.0f}" fill="none" stroke="#111"/>')
+        parts.append(
+            f'<path d="M5 {h * 0.7:.0f}C{w * 0.3:.0f} 0 {w * 0.6:.0f} {h:.0f} {w - 5:.0f} {h * 0.2:.0f}" fill="none" stroke="#111"/>'
+        )
         parts.append(f'<path d="M5 {h / 2:.0f}H{w - 5:.0f}M{w / 2:.0f} 5V{h - 5:.0f}" stroke="#111"/>')
-    parts += [f'<text x="{x + 3:.0f}" y="{y - 3:.0f}" font-size="11" font-style="italic">{c}</text>' for (x, y), c in zip(p, "ABCDEF", strict=False)]
+    parts += [
+        f'<text x="{x + 3:.0f}" y="{y - 3:.0f}" font-size="11" font-style="italic">{c}</text>'
+        for (x, y), c in zip(p, "ABCDEF", strict=False)
+    ]
     return svg("".join(parts), w, h)
 
 

@@ -64,7 +64,9 @@ def style(rng: random.Random) -> Style:
     return Style(language, font, heading, rng.choice(MONO), figures.colour(rng, (20, 45)), size, photos)
 
 
-def document(rng: random.Random, corpus: dict[str, str], pages: int, families: dict[Family, float]) -> tuple[str, tuple[int, int], list[str]]:
+def document(
+    rng: random.Random, corpus: dict[str, str], pages: int, families: dict[Family, float]
+) -> tuple[str, tuple[int, int], list[str]]:
     """HTML of one document, its page size in px and each page's family."""
     st = style(rng)
     landscape = slides in families and rng.random() < families[slides] / sum(families.values())
