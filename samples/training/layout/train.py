@@ -1,6 +1,6 @@
 """Train the layout network for so many minutes on one accelerator, in legs that go on from each other.
 
-``python -m samples.training.layout.train DATA OUT --minutes 7.5 [--resume OUT/ema.pt]``. DATA holds NAME.pdf and
+``python -m samples.training.layout.train DATA OUT --minutes 7.5 [--resume OUT/ema.pt or WEIGHTS.safetensors]``. DATA holds NAME.pdf and
 NAME.json. Writes OUT/ema.pt (averaged weights, float32) every minute and OUT/train.log. The schedule goes by time.
 """
 
@@ -67,7 +67,7 @@ def main() -> None:
     torch.manual_seed(int(time.time()))
     net = Network(args.scale).to(device)
     if args.resume:
-        net.load_state_dict(torch.load(args.resume, map_location=device))
+        resume(net, args.resume)
     net.train()
     ema = copy.deepcopy(net).eval()
     decay_groups = [p for p in net.parameters() if p.ndim > 1]
@@ -170,6 +170,21 @@ def main() -> None:
             saved_at = now
     save(ema, args.out / "ema.pt")
     say(f"done: {steps} steps, {seen} pages, {time.time() - start:.0f} s in all")
+
+
+def resume(net: Network, path: Path) -> None:
+    """Load a leg's checkpoint, or exported weights: there the one-to-many head starts as a copy of the other."""
+    if path.suffix != ".safetensors":
+        net.load_state_dict(torch.load(path, map_location="cpu"))
+        return
+    from safetensors.torch import load_file
+
+    missing = net.load_state_dict(load_file(path), strict=False).missing_keys
+    head = net.model[-1]
+    if any(not k.endswith("num_batches_tracked") and ".cv2." not in k and ".cv3." not in k for k in missing):
+        raise SystemExit(f"{path}: weights of another architecture")
+    head.cv2.load_state_dict(head.one2one_cv2.state_dict())  # type: ignore[union-attr, operator]
+    head.cv3.load_state_dict(head.one2one_cv3.state_dict())  # type: ignore[union-attr, operator]
 
 
 def floats(net: Network) -> list[torch.Tensor]:
