@@ -1,7 +1,7 @@
 """Train the layout network for so many minutes on one accelerator, in legs that go on from each other.
 
-``python -m samples.training.layout.train DATA OUT --minutes 7.5 [--resume OUT/ema.pt or WEIGHTS.safetensors]``. DATA holds NAME.pdf and
-NAME.json. Writes OUT/ema.pt (averaged weights, float32) every minute and OUT/train.log. The schedule goes by time.
+``python -m samples.training.layout.train DATA OUT --minutes 7.5 [--resume FILE]``. DATA holds NAME.pdf and NAME.json,
+FILE is a leg's ema.pt or exported weights. Writes OUT/ema.pt (averaged weights, float32) every minute and OUT/train.log. The schedule goes by time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
     )
     parser.add_argument("--resume", type=Path)
     parser.add_argument("--scale", default="n")
-    parser.add_argument("--batch", type=int, default=0, help="0: 32 or 64, whichever is faster")
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--imgsz", type=int, default=1024)
     parser.add_argument("--small", type=float, default=0.15, help="share of the time at 5/8 of the size")
@@ -107,32 +107,8 @@ def main() -> None:
         opt.step()
         return torch.cat((parts, loss.detach()[None]))
 
-    def sync() -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
-    # A larger batch where the host, not the accelerator, sets the pace. Ten steps each, undone afterwards.
     net.to(memory_format=torch.channels_last)
     ema.to(memory_format=torch.channels_last)
-    if device.type == "cuda" and args.batch == 0:
-        speed = {}
-        saved = copy.deepcopy(net.state_dict())
-        for candidate in (32, 64):
-            args.batch = candidate
-            for g in opt.param_groups:
-                g["lr"] = 0.0
-            for i in range(16):
-                if i == 8:
-                    sync()
-                    t = time.time()
-                step(0.5)
-            sync()
-            speed[candidate] = 8 * candidate / (time.time() - t)
-        args.batch = 64 if speed[64] > 1.25 * speed[32] else 32
-        net.load_state_dict(saved)
-        opt.state.clear()
-        say(f"pages a second by batch: { ({k: round(v) for k, v in speed.items()}) }; batch {args.batch}")
-
     averaged, current = floats(ema), floats(net)
     begin = time.time()
     length = args.minutes * 60
