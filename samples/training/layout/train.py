@@ -1,8 +1,8 @@
 """Train the layout network for so many minutes on one accelerator, in legs that go on from each other.
 
 ``python -m samples.training.layout.train DATA OUT --minutes 7.5 [--resume FILE]``. DATA holds NAME.pdf and NAME.json,
-FILE is a leg's ema.pt or exported weights. Writes OUT/ema.pt (averaged weights, float32) every minute and OUT/train.log.
-The schedule goes by time.
+FILE is a leg's ema.pt or exported weights. Writes OUT/ema.pt (averaged weights, float32) every minute,
+and OUT/train.log. The schedule goes by time.
 """
 
 from __future__ import annotations
