@@ -140,7 +140,7 @@ def convert_parser() -> argparse.ArgumentParser:
         "-b", "--backend", metavar="NAME", help="auto, pipeline, hybrid or vlm (MinerU's names work too); default: auto"
     )
     group.add_argument("-m", "--method", choices=["auto", "txt", "ocr"], help="source of text; auto: page by page")
-    group.add_argument("-l", "--lang", metavar="LANG", help="language of scans; default: auto (some fifty at once)")
+    group.add_argument("-l", "--lang", metavar="LANG", help="language of scans: one model reads some fifty")
     group.add_argument("--layout", choices=["auto", "doclayout-yolo", "vlm", "native"], help="what finds the regions")
     group.add_argument("--layout-weights", type=Path, metavar="FILE", help="DocLayout-YOLO's, .pt or .safetensors")
     group.add_argument("--imgsz", type=int, metavar="N", help="long side of the layout model's input in pixels")

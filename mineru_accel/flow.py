@@ -17,7 +17,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -63,9 +63,12 @@ class DocumentState:
     number: int
     input: Input
     output: Path
-    staging: Path
     future: Future[DocumentResult]
     started: float
+    name: str = ""
+    """Of its folder in ``output``, once that is settled."""
+    staging: Path | None = None
+    """Where its files are made, once it was opened."""
     pages: list[PageState] = field(default_factory=list)
     unread: deque[PageState] = field(default_factory=deque)
     results: dict[int, PageResult] = field(default_factory=dict)
@@ -73,6 +76,8 @@ class DocumentState:
     chunks: dict[int, int] = field(default_factory=dict)
     """Pages still to be read, by chunk."""
     ocr_pages: int = 0
+    lost: int = 0
+    """Workers that were lost while they opened or wrote it."""
     over: bool = False
 
 
@@ -106,29 +111,52 @@ class Flow:
         self._max_reading = 2 * pool.size
         self._count = 0
         self._closed = False
+        self._lock = threading.Lock()
         self._layout = _LayoutThread(detector, self._inbox, arena) if detector and arena else None
         self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
         self._thread.start()
 
     def submit(self, item: Input, output: Path) -> Future[DocumentResult]:
-        """Convert one document into ``output/{item.name}``. The future never raises but for cancellation."""
-        future: Future[DocumentResult] = Future()
-        future.set_running_or_notify_cancel()
-        self._inbox.put(lambda: self._admit(item, output, future))
-        return future
+        """Convert one document into a folder of its own in ``output``. The future never raises.
+
+        Raises:
+            RuntimeError: if the flow is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the pipeline is closed")
+            number, self._count = self._count, self._count + 1
+            state = DocumentState(number, item, output, Future(), time.perf_counter())
+            state.future.set_running_or_notify_cancel()
+            self._documents[number] = state
+            self._inbox.put(lambda: self._admit(state))
+        return state.future
+
+    def cancel(self, futures: Collection[Future[DocumentResult]]) -> None:
+        """Give up documents; their futures report that, once nothing of them is left."""
+
+        def end() -> None:
+            for state in [s for s in self._documents.values() if s.future in futures]:
+                self._end(state, error="cancelled")
+
+        self._inbox.put(end)
 
     def close(self) -> None:
         """Stop at once. Documents not finished leave nothing behind; their futures report that."""
-        if self._closed:
-            return
-        self._closed = True
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
         self._pool.close()
         self._inbox.put(None)
-        self._thread.join(timeout=10)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=10)
         if self._layout:
             self._layout.close()
         for state in list(self._documents.values()):
             self._end(state, error="stopped")
+        if self._arena:
+            self._arena.close()
 
     def _run(self) -> None:
         while (step := self._inbox.get()) is not None:
@@ -137,36 +165,47 @@ class Flow:
             try:
                 step()
             except Exception:
-                logger.exception("a step of the pipeline failed")  # a bug: say so and go on
+                if not self._closed:
+                    logger.exception("a step of the pipeline failed")  # a bug: say so and go on
 
     def _job(self, state: DocumentState, rank: str, job: Job, then: Any) -> None:
         """Run a job; ``then(value, error)`` is called in the flow's thread, unless the document is over by then."""
-        future = self._pool.submit(job, (_RANK[rank], state.number))
+        try:
+            future = self._pool.submit(job, (_RANK[rank], state.number))
+        except RuntimeError:  # closing: close() ends the document
+            return
         future.add_done_callback(lambda f: self._inbox.put(lambda: then(*_outcome(f))))
 
     # Documents
 
-    def _admit(self, item: Input, output: Path, future: Future[DocumentResult]) -> None:
-        number, self._count = self._count, self._count + 1
-        state = DocumentState(number, item, output, self._stages.staging(output, item), future, time.perf_counter())
-        self._documents[number] = state
+    def _admit(self, state: DocumentState) -> None:
         try:
-            self._stages.prepare(item, output)
-        except AccelError as error:
+            state.name, report = self._stages.prepare(state.input, state.output)
+        except (AccelError, OSError) as error:
             self._end(state, error=str(error))
             return
-        if self._stages.skip(item, output):
-            self._end(state, skipped=True)
+        if report is not None:
+            self._end(state, report=report)
             return
-        self._job(state, "inspect", self._stages.inspect(item), then=lambda v, e: self._inspected(state, v, e))
+        self._inspect(state)
+
+    def _inspect(self, state: DocumentState) -> None:
+        self._job(state, "inspect", self._stages.inspect(state.input), then=lambda v, e: self._inspected(state, v, e))
 
     def _inspected(self, state: DocumentState, info: Any, error: Exception | None) -> None:
+        if state.over:
+            return
+        if isinstance(error, WorkerError) and not state.lost:
+            state.lost += 1
+            self._inspect(state)
+            return
         if error is not None:
             self._end(state, error=_describe(error))
             return
         try:
             indices, state.whole = self._stages.select(info)
-        except InputError as problem:
+            state.staging = self._stages.stage(state.output, state.name)
+        except (InputError, OutputError) as problem:
             self._end(state, error=str(problem))
             return
         state.pages = [PageState(index, position) for position, index in enumerate(indices)]
@@ -174,7 +213,7 @@ class Flow:
         for page in state.pages:
             chunk = page.position // self._stages.chunk
             state.chunks[chunk] = state.chunks.get(chunk, 0) + 1
-        self._emit(DocumentStarted(state.number, str(state.input.path), state.input.name, len(state.pages)))
+        self._emit(DocumentStarted(state.number, str(state.input.path), state.name, len(state.pages)))
         self._turn.append(state)
         self._pump()
 
@@ -331,21 +370,34 @@ class Flow:
         self._job(state, "write", self._stages.write(state), then=lambda v, e: self._written(state, v, e))
 
     def _written(self, state: DocumentState, written: Any, error: Exception | None) -> None:
+        if state.over:
+            return
+        if isinstance(error, WorkerError) and not state.lost:
+            state.lost += 1
+            self._write(state)
+            return
         if error is not None:
-            self._end(state, error=f"its results can't be put together: {_describe(error)}")
+            prefix = "" if isinstance(error, OutputError) else "its results can't be put together: "
+            self._end(state, error=prefix + _describe(error))
             return
         for index, warnings in written.warnings.items():
             state.results[index].warnings.extend(warnings)
             state.results[index].status = PageStatus.FALLBACK
         self._end(state, written=written)
 
-    def _end(self, state: DocumentState, error: str | None = None, written: Any = None, skipped: bool = False) -> None:
+    def _end(
+        self,
+        state: DocumentState,
+        error: str | None = None,
+        written: Any = None,
+        report: dict[str, Any] | None = None,
+    ) -> None:
         """A document is over, one way or another."""
         if state.over:
             return
         state.over = True
-        del self._documents[state.number]
-        result = self._stages.result(state, error, written, skipped)
+        self._documents.pop(state.number, None)
+        result = self._stages.result(state, error, written, report)
         self._emit(DocumentDone(state.number, result))
         state.future.set_result(result)
 

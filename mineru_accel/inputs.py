@@ -1,4 +1,4 @@
-"""From what people type (files, folders, globs, lists) to the documents of a run, each with a unique output name."""
+"""From what people type (files, folders, globs, lists) to the documents of a run."""
 
 from __future__ import annotations
 
@@ -22,14 +22,24 @@ _MAX_NAME = 120  # bytes; room for suffixes below the 255 of most file systems
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One file to convert. ``name`` is unique in the run and safe as a folder name."""
+    """One file to convert."""
 
     path: Path
-    name: str
+
+    @property
+    def stem(self) -> str:
+        """Its name without suffix, safe as a folder name; :class:`~mineru_accel.output.Names` makes it unique."""
+        return safe_name(self.path.stem)
+
+    @property
+    def source(self) -> str:
+        """Its absolute path, by which it is known in reports."""
+        return os.path.abspath(self.path)
 
 
 def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Files named by paths, folders (searched recursively for known suffixes, hidden ones left out) and globs.
+    """Files named by paths, folders (searched recursively for known suffixes; not hidden ones, nor results of ours) and
+    globs.
 
     Keeps the order given (folders and globs sorted) and drops repetitions. A path that is not there is kept: it
     becomes that document's error and costs the others nothing.
@@ -37,7 +47,11 @@ def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     Raises:
         UsageError: if a glob matches nothing or a folder holds no document.
     """
-    found: dict[Path, None] = {}
+    found: dict[str, Path] = {}
+
+    def add(path: Path) -> None:
+        found.setdefault(os.path.abspath(path), path)
+
     for given in paths:
         text = os.path.expanduser(os.fspath(given))
         path = Path(text)
@@ -48,18 +62,26 @@ def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
                 if p.suffix.lower() in SUFFIXES
                 and p.is_file()
                 and not any(part.startswith(".") for part in p.relative_to(path).parts)
+                and not _in_result(p, path)
             ]
             if not inside:
                 raise UsageError(f"{text}: no PDF or image in this folder")
-            found.update(dict.fromkeys(inside))
+            for file in inside:
+                add(file)
         elif not path.exists() and glob.has_magic(text):
             matches = [Path(m) for m in sorted(glob.glob(text, recursive=True)) if os.path.isfile(m)]
             if not matches:
                 raise UsageError(f"{text}: nothing matches")
-            found.update(dict.fromkeys(matches))
+            for match in matches:
+                add(match)
         else:
-            found[path] = None
-    return list(found)
+            add(path)
+    return list(found.values())
+
+
+def _in_result(file: Path, top: Path) -> bool:
+    """Does a file below ``top`` lie in a folder that a run has written?"""
+    return any((p / f"{p.name}_report.json").exists() for p in file.parents if p.is_relative_to(top))
 
 
 def read_list(path: Path) -> list[str]:
@@ -81,21 +103,3 @@ def safe_name(stem: str) -> str:
     while len(name.encode()) > _MAX_NAME:
         name = name[:-1]
     return name.encode("utf-8", "replace").decode() or "document"
-
-
-def assign_names(paths: Iterable[Path]) -> list[Input]:
-    """Give each file an output name: its stem, or ``stem_2``, ``stem_3``, ... where the stem is taken.
-
-    Names are compared without case, so that they also differ on file systems that ignore it.
-    """
-    taken: set[str] = set()
-    inputs = []
-    for path in paths:
-        base = name = safe_name(path.stem)
-        number = 2
-        while name.casefold() in taken:
-            name = f"{base}_{number}"
-            number += 1
-        taken.add(name.casefold())
-        inputs.append(Input(path, name))
-    return inputs

@@ -95,18 +95,18 @@ class Options(BaseModel):
     pages: str | None = Field(None, description="Pages to convert, 1-based: '1-5,8,r3-r1' (r counts from the end).")
     start: int | None = Field(None, ge=0, description="First page, 0-based (as MinerU's -s).")
     end: int | None = Field(None, ge=0, description="Last page, 0-based, inclusive (as MinerU's -e).")
-    lang: str = Field("auto", description="Language of the text for OCR, as RapidOCR names it (auto: Chinese + Latin).")
+    lang: str = Field("auto", description="Language of scans: one model reads some fifty, the others give a warning.")
     dpi: int = Field(200, ge=36, le=1200, description="Resolution of cropped pictures and of pages for OCR.")
     formats: tuple[Format, ...] = Field(DEFAULT_FORMATS, description="What to write for each document.")
     images: Images = Field(Images.FILE, description="file: beside the Markdown; embed: in it as data URIs; none.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda[:n].")
     workers: int | None = Field(None, ge=1, le=256, description="Worker processes; default: one per core, 16 at most.")
     password: str | None = Field(None, description="Password of encrypted PDFs.", repr=False)
-    overwrite: bool = Field(False, description="Replace results that exist already instead of failing.")
+    overwrite: bool = Field(False, description="Replace results that are there already instead of skipping them.")
     layout_weights: Path | None = Field(None, description="Weights of DocLayout-YOLO (.pt or .safetensors).")
     imgsz: int | None = Field(None, ge=128, le=4096, description="Long side of the layout model's input in pixels.")
     page_timeout: float = Field(
-        120.0, gt=0, description="Seconds one page may take in one stage before it is given up."
+        120.0, ge=1, le=86400, description="Seconds one page may take in one stage before it is given up."
     )
     offline: bool = Field(False, description="Never use the network, not even for a missing model.")
 

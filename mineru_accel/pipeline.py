@@ -18,10 +18,10 @@ from loguru import logger
 from .document import DocumentResult, PageStatus
 from .events import Event, OnEvent, RunDone, RunStarted
 from .flow import Flow
-from .inputs import Input, assign_names, expand, safe_name
+from .inputs import Input, expand
 from .languages import unknown
 from .options import Layout, Options
-from .plan import make_plan
+from .plan import Plan, make_plan
 from .stages import Stages
 from .workers.arena import Arena
 from .workers.pool import WorkerPool
@@ -106,11 +106,17 @@ class Pipeline:
 
         Returns:
             The result; ``result.error`` says what went wrong, if anything. Never raises for a bad document.
+
+        Raises:
+            RuntimeError: if the pipeline is closed.
         """
-        return next(iter(self.convert_batch([path], output)))
+        (result,) = self.run([Input(Path(path))], _folder(output))
+        return result
 
     def convert_batch(self, paths: Iterable[PathLike], output: PathLike | None = None) -> Iterator[DocumentResult]:
         """Convert many documents at once; yields each when it is done, in no fixed order.
+
+        Leaving the loop early gives up the documents that are not done.
 
         Args:
             paths: files, folders and globs.
@@ -118,56 +124,49 @@ class Pipeline:
 
         Raises:
             UsageError: if a folder or glob holds nothing to convert, before anything is converted.
+            RuntimeError: if the pipeline is closed.
         """
-        return self.run(assign_names(expand(paths)), Path(output) if output is not None else None)
+        return self.run([Input(p) for p in expand(paths)], _folder(output))
 
     async def convert_async(self, path: PathLike, output: PathLike | None = None) -> DocumentResult:
         """:meth:`convert` for asyncio."""
-        item, folder, keep = _single(path, output)
-        result = await asyncio.wrap_future(self._flow.submit(item, folder))
-        result._keep = keep
-        return result
+        async with contextlib.aclosing(self._run_async([Input(Path(path))], _folder(output))) as results:
+            return await anext(results)
 
     async def convert_batch_async(
         self, paths: Iterable[PathLike], output: PathLike | None = None
     ) -> AsyncGenerator[DocumentResult, None]:
         """:meth:`convert_batch` for asyncio."""
-        results = self.convert_batch(paths, output)
-        while (result := await asyncio.to_thread(next, results, None)) is not None:
-            yield result
+        inputs = [Input(p) for p in await asyncio.to_thread(expand, list(paths))]
+        async with contextlib.aclosing(self._run_async(inputs, _folder(output))) as results:
+            async for result in results:
+                yield result
 
     def run(self, inputs: list[Input], output: Path | None) -> Iterator[DocumentResult]:
-        """:meth:`convert_batch` for inputs whose output names are settled."""
-        started = time.perf_counter()
-        plan = self.plan
-        self._event(RunStarted(len(inputs), str(plan.backend), str(plan.layout), plan.reason))
-        failed = pages = failed_pages = 0
-        waiting = iter(inputs)
-        pending: dict[Future[DocumentResult], object] = {}
+        """:meth:`convert_batch` for files that are known one by one."""
+        batch = _Batch(self._flow, inputs, output, self._window)
+        self._event(batch.started(self.plan))
+        try:
+            while batch.pending:
+                done, _ = wait(batch.pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield batch.take(future)
+            self._event(batch.done())
+        finally:
+            batch.close()
 
-        def submit_more() -> None:
-            for item in waiting:
-                keep = None
-                folder = output
-                if folder is None:
-                    keep = tempfile.TemporaryDirectory(prefix="mineru-accel-")
-                    folder = Path(keep.name)
-                pending[self._flow.submit(item, folder)] = keep
-                if len(pending) >= self._window:
-                    break
-
-        submit_more()
-        while pending:
-            done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                result = future.result()
-                result._keep = pending.pop(future)
-                failed += not result.ok and not result.skipped
-                pages += len(result.pages)
-                failed_pages += sum(p.status is PageStatus.FAILED for p in result.pages)
-                submit_more()
-                yield result
-        self._event(RunDone(len(inputs), failed, pages, failed_pages, time.perf_counter() - started))
+    async def _run_async(self, inputs: list[Input], output: Path | None) -> AsyncGenerator[DocumentResult, None]:
+        batch = _Batch(self._flow, inputs, output, self._window)
+        self._event(batch.started(self.plan))
+        try:
+            while batch.pending:
+                wrapped = {asyncio.wrap_future(f): f for f in batch.pending}
+                done, _ = await asyncio.wait(wrapped, return_when=asyncio.FIRST_COMPLETED)
+                for future in done:
+                    yield batch.take(wrapped[future])
+            self._event(batch.done())
+        finally:
+            await asyncio.to_thread(batch.close)
 
     def _event(self, event: Event) -> None:
         try:
@@ -188,12 +187,58 @@ def default_workers() -> int:
     return min(cores, _MAX_WORKERS)
 
 
-def _single(path: PathLike, output: PathLike | None) -> tuple[Input, Path, object]:
-    item = Input(Path(path), safe_name(Path(path).stem))
-    if output is not None:
-        return item, Path(output), None
-    keep = tempfile.TemporaryDirectory(prefix="mineru-accel-")
-    return item, Path(keep.name), keep
+def _folder(output: PathLike | None) -> Path | None:
+    return Path(output) if output is not None else None
+
+
+class _Batch:
+    """The documents of one call: a window of them in the flow, their temporary folders, their counts."""
+
+    def __init__(self, flow: Flow, inputs: list[Input], output: Path | None, window: int) -> None:
+        self._flow, self._output, self._window = flow, output, window
+        self._count = len(inputs)
+        self._waiting = iter(inputs)
+        self._started = time.perf_counter()
+        self._failed = self._pages = self._failed_pages = 0
+        self.pending: dict[Future[DocumentResult], tempfile.TemporaryDirectory[str] | None] = {}
+        self._fill()
+
+    def _fill(self) -> None:
+        while len(self.pending) < self._window and (item := next(self._waiting, None)) is not None:
+            keep, folder = None, self._output
+            if folder is None:
+                keep = tempfile.TemporaryDirectory(prefix="mineru-accel-")
+                folder = Path(keep.name)
+            self.pending[self._flow.submit(item, folder)] = keep
+
+    def take(self, future: Future[DocumentResult]) -> DocumentResult:
+        """The result of a future that is done; another document takes its place."""
+        result = future.result()
+        result._keep = self.pending.pop(future)
+        self._failed += not result.ok and not result.skipped
+        self._pages += len(result.pages)
+        self._failed_pages += sum(p.status is PageStatus.FAILED for p in result.pages)
+        with contextlib.suppress(RuntimeError):  # closed meanwhile: what is pending will be over at once
+            self._fill()
+        return result
+
+    def started(self, plan: Plan) -> RunStarted:
+        return RunStarted(self._count, str(plan.backend), str(plan.layout), plan.reason)
+
+    def done(self) -> RunDone:
+        seconds = time.perf_counter() - self._started
+        return RunDone(self._count, self._failed, self._pages, self._failed_pages, seconds)
+
+    def close(self) -> None:
+        """Give up what is not done, and wait until nothing of it is left."""
+        if not self.pending:
+            return
+        self._flow.cancel(list(self.pending))
+        wait(self.pending, timeout=30)
+        for keep in self.pending.values():
+            if keep is not None:
+                keep.cleanup()
+        self.pending.clear()
 
 
 def _ignore(event: Event) -> None:
@@ -228,15 +273,27 @@ async def convert_async(
     path: PathLike, output: PathLike | None = None, *, on_event: OnEvent | None = None, **options: Any
 ) -> DocumentResult:
     """:func:`convert` for asyncio."""
-    with Pipeline(on_event=on_event, **options) as pipeline:
+    async with _opened(on_event, options) as pipeline:
         return await pipeline.convert_async(path, output)
+
+
+@contextlib.asynccontextmanager
+async def _opened(on_event: OnEvent | None, options: dict[str, Any]) -> AsyncGenerator[Pipeline, None]:
+    """A pipeline that neither starts nor stops on the event loop."""
+    pipeline = await asyncio.to_thread(lambda: Pipeline(on_event=on_event, **options))
+    try:
+        yield pipeline
+    finally:
+        await asyncio.to_thread(pipeline.close)
 
 
 async def convert_batch_async(
     paths: Iterable[PathLike], output: PathLike | None = None, *, on_event: OnEvent | None = None, **options: Any
 ) -> AsyncGenerator[DocumentResult, None]:
     """:func:`convert_batch` for asyncio."""
-    with Pipeline(on_event=on_event, **options) as pipeline:
-        async with contextlib.aclosing(pipeline.convert_batch_async(paths, output)) as results:
-            async for result in results:
-                yield result
+    async with (
+        _opened(on_event, options) as pipeline,
+        contextlib.aclosing(pipeline.convert_batch_async(paths, output)) as results,
+    ):
+        async for result in results:
+            yield result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -23,6 +24,9 @@ _ENOUGH = 8
 
 class Reporter(AbstractContextManager["Reporter"]):
     """Shows nothing; base of the others. ``on_event`` may be called from any thread."""
+
+    broken = False
+    """Is there nobody any more to read what is shown?"""
 
     def on_event(self, event: Event) -> None:
         pass
@@ -53,7 +57,13 @@ class JsonReporter(Reporter):
 
     def on_event(self, event: Event) -> None:
         with self._lock:
-            print(json.dumps(event.to_dict(), ensure_ascii=False, default=str), file=self._out, flush=True)
+            if self.broken:
+                return
+            try:
+                print(json.dumps(event.to_dict(), ensure_ascii=False, default=str), file=self._out, flush=True)
+            except BrokenPipeError:
+                self.broken = True
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())  # else the flush at exit complains
 
 
 class PlainReporter(Reporter):

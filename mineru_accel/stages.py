@@ -7,13 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import spool
 from .document import DocumentResult, PageResult, PageStatus, Region
-from .errors import AccelError, InputError
+from .errors import AccelError, InputError, OutputError
 from .export.types import WriteJob
 from .extraction.types import PageSource
 from .inputs import Input
 from .options import Images, Layout, Options
-from .output import check_output, discard, existing, publish, staging_folder, write_report
+from .output import (
+    Fingerprint,
+    Names,
+    check_output,
+    discard,
+    fingerprint,
+    publish,
+    report_path,
+    staging_folder,
+    write_report,
+)
 from .pdf.page_range import select
 from .pdf.types import Key
 from .plan import Plan
@@ -26,6 +37,10 @@ if TYPE_CHECKING:
 _WRITE_SECONDS_PER_PAGE = 3.0
 _MANY_PAGES = 64
 """Putting together a document of more takes memory that is worth giving back."""
+
+
+_NO_MATTER = {"workers", "device", "page_timeout", "overwrite", "password", "offline"}
+"""Options that change how a result is made, not what it is."""
 
 
 class Stages:
@@ -41,24 +56,41 @@ class Stages:
         self._plan = plan
         self.chunk = 16 if plan.layout is Layout.NATIVE else 1
         self._checked: set[Path] = set()
+        self._names = Names()
+        self._fingerprint = options.model_dump(mode="json", exclude=_NO_MATTER) | {"plan": str(plan.layout)}
 
-    def staging(self, output: Path, item: Input) -> Path:
-        """Where the document's files are made."""
-        return staging_folder(output, item.name)
-
-    def prepare(self, item: Input, output: Path) -> None:
-        """See that results can be written.
+    def prepare(self, item: Input, output: Path) -> tuple[str, dict[str, Any] | None]:
+        """The document's name in OUT, and the report of the result that is there and still good, if there is one.
 
         Raises:
-            OutputError: if not.
+            OutputError: if OUT can't be written, or a result is there that only ``overwrite`` may replace.
         """
         if output not in self._checked:
             check_output(output)
             self._checked.add(output)
+        name, report = self._names.claim(output, item.stem, item.source)
+        if report is None or self._options.overwrite:
+            return name, None
+        if report.get("fingerprint") != fingerprint(item.path, self._fingerprint):
+            self._names.release(output, name)
+            raise OutputError(
+                f"{output / name} was made from another version of this file or with other options; "
+                "--overwrite replaces it"
+            )
+        return name, report
 
-    def skip(self, item: Input, output: Path) -> bool:
-        """Are there results already that must stay?"""
-        return not self._options.overwrite and existing(output, item.name)
+    def stage(self, output: Path, name: str) -> Path:
+        """Make the folder where the document's files are made.
+
+        Raises:
+            OutputError: if it can't be made.
+        """
+        folder = staging_folder(output, name)
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise OutputError(f"{output}: can't write there: {error.strerror or error}") from error
+        return folder
 
     def inspect(self, item: Input) -> Job:
         return _job(
@@ -112,7 +144,7 @@ class Stages:
     def write(self, state: DocumentState) -> Job:
         job = WriteJob(
             key=self._key(state.input),
-            name=state.input.name,
+            name=state.name,
             staging=str(state.staging),
             pages=[p.index for p in state.pages],
             whole=state.whole,
@@ -125,37 +157,44 @@ class Stages:
         alone = len(state.pages) > _MANY_PAGES
         return replace(_job("export.writer:write", limit, job=job), complete=True, alone=alone)
 
-    def result(self, state: DocumentState, error: str | None, written: Any, skipped: bool) -> DocumentResult:
-        """Publish a document's files, or clean up after it."""
+    def result(
+        self, state: DocumentState, error: str | None, written: Any, report: dict[str, Any] | None
+    ) -> DocumentResult:
+        """Publish a document's files, or clean up after it; ``report`` is that of a result that was there already."""
         item = state.input
         result = DocumentResult(
             path=item.path,
-            name=item.name,
+            name=state.name,
             output_dir=None,
             backend=str(self._plan.backend),
             layout=str(self._plan.layout),
             pages=[state.results[p.index] for p in state.pages if p.index in state.results],
             error=error,
-            skipped=skipped,
+            skipped=report is not None,
         )
-        if skipped:
-            result.output_dir = state.output / item.name
-        elif error is None:
+        result.seconds = time.perf_counter() - state.started
+        if report is not None:
+            folder = result.output_dir = state.output / state.name
+            result.files = {f: folder / n for f, n in report.get("files", {}).items()}
+            result.files["report"] = report_path(state.output, state.name)
+        elif error is None and state.staging is not None:
             try:
-                result.seconds = time.perf_counter() - state.started
-                write_report(state.staging, item.name, _report(result, written, self._plan))
-                folder = publish(state.staging, state.output, item.name)
+                spool.remove(state.staging)
+                made_from = fingerprint(item.path, self._fingerprint)
+                write_report(state.staging, state.name, _report(result, item, written, self._plan, made_from))
+                folder = publish(state.staging, state.output, state.name)
                 result.output_dir = folder
                 result.files = {fmt: folder / name for fmt, name in written.files.items()}
-                result.files["report"] = folder / f"{item.name}_report.json"
+                result.files["report"] = report_path(state.output, state.name)
                 if written.failed_formats:
                     named = "; ".join(f"{fmt}: {why}" for fmt, why in written.failed_formats.items())
                     result.error = f"some formats failed: {named}"
             except AccelError as problem:
                 result.error = str(problem)
-        if result.output_dir is None:
+        if state.staging is not None:
             discard(state.staging)
-        result.seconds = time.perf_counter() - state.started
+        if state.name:
+            self._names.release(state.output, state.name)
         return result
 
     def _key(self, item: Input) -> Key:
@@ -166,11 +205,12 @@ def _job(function: str, timeout: float, **kwargs: Any) -> Job:
     return Job(f"mineru_accel.{function}", timeout, kwargs)
 
 
-def _report(result: DocumentResult, written: Any, plan: Plan) -> dict[str, Any]:
+def _report(result: DocumentResult, item: Input, written: Any, plan: Plan, made_from: Fingerprint) -> dict[str, Any]:
     pages: list[PageResult] = result.pages
     counts = {str(s): sum(p.status is s for p in pages) for s in PageStatus}
     return {
-        "source": str(result.path),
+        "source": item.source,
+        "fingerprint": made_from,
         "backend": result.backend,
         "layout": result.layout,
         "plan": plan.reason,

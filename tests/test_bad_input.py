@@ -57,8 +57,9 @@ def test_missing_file(pipeline: Pipeline, tmp_path: Path) -> None:
 
 def test_folder_named_like_a_pdf(pipeline: Pipeline, tmp_path: Path) -> None:
     (tmp_path / "x.pdf").mkdir()
+    assert pipeline.convert(tmp_path / "x.pdf", tmp_path / "out").error == "is a folder"
     with pytest.raises(UsageError, match="no PDF or image"):
-        pipeline.convert(tmp_path / "x.pdf", tmp_path / "out")
+        next(iter(pipeline.convert_batch([tmp_path / "x.pdf"], tmp_path / "out")))
 
 
 def test_password(tmp_path: Path) -> None:

@@ -69,7 +69,8 @@ def test_import_is_light() -> None:
         (["/no/such/*.pdf"], "nothing matches"),
         (["--jobs-from", "/no/such/list"], "can't read the list"),
         (["models"], "action"),
-        (["a.pdf", "-o", "/dev/null"], "is a file"),
+        (["a.pdf", "-o", "/dev/null"], "is no folder"),
+        (["a.pdf", "--page-timeout", "inf"], "--page-timeout"),
     ],
 )
 def test_usage_errors(args: list[str], message: str, tmp_path: Path) -> None:
@@ -169,6 +170,13 @@ def test_nothing_reaches_the_network(tmp_path: Path, make_pdf: MakePdf) -> None:
     assert done.returncode == 0, done.stderr
     assert not tell.exists(), tell.read_text()
     assert list(home.rglob("*")) == []  # and writes nothing into the home either
+
+
+def test_reader_that_leaves(tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", ["some text"] * 3)
+    command = " ".join([*COMMAND, str(path), "-o", str(tmp_path / "out"), "--layout native --progress json | head -1"])
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert len(done.stdout.splitlines()) == 1 and done.stderr == ""
 
 
 def test_doctor_and_models() -> None:

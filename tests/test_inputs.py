@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mineru_accel.errors import UsageError
-from mineru_accel.inputs import assign_names, expand, read_list, safe_name
+from mineru_accel.errors import OutputError, UsageError
+from mineru_accel.inputs import expand, read_list, safe_name
+from mineru_accel.output import Names
 
 
 def _touch(*paths: Path) -> None:
@@ -40,9 +41,45 @@ def test_expand_refuses_nothing(tmp_path: Path) -> None:
         expand([tmp_path / "*.pdf"])
 
 
-def test_names_never_collide() -> None:
-    names = [i.name for i in assign_names([Path("a/x.pdf"), Path("b/x.pdf"), Path("c/X.png"), Path("x_2.pdf")])]
-    assert names == ["x", "x_2", "X_3", "x_2_2"]
+def test_names_never_collide(tmp_path: Path) -> None:
+    names = Names()
+    claims = [
+        names.claim(tmp_path, stem, source)[0] for stem, source in (("x", "a"), ("x", "b"), ("X", "c"), ("x_2", "d"))
+    ]
+    assert claims == ["x", "x_2", "X_3", "x_2_2"]
+    assert names.claim(tmp_path / "elsewhere", "x", "a")[0] == "x"
+
+
+def test_earlier_results_keep_their_names(tmp_path: Path) -> None:
+    for name, source in (("x", "b"), ("x_2", "a")):
+        _touch(tmp_path / name / f"{name}_report.json")
+        (tmp_path / name / f"{name}_report.json").write_text(f'{{"source": "{source}"}}')
+    names = Names()
+    assert names.claim(tmp_path, "x", "a") == ("x_2", {"source": "a"})
+    assert names.claim(tmp_path, "x", "b") == ("x", {"source": "b"})
+    assert names.claim(tmp_path, "x", "c") == ("x_3", None)
+
+
+def test_folder_of_somebody_else(tmp_path: Path) -> None:
+    _touch(tmp_path / "x" / "thesis.txt")
+    with pytest.raises(OutputError, match="in the way"):
+        Names().claim(tmp_path, "x", "a")
+
+
+def test_results_are_no_input(tmp_path: Path) -> None:
+    _touch(
+        tmp_path / "a.pdf",
+        tmp_path / "out/a/a_report.json",
+        tmp_path / "out/a/a_layout.pdf",
+        tmp_path / "out/a/images/p.jpg",
+    )
+    assert expand([tmp_path]) == [tmp_path / "a.pdf"]
+
+
+def test_one_file_by_two_names_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _touch(tmp_path / "a.pdf")
+    monkeypatch.chdir(tmp_path)
+    assert expand(["a.pdf", tmp_path / "a.pdf", "./x/../a.pdf"]) == [Path("a.pdf")]
 
 
 @pytest.mark.parametrize(
@@ -55,11 +92,11 @@ def test_safe_name(stem: str, expected: str) -> None:
 
 @given(st.lists(st.text(max_size=300), max_size=12))
 def test_names_are_unique_and_stay_inside(stems: list[str]) -> None:
-    names = [safe_name(stem) for stem in stems]
+    claimed = Names()
+    names = [claimed.claim(Path("/nonexistent"), safe_name(s), str(i))[0] for i, s in enumerate(stems)]
     for name in names:
-        assert name not in ("", ".", "..") and not set(name) & set("/\\\0") and len(name.encode()) <= 120
-    inputs = assign_names(Path("d") / (name + ".pdf") for name in names)
-    assert len({i.name.casefold() for i in inputs}) == len(inputs)
+        assert name not in ("", ".", "..") and not set(name) & set("/\\\0") and len(name.encode()) <= 130
+    assert len({name.casefold() for name in names}) == len(stems)
 
 
 def test_read_list(tmp_path: Path) -> None:

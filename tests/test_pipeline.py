@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -88,14 +89,128 @@ def test_events_tell_every_page_once(tmp_path: Path, make_pdf: MakePdf) -> None:
         json.dumps(event.to_dict(), default=str)
 
 
-def test_skips_results_that_are_there(tmp_path: Path, make_pdf: MakePdf) -> None:
+def test_skips_results_that_are_still_good(tmp_path: Path, make_pdf: MakePdf) -> None:
     path = make_pdf("a.pdf", ["the first version"])
     assert mineru_accel.convert(path, tmp_path, **NATIVE).ok
-    make_pdf("a.pdf", ["the second version"])
     again = mineru_accel.convert(path, tmp_path, **NATIVE)
-    assert again.skipped and "first" in (tmp_path / "a" / "a.md").read_text()
+    assert again.skipped and again.ok and "first" in again.markdown
+    changed = mineru_accel.convert(path, tmp_path, formats="md", **NATIVE)
+    assert not changed.ok and "--overwrite" in (changed.error or "")
+    make_pdf("a.pdf", ["the second version"])
+    assert "--overwrite" in (mineru_accel.convert(path, tmp_path, **NATIVE).error or "")
     assert "second" in mineru_accel.convert(path, tmp_path, overwrite=True, **NATIVE).markdown
-    assert os.listdir(tmp_path / "a" / "..") and not list(tmp_path.glob(".mineru-accel*"))
+    assert not list(tmp_path.glob(".mineru-accel*"))
+
+
+def test_another_file_of_the_same_stem_gets_its_own_name(tmp_path: Path, make_pdf: MakePdf) -> None:
+    ann, bob = make_pdf("ann/x.pdf", ["the text of ann"]), make_pdf("bob/x.pdf", ["the text of bob"])
+    out = tmp_path / "out"
+    assert mineru_accel.convert(bob, out, **NATIVE).name == "x"
+    results = {r.path: r for r in mineru_accel.convert_batch([ann, bob], out, **NATIVE)}
+    assert results[bob].skipped and results[ann].name == "x_2" and "ann" in results[ann].markdown
+
+
+def test_one_pipeline_same_stem_from_two_threads(tmp_path: Path, make_pdf: MakePdf) -> None:
+    paths = [make_pdf(f"{d}/x.pdf", [f"the text of {d}"]) for d in ("ann", "bob")]
+    with Pipeline(workers=2, **NATIVE) as pipeline:
+        results: dict[Path, str] = {}
+        threads = [
+            threading.Thread(target=lambda p=p: results.update({p: pipeline.convert(p, tmp_path / "o").markdown}))
+            for p in paths
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert all(f"text of {p.parent.name}" in results[p] for p in paths)
+
+
+def test_submitting_to_a_closed_pipeline(make_pdf: MakePdf) -> None:
+    pipeline = Pipeline(workers=1, **NATIVE)
+    pipeline.close()
+    pipeline.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        pipeline.convert(make_pdf("a.pdf", ["text"]))
+
+
+def test_close_races_with_a_batch(tmp_path: Path, make_pdf: MakePdf) -> None:
+    paths = [make_pdf(f"r{i}.pdf", ["some text"]) for i in range(12)]
+    for delay in (0.0, 0.05, 0.3, 1.5):
+        pipeline = Pipeline(workers=1, **NATIVE)
+        results: list[mineru_accel.DocumentResult] = []
+
+        def work(pipeline: Pipeline = pipeline, results: list[mineru_accel.DocumentResult] = results) -> None:
+            with contextlib.suppress(RuntimeError):  # closed before it began
+                results.extend(pipeline.convert_batch(paths, tmp_path / "o"))
+
+        thread = threading.Thread(target=work)
+        timer = threading.Timer(delay, pipeline.close)
+        try:
+            timer.start()
+            thread.start()
+            thread.join(30)
+            assert not thread.is_alive()
+        finally:
+            timer.join()
+
+
+def test_leaving_a_batch_early_gives_up_the_rest(
+    tmp_path: Path, make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temp"))
+    (tmp_path / "temp").mkdir()
+    paths = [make_pdf(f"e{i}.pdf", ["some text"] * 30) for i in range(6)]
+    with Pipeline(workers=1, **NATIVE) as pipeline:
+        for _result in pipeline.convert_batch(paths):
+            break
+        del _result
+        assert pipeline.convert(paths[0], tmp_path / "o").ok
+    assert os.listdir(tmp_path / "temp") == []
+
+
+def test_pipeline_outlives_the_thread_that_made_it(tmp_path: Path, make_pdf: MakePdf) -> None:
+    made: list[Pipeline] = []
+    thread = threading.Thread(target=lambda: made.append(Pipeline(workers=1, **NATIVE)))
+    thread.start()
+    thread.join()
+    time.sleep(0.3)
+    with made[0] as pipeline:
+        assert pipeline.convert(make_pdf("a.pdf", ["some text"]), tmp_path).ok
+        pipeline._pool._zygote.kill()
+        for pid in list(pipeline._pool._pids):
+            os.kill(pid, signal.SIGKILL)
+        assert pipeline.convert(make_pdf("b.pdf", ["other text"]), tmp_path).ok  # and a killed zygote is replaced
+
+
+def test_cancelling_async(make_pdf: MakePdf) -> None:
+    paths = [make_pdf(f"c{i}.pdf", ["some text"] * 20) for i in range(5)]
+
+    async def job() -> None:
+        async for _ in mineru_accel.convert_batch_async(paths, **NATIVE):
+            pass
+
+    async def run() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(job(), 1.0)
+
+    started = time.monotonic()
+    asyncio.run(run())
+    assert time.monotonic() - started < 15
+
+
+def test_pipelines_leave_no_file_descriptors(make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", ["some text"])
+    counts = []
+    for _ in range(3):
+        mineru_accel.convert(path, **NATIVE)
+        counts.append(len(os.listdir("/proc/self/fd")))
+    assert counts[2] <= counts[0]
+
+
+def test_convert_tells_the_end(make_pdf: MakePdf) -> None:
+    events: list[Event] = []
+    mineru_accel.convert(make_pdf("a.pdf", ["some text"]), on_event=events.append, **NATIVE)
+    assert isinstance(events[0], RunStarted) and isinstance(events[-1], RunDone)
 
 
 def test_every_format(tmp_path: Path) -> None:

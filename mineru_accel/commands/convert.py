@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from loguru import logger
 from pydantic import ValidationError
 
 from ..errors import EXIT_FAILED, EXIT_OK, UsageError
-from ..inputs import assign_names, expand, read_list
+from ..inputs import Input, expand, read_list
 from ..options import Options
 from ..pipeline import Pipeline
-from ..progress import make_reporter
+from ..progress import describe, make_reporter
 
 _FIELDS = (
     *("backend", "method", "lang", "layout", "layout_weights", "imgsz", "dpi", "device", "workers", "page_timeout"),
@@ -39,17 +40,24 @@ def run(args: argparse.Namespace) -> int:
     given = [*args.path, *args.paths, *(read_list(args.jobs_from) if args.jobs_from else [])]
     if not given:
         raise UsageError("name at least one PDF, image or folder (try 'mineru-accel --help')")
-    inputs = assign_names(expand(given))
+    inputs = [Input(path) for path in expand(given)]
     _check_output(args.output)
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
     reporter = make_reporter("none" if args.quiet and args.progress != "json" else args.progress)
     failed = False
     with reporter, Pipeline(options, on_event=reporter.on_event) as pipeline:
         for result in pipeline.run(inputs, args.output):
             failed |= not result.ok and not result.skipped
-            if args.quiet and result.error:
-                print(f"mineru-accel: {result.path}: {result.error}", file=sys.stderr)
+            if args.quiet and not result.ok:
+                print(f"mineru-accel: {describe(result)}", file=sys.stderr)
+            if reporter.broken:  # nobody reads on: stop, as other commands do
+                return EXIT_FAILED
     return EXIT_FAILED if failed else EXIT_OK
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _options(args: argparse.Namespace) -> Options:
@@ -63,8 +71,8 @@ def _options(args: argparse.Namespace) -> Options:
 
 
 def _check_output(output: Path) -> None:
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"{output}: is a file, not a folder")
+    if os.path.lexists(output) and not output.is_dir():
+        raise UsageError(f"{output}: is no folder")
     nearest = output
     while not nearest.exists():
         nearest = nearest.parent
@@ -78,6 +86,6 @@ def _log(args: argparse.Namespace) -> None:
 
     level = "ERROR" if args.quiet else ("WARNING", "INFO", "DEBUG")[min(args.verbose, 2)]
     logger.remove()
-    logger.add(sys.stderr, level=level, format="<level>{level: <7}</level> {message}")
+    logger.add(sys.stderr, level=level, format="<level>{level: <7}</level> {message}", diagnose=False)
     if args.verbose < 2:
         logging.disable(logging.WARNING)

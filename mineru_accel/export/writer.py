@@ -43,7 +43,6 @@ def write(job: WriteJob) -> Written:
         model = mineru.build_model(pages, indices, job.effort, job.parse_mode, pdf)
         middle = mineru.to_middle(model)
     try:
-        staging.mkdir(parents=True, exist_ok=True)
         for fmt in job.formats:
             try:
                 data = mineru.render(fmt, model, middle, pdf, job.name, staging)
@@ -56,7 +55,6 @@ def write(job: WriteJob) -> Written:
             name = job.name + mineru.SUFFIXES[fmt]
             (staging / name).write_bytes(data)
             written.files[fmt] = name
-        shutil.rmtree(staging / spool.FOLDER, ignore_errors=True)
         if job.images is not Images.FILE:
             shutil.rmtree(staging / "images", ignore_errors=True)
     except OSError as error:

@@ -53,7 +53,7 @@ def save_crops(
         turn = int(block.get("angle") or 0) % 360
         if turn in _TURN_BACK:
             pixels = cv2.rotate(pixels, _TURN_BACK[turn])
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         name = f"page_{index}_{block['type']}_{number}.jpg"
         Image.fromarray(pixels).save(folder / name, "JPEG", quality=_JPEG_QUALITY)
         block["image_path"] = f"images/{name}"

@@ -6,6 +6,7 @@ into the slot its job names; the parent reads them without a copy and gives the 
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import threading
@@ -30,7 +31,8 @@ class Arena:
         self.slot_bytes = slot_bytes
         self.fd = os.memfd_create("mineru-accel")
         os.ftruncate(self.fd, slots * slot_bytes)  # sparse: memory is taken when a slot is first written
-        self._view = memoryview(mmap.mmap(self.fd, slots * slot_bytes))
+        self._map = mmap.mmap(self.fd, slots * slot_bytes)
+        self._view = memoryview(self._map)
         self._free = list(range(slots))
         self._lock = threading.Lock()
 
@@ -51,7 +53,11 @@ class Arena:
         return np.frombuffer(self._view, np.uint8, int(np.prod(shape)), start).reshape(shape)
 
     def close(self) -> None:
+        """Give the memory back, once no view of it is left."""
         os.close(self.fd)
+        with contextlib.suppress(BufferError):  # a view is still held somewhere: then when that is gone
+            self._view.release()
+            self._map.close()
 
 
 def attach(fd: int) -> None:

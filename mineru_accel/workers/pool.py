@@ -66,15 +66,19 @@ class WorkerPool:
         self._lock = threading.Lock()
         self._closed = False
         self._pids: set[int] = set()
-        ours, theirs = socket.socketpair()
-        environment = {**os.environ, **dict.fromkeys(_SINGLE_THREADED, "1")}
-        command = [sys.executable, "-m", "mineru_accel.workers.zygote", str(theirs.fileno()), *preload, "--", *later]
-        self._zygote = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL)
-        theirs.close()
-        self._control = ours
+        self._command = [*preload, "--", *later]
+        self._start_zygote()
         self._threads = [threading.Thread(target=self._run, name=f"worker-{i}", daemon=True) for i in range(size)]
         for thread in self._threads:
             thread.start()
+
+    def _start_zygote(self) -> None:
+        ours, theirs = socket.socketpair()
+        environment = {**os.environ, **dict.fromkeys(_SINGLE_THREADED, "1")}
+        command = [sys.executable, "-m", "mineru_accel.workers.zygote", str(theirs.fileno()), *self._command]
+        self._zygote = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL)
+        theirs.close()
+        self._control = ours
 
     def submit(self, job: Job, priority: tuple[float, ...] = ()) -> Future[Any]:
         """Run a job in a worker, which is killed when the job's time is up, counted from when it takes it.
@@ -124,17 +128,28 @@ class WorkerPool:
             with self._lock:
                 if self._closed:
                     raise WorkerError("stopped")
-                socket.send_fds(self._control, [FORK_COMPLETE if complete else FORK], fds)
-                answer = self._control.recv(FORKED.size)
-                if len(answer) != FORKED.size:
-                    raise WorkerError("worker processes can't be started")
-                pid, is_complete = FORKED.unpack(answer)
+                try:
+                    pid, is_complete = self._ask_zygote(complete, fds)
+                except OSError:  # somebody killed it
+                    self._control.close()
+                    self._zygote.kill()
+                    self._zygote.wait()
+                    self._start_zygote()
+                    pid, is_complete = self._ask_zygote(complete, fds)
                 self._pids.add(pid)
         except OSError as error:
             raise WorkerError(f"worker processes can't be started: {error}") from error
         finally:
             theirs.close()
         return _Process(pid, Connection(ours.detach()), is_complete)
+
+    def _ask_zygote(self, complete: bool, fds: list[int]) -> tuple[int, bool]:
+        socket.send_fds(self._control, [FORK_COMPLETE if complete else FORK], fds)
+        answer = self._control.recv(FORKED.size)
+        if len(answer) != FORKED.size:
+            raise ConnectionResetError("the zygote ended")
+        pid, is_complete = FORKED.unpack(answer)
+        return pid, is_complete
 
     def _forget(self, process: _Process) -> None:
         process.connection.close()
@@ -154,7 +169,8 @@ class WorkerPool:
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                if process and (job.alone or (job.complete and not process.complete)):
+                # Anything to read from an idle worker is its end.
+                if process and (job.alone or (job.complete and not process.complete) or process.connection.poll(0)):
                     self._forget(process)
                     process = None
                 process = process or self._fork(job.complete)

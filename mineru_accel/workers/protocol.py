@@ -49,7 +49,10 @@ class Failed:
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies, however that happens (Linux)."""
+    """Ask the kernel to kill this process when its parent dies, however that happens (Linux).
+
+    The parent must have a single thread: the kernel means the thread that forked.
+    """
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -23,7 +23,6 @@ from .protocol import FORK_COMPLETE, FORKED, Done, Failed, Job, die_with_parent
 
 
 def main(argv: list[str]) -> None:
-    die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps dead workers
     control = socket.socket(fileno=int(argv[0]))
@@ -59,6 +58,7 @@ def _import(modules: list[str]) -> None:
 
 def _serve(connection: Connection, arena: int | None) -> None:
     """Answer jobs until the parent closes the connection."""
+    die_with_parent()  # the zygote, which ends when its parent does
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # Young objects of one page die together: the default threshold makes the collector a third of the time.
     gc.set_threshold(200_000, 20, 100)
