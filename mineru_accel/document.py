@@ -16,6 +16,10 @@ Block = dict[str, Any]
 """One raw block of MinerU's ModelJson (``docvortex.schema``): ``type``, ``bbox``, ``content``, ..."""
 
 
+VISUAL_TYPES = frozenset({"image", "chart", "table", "equation"})
+"""Types of blocks that have a picture."""
+
+
 class PageStatus(StrEnum):
     """What became of a page. Every input page ends in exactly one of these."""
 

@@ -6,18 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from common import MakePdf
+from common import FILLER, MakePdf
 from reportlab.pdfgen import canvas
 
 # No test may reach the network or a real home.
 os.environ.setdefault("MINERU_MODEL_SOURCE", "local")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-
-_FILLER = (
-    "for a few lines more, so that nobody takes the paragraph for a running head,",
-    "since headers and footers stand in no Markdown. The last line is a short one.",
-)
 
 
 @pytest.fixture
@@ -30,7 +24,7 @@ def make_pdf(tmp_path: Path) -> MakePdf:
         page = canvas.Canvas(str(path), pagesize=size, pageCompression=0, invariant=1)
         for text in pages:
             page.setFont("Helvetica", 12)
-            for i, line in enumerate((text + ", and then goes on", *_FILLER)):
+            for i, line in enumerate((text + ", and then goes on", *FILLER)):
                 page.drawString(72, size[1] / 2 - 15 * i, line)
             page.showPage()
         page.save()

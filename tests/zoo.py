@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from common import FILLER
 from PIL import Image
 from pypdf import PdfReader, PdfWriter
 from reportlab.pdfgen import canvas
@@ -17,7 +18,9 @@ def _pdf(pages: int = 1, size: tuple[float, float] = (595, 842)) -> bytes:
     page = canvas.Canvas(out, pagesize=size, pageCompression=0, invariant=1)
     for i in range(pages):
         page.setFont("Helvetica", 12)
-        page.drawString(72, size[1] - 100, f"This is the text of page number {i + 1} of the document.")
+        lines = (f"This is the text of page number {i + 1} of the document, in the middle of it,", *FILLER)
+        for number, line in enumerate(lines):
+            page.drawString(72, size[1] / 2 - 15 * number, line)
         page.showPage()
     page.save()
     return out.getvalue()

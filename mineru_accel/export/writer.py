@@ -10,7 +10,7 @@ from pathlib import Path
 from loguru import logger
 
 from .. import spool
-from ..document import Block
+from ..document import VISUAL_TYPES, Block
 from ..errors import OutputError
 from ..options import Images
 from ..pdf.source import open_document
@@ -26,18 +26,14 @@ def write(job: WriteJob) -> Written:
     """
     staging = Path(job.staging)
     pdf = open_document(job.key).bytes
-    pages = [spool.read_page(staging, index) for index in job.pages]
-    if job.images is Images.EMBED:
-        _embed(pages, staging)
+    pages = _pages(job, staging)
     written = Written()
     indices = None if job.whole else job.pages
     try:
         model = mineru.build_model(pages, indices, job.effort, job.parse_mode, pdf)
         middle = mineru.to_middle(model)
     except ValueError:
-        pages = [spool.read_page(staging, index) for index in job.pages]
-        if job.images is Images.EMBED:
-            _embed(pages, staging)
+        pages = _pages(job, staging)
         for number, reason in mineru.drop_invalid(pages):
             written.warnings.setdefault(job.pages[number], []).append(reason)
         model = mineru.build_model(pages, indices, job.effort, job.parse_mode, pdf)
@@ -60,6 +56,16 @@ def write(job: WriteJob) -> Written:
     except OSError as error:
         raise OutputError(f"can't write the results: {error.strerror or error}") from error
     return written
+
+
+def _pages(job: WriteJob, staging: Path) -> list[list[Block]]:
+    """The spooled blocks, with their pictures as the job wants them."""
+    pages = [spool.read_page(staging, index) for index in job.pages]
+    if job.images is Images.EMBED:
+        _embed(pages, staging)
+    if job.images is Images.NONE:  # what is only a picture is nothing then
+        pages = [[b for b in page if b.get("content") or b["type"] not in VISUAL_TYPES] for page in pages]
+    return pages
 
 
 def _embed(pages: list[list[Block]], staging: Path) -> None:

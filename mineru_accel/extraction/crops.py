@@ -9,10 +9,9 @@ import cv2
 import pypdfium2 as pdfium
 from PIL import Image
 
-from ..document import BBox, Block
+from ..document import VISUAL_TYPES, BBox, Block
 from ..pdf.render import render, rotate
 
-VISUAL_TYPES = frozenset({"image", "chart", "table", "equation"})
 _MAX_CROP_SIDE = 4000
 _JPEG_QUALITY = 90
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from docvortex.analyzers.native import PdfModel
 
 from ..document import Block, PageStatus, Source
-from ..pdf.source import open_document
+from ..pdf.source import open_page
 from ..pdf.types import Key
 from .crops import save_crops
 from .finish import finish
@@ -49,7 +49,7 @@ def analyze(key: Key, pages: list[PageSource], images: Path | None, dpi: int, fi
         started = time.perf_counter()
         if not first:
             _demote_titles(content.blocks)
-        with open_document(key)._open_page(page.index) as raw:
+        with open_page(key, page.index) as raw:
             save_crops(raw, page.index, content.blocks, images, dpi, page.ocr.angle if page.ocr else 0.0)
             size = raw.get_size()
         text = Source.OCR if page.ocr else Source.TEXT_LAYER

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from docvortex.analyzers.pdf import apply_text_evidence, prepare_text_evidence
@@ -10,7 +11,10 @@ from docvortex.analyzers.pdf import apply_text_evidence, prepare_text_evidence
 from ..document import BBox, Block, PageStatus, Region, Source
 from ..layout.classes import Label
 from ..layout.reading_order import sort_regions
-from ..pdf.source import open_document
+from ..pdf.ocr import read_lines
+from ..pdf.render import render
+from ..pdf.source import open_page
+from ..pdf.text_quality import MAX_ABNORMAL, abnormal_share
 from ..pdf.types import Key
 from .areas import find_areas
 from .crops import save_crops
@@ -18,6 +22,7 @@ from .finish import finish
 from .geometry import rounded, scaled
 from .sources import Sources
 from .tables import LazyTablePage, recover
+from .text_layer import join_texts
 from .types import PageContent, PageSource
 
 _BLOCK_TYPES = {
@@ -50,14 +55,16 @@ def extract(
     content = PageContent(page.index)
     sources = Sources(key, [page])
     try:
-        content.blocks, content.sources, content.warnings = _blocks(sources, regions, bool(page.ocr), first)
+        content.blocks, content.sources, content.warnings = _blocks(
+            sources, regions, bool(page.ocr), first, lambda bbox: _read_pixels(key, page.index, bbox, dpi)
+        )
     finally:
         sources.close()
     if content.warnings:
         content.status = PageStatus.FALLBACK
     content.timings["extract"] = time.perf_counter() - started
     started = time.perf_counter()
-    with open_document(key)._open_page(page.index) as raw:
+    with open_page(key, page.index) as raw:
         save_crops(raw, page.index, content.blocks, images, dpi, page.ocr.angle if page.ocr else 0.0)
         size = raw.get_size()
     finish(content, page, size)
@@ -66,7 +73,7 @@ def extract(
 
 
 def _blocks(
-    sources: Sources, regions: list[Region], ocr: bool, first: bool
+    sources: Sources, regions: list[Region], ocr: bool, first: bool, pixels_text: Callable[[BBox], list[str]]
 ) -> tuple[list[Block], list[Source], list[str]]:
     page = sources.page(0)
     snapshot = page.get_snapshot()
@@ -78,6 +85,7 @@ def _blocks(
     blocks: list[Block] = []
     origins: list[Source] = []
     warnings: list[str] = []
+    by_ocr: set[int] = set()
     title_seen = not first
     for region in sort_regions([a.region for a in areas], size):
         area = by_region[id(region)]
@@ -89,21 +97,35 @@ def _blocks(
             if warning:
                 warnings.append(warning)
         elif kind not in ("image", "equation"):
-            if not area.lines:
-                continue
             block["content"] = area.text
+            if not ocr and (not area.lines or abnormal_share(area.text) > MAX_ABNORMAL):
+                block["content"] = join_texts(pixels_text(region.bbox)) or area.text
+                by_ocr.add(id(block))
+            if not block["content"]:
+                continue
             if kind == "header":
-                block["type"] = _furniture(region.bbox, area.text)
+                block["type"] = _furniture(region.bbox, block["content"])
             elif kind == "paragraph_title":
                 block.update({"level": 2} if title_seen else {"type": "doc_title", "level": 1})
                 title_seen = True
         if block["type"] in _WITH_LINES:
-            block["lines"] = [{"bbox": rounded(scaled(line.bbox, 1 / width, 1 / height))} for line in area.lines]
+            lines = [scaled(line.bbox, 1 / width, 1 / height) for line in area.lines]
+            block["lines"] = [{"bbox": rounded(line)} for line in lines or [region.bbox]]
         blocks.append(block)
-        origins.append(Source.IMAGE if not block["content"] else Source.OCR if ocr else Source.TEXT_LAYER)
+        read_by_ocr = ocr or id(block) in by_ocr
+        origins.append(Source.IMAGE if not block["content"] else Source.OCR if read_by_ocr else Source.TEXT_LAYER)
     tables = [scaled(b["bbox"], width, height) for b in blocks if b["type"] == "table"]
     apply_text_evidence(blocks, prepare_text_evidence(page, snapshot=snapshot, table_regions=tables))
     return blocks, origins, warnings
+
+
+def _read_pixels(key: Key, index: int, bbox: BBox, dpi: int) -> list[str]:
+    """Lines that OCR reads in a region that has ink but no sound text layer: an image of text on a typeset page."""
+    with open_page(key, index) as page:
+        pixels = render(page, dpi / 72, bbox)
+    if pixels.size == 0 or pixels.std() < 4:
+        return []
+    return read_lines(pixels)
 
 
 def _furniture(bbox: BBox, text: str) -> str:

@@ -238,7 +238,12 @@ def _turned_text(chars: list[Char], turn: int) -> list[str]:
 
 def join_lines(lines: list[Line]) -> str:
     """One paragraph of several lines: words split by a hyphen are mended, CJK is joined without spaces."""
-    return merge_text_line_contents([line.text for line in lines])
+    return join_texts([line.text for line in lines])
+
+
+def join_texts(texts: list[str]) -> str:
+    """:func:`join_lines` for lines of which only the text is known."""
+    return merge_text_line_contents(texts)
 
 
 def _area(box: BBox) -> float:

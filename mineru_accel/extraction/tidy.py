@@ -10,7 +10,7 @@ from .geometry import centre, holds
 
 _TEXT = frozenset({Label.TITLE, Label.PLAIN_TEXT, Label.ABANDON, Label.FIGURE_CAPTION, Label.TABLE_CAPTION})
 _VISUAL = frozenset({Label.FIGURE, Label.TABLE})
-_NESTED = 0.85
+_NESTED = 0.8
 """Share of a region that lies in another from which it counts as part of it."""
 
 CAPTION = re.compile(

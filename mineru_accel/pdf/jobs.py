@@ -9,7 +9,7 @@ import numpy as np
 from ..options import Method
 from .ocr import read_page
 from .render import render, rotate
-from .source import inspect, open_document
+from .source import inspect, open_page
 from .text_quality import why_ocr
 from .types import Key, PageRead
 
@@ -33,7 +33,7 @@ def read(
         InputError: if the page can't be loaded.
     """
     started = time.perf_counter()
-    with open_document(key)._open_page(index) as page:
+    with open_page(key, index) as page:
         size = page.get_size()
         reason: str | None = "asked for" if method is Method.OCR else None
         if method is Method.AUTO:

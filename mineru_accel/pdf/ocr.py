@@ -54,6 +54,21 @@ def read_page(pixels: np.ndarray, page_size: tuple[float, float]) -> OcrLayer:
     return OcrLayer(_as_pdf(lines, pixels, page_size), angle, len(lines), score)
 
 
+def read_lines(pixels: np.ndarray) -> list[str]:
+    """The lines of text in a picture of one paragraph or heading, top to bottom.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+    """
+    quads, texts, _ = _recognise(pixels)
+    if not texts:
+        return []
+    heights = np.median(quads[:, 2:, 1].mean(axis=1) - quads[:, :2, 1].mean(axis=1))
+    middles, lefts = quads[:, :, 1].mean(axis=1), quads[:, :, 0].min(axis=1)
+    rows = np.round((middles - middles.min()) / max(float(heights), 1.0))
+    return [texts[i] for i in np.lexsort((lefts, rows))]
+
+
 @lru_cache(maxsize=1)
 def _engine() -> Any:
     from rapidocr import RapidOCR

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pypdfium2 as pdfium
@@ -48,6 +50,24 @@ def open_document(key: Key) -> PDFDocument:
         document = PDFDocument(_load(key))
     _open[key] = (document, uses + 1)
     return document
+
+
+@contextmanager
+def open_page(key: Key, index: int) -> Iterator[pdfium.PdfPage]:
+    """A page of a document.
+
+    Raises:
+        InputError: if it can't be loaded.
+    """
+    try:
+        opened = open_document(key)._open_page(index)
+        page = opened.__enter__()
+    except pdfium.PdfiumError as error:
+        raise InputError("the page is damaged") from error
+    try:
+        yield page
+    finally:
+        opened.__exit__(None, None, None)
 
 
 def inspect(path: str, password: str | None = None) -> DocumentInfo:
@@ -157,7 +177,10 @@ def _readable_pdf(data: bytes, password: str | None) -> bytes:
     try:
         if len(document) == 0:
             raise InputError("has no pages")
-        if not encrypted:
+        forms = document.get_formtype() != pdfium_c.FORMTYPE_NONE
+        if forms:
+            _flatten(document)
+        if not encrypted and not forms:
             return data
         # docvortex and MinerU's layout PDF open the bytes again, and know no passwords.
         out = io.BytesIO()
@@ -165,3 +188,14 @@ def _readable_pdf(data: bytes, password: str | None) -> bytes:
         return out.getvalue()
     finally:
         document.close()
+
+
+def _flatten(document: pdfium.PdfDocument) -> None:
+    """Make what is filled into form fields part of the pages: it stands in no text layer."""
+    for index in range(len(document)):
+        try:
+            page = document[index]
+        except pdfium.PdfiumError:  # its turn to be reported comes when it is read
+            continue
+        pdfium_c.FPDFPage_Flatten(page.raw, pdfium_c.FLAT_NORMALDISPLAY)
+        page.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 
 import pypdfium2 as pdfium
@@ -15,9 +16,14 @@ MAX_ABNORMAL = 0.03
 """Share of replacement, private-use and control characters."""
 _MIN_CHARS = 10
 _SCAN_COVERAGE = 0.8
+_STAMP_CHARS = 250
+"""With fewer on a page that an image covers, the text is a stamp, a header or a page number on a scan."""
 _SAMPLES = 400
 
 _ABNORMAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f�￾￿\ue000-\uf8ff]")
+
+_SYMBOLS = frozenset(string.punctuation)
+_SYMBOL_RUN = re.compile(f"[{re.escape(string.punctuation)}]{{4,}}")
 
 
 def why_ocr(page: pdfium.PdfPage) -> str | None:
@@ -41,11 +47,32 @@ def why_ocr(page: pdfium.PdfPage) -> str | None:
         abnormal = sum(1 for c in visible if _ABNORMAL.match(c) or unicodedata.category(c) == "Cn")
         if len(visible) >= 30 and abnormal > MAX_ABNORMAL * len(visible):
             return f"{abnormal / len(visible):.0%} of the text layer is not text"
-        if _image_coverage(page) >= _SCAN_COVERAGE and _is_invisible(textpage, sampled):
-            return "the text layer is somebody's invisible OCR"
+        if _image_coverage(page) >= _SCAN_COVERAGE:
+            if len(visible) < _STAMP_CHARS:
+                return "the text layer is but a stamp on a scan"
+            if _is_invisible(textpage, sampled):
+                return "the text layer is somebody's invisible OCR"
+        if is_scrambled("".join(visible)):
+            return "the text layer is scrambled"
         return None
     finally:
         textpage.close()
+
+
+def is_scrambled(text: str) -> bool:
+    """Is a text what comes of fonts that map letters to other characters? Told by symbols: docvortex's limits for them
+    (a quarter of the text, a tenth in runs of four) hold for no language and no formula."""
+    if len(text) < 100:
+        return False
+    symbols = sum(c in _SYMBOLS for c in text)
+    runs = sum(len(run) for run in _SYMBOL_RUN.findall(text))
+    return symbols >= 0.25 * len(text) and runs >= 0.1 * len(text)
+
+
+def abnormal_share(text: str) -> float:
+    """Share of characters that are no text: replacement, private use, control."""
+    visible = [c for c in text if not c.isspace()]
+    return sum(bool(_ABNORMAL.match(c)) for c in visible) / len(visible) if visible else 0.0
 
 
 def _image_coverage(page: pdfium.PdfPage) -> float:
