@@ -26,7 +26,6 @@ class PageStatus(StrEnum):
     OK = "ok"
     FALLBACK = "fallback"  # converted, but some of it by a lesser method than asked for
     FAILED = "failed"
-    SKIPPED = "skipped"
 
 
 class Source(StrEnum):

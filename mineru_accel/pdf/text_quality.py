@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import string
 import unicodedata
 
 import pypdfium2 as pdfium
@@ -21,9 +20,6 @@ _STAMP_CHARS = 250
 _SAMPLES = 400
 
 _ABNORMAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f�￾￿\ue000-\uf8ff]")
-
-_SYMBOLS = frozenset(string.punctuation)
-_SYMBOL_RUN = re.compile(f"[{re.escape(string.punctuation)}]{{4,}}")
 
 
 def why_ocr(page: pdfium.PdfPage) -> str | None:
@@ -60,13 +56,14 @@ def why_ocr(page: pdfium.PdfPage) -> str | None:
 
 
 def is_scrambled(text: str) -> bool:
-    """Is a text what comes of fonts that map letters to other characters? Told by symbols: docvortex's limits for them
-    (a quarter of the text, a tenth in runs of four) hold for no language and no formula."""
-    if len(text) < 100:
-        return False
-    symbols = sum(c in _SYMBOLS for c in text)
-    runs = sum(len(run) for run in _SYMBOL_RUN.findall(text))
-    return symbols >= 0.25 * len(text) and runs >= 0.1 * len(text)
+    """Is a text what comes of fonts that map letters to other characters?
+
+    Told by its ASCII letters: e, a, o, i, n, t, r and s are more than half of them in the languages written with them,
+    and never under 30 % on 1026 pages of arXiv papers, formulas included. Tells clear cases only: a shift may well map
+    frequent letters to frequent ones, or to another script.
+    """
+    letters = [c for c in unicodedata.normalize("NFKD", text).lower() if "a" <= c <= "z"]
+    return len(letters) >= 200 and sum(c in "eaointrs" for c in letters) < 0.25 * len(letters)
 
 
 def abnormal_share(text: str) -> float:
