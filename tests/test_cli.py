@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pypdfium2 as pdfium
 import pytest
 import zoo
 from common import SAMPLES, MakePdf
@@ -119,13 +120,19 @@ def test_paths_from_mineru_flags_and_lists(tmp_path: Path, make_pdf: MakePdf) ->
 
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt(tmp_path: Path, sig: signal.Signals) -> None:
+    scan, many = pdfium.PdfDocument(SAMPLES / "scan.pdf"), pdfium.PdfDocument.new()
+    for _ in range(40):  # a minute's work and more
+        many.import_pages(scan)
+    many.save(tmp_path / "scans.pdf")
     process = subprocess.Popen(
-        [*COMMAND, str(SAMPLES / "scan.pdf"), str(SAMPLES / "report.pdf"), "-o", str(tmp_path / "out"), "-m", "ocr"],
+        [*COMMAND, str(tmp_path / "scans.pdf"), "-o", str(tmp_path / "out")],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    time.sleep(4)
+    assert process.stderr is not None
+    assert "1 document(s)" in process.stderr.readline()
+    time.sleep(3)
     process.send_signal(sig)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
