@@ -11,7 +11,7 @@ from ..layout.classes import Label
 from .geometry import centre, holds, scaled, union
 from .stray import follows, group
 from .text_layer import Fragment, Line, assign, join_lines, to_lines
-from .tidy import caption_label, snap_table, without_nested
+from .tidy import TEXT, caption_label, share_inside, snap_table, without_nested
 
 _SIDEWAYS = 20
 """So many pieces of turned text are more than a figure's axis labels."""
@@ -58,6 +58,9 @@ def find_areas(
     for number, area in enumerate(areas):
         area.fragments = inside.get(number, [])
         area.lines = to_lines(area.fragments)
+    everything = [f for area in areas for f in area.fragments] + outside
+    _give_labels_to_figures(areas, width, height)
+    areas = [a for a in areas if a.fragments or not _is_void(a, areas, everything, size)]
     outside = _sideways_table(outside, areas)
     for lines in group(to_lines(outside, split=True)):
         if not _adopt(lines, areas):
@@ -69,6 +72,33 @@ def find_areas(
         if area.region.label in (Label.TITLE, Label.PLAIN_TEXT) and area.lines:
             area.region.label = caption_label(area.text, area.region.bbox, known) or area.region.label
     return areas
+
+
+def _give_labels_to_figures(areas: list[Area], width: float, height: float) -> None:
+    """A figure grows over the little regions beside it that hold no text: its axis labels, drawn as pixels or paths."""
+    for figure in [a for a in areas if a.region.label == Label.FIGURE]:
+        x0, y0, x1, y1 = figure.box
+        reach = (x0 - 0.06 * width, y0 - 0.04 * height, x1 + 0.06 * width, y1 + 0.04 * height)
+        for area in areas:
+            little = area.region.label not in (Label.FIGURE, Label.TABLE, Label.ISOLATE_FORMULA)
+            if little and not area.fragments and share_inside(area.box, reach) > 0.8:
+                figure.box = union([figure.box, area.box])
+
+
+def _is_void(area: Area, areas: list[Area], fragments: list[Fragment], size: tuple[float, float]) -> bool:
+    """Is a region of text that holds none nothing at all, rather than a picture of a paragraph that OCR can read?
+
+    It is where the text is its neighbour's (a double), where it is part of a figure, and where it is too small.
+    """
+    if area.region.label not in TEXT | {Label.FORMULA_CAPTION}:
+        return False
+    x0, y0, x1, y1 = area.box
+    if area.region.label not in (Label.PLAIN_TEXT, Label.TITLE) or x1 - x0 < 0.2 * size[0] or y1 - y0 < 0.025 * size[1]:
+        return True
+    figures = [a.box for a in areas if a.region.label == Label.FIGURE]
+    return any(share_inside(area.box, box) > 0.5 for box in figures) or any(
+        holds(area.box, *centre(f.bbox)) or holds(f.bbox, *centre(area.box)) for f in fragments
+    )
 
 
 def _sideways_table(stray: list[Fragment], areas: list[Area]) -> list[Fragment]:

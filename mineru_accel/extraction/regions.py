@@ -16,7 +16,7 @@ from ..pdf.render import render
 from ..pdf.source import open_page
 from ..pdf.text_quality import MAX_ABNORMAL, abnormal_share
 from ..pdf.types import Key
-from .areas import find_areas
+from .areas import Area, find_areas
 from .crops import save_crops
 from .finish import finish
 from .geometry import rounded, scaled
@@ -86,7 +86,7 @@ def _blocks(
     origins: list[Source] = []
     warnings: list[str] = []
     by_ocr: set[int] = set()
-    title_seen = not first
+    title = _document_title(areas) if first else None
     for region in sort_regions([a.region for a in areas], size):
         area = by_region[id(region)]
         kind = _BLOCK_TYPES[Label(region.label)]
@@ -101,13 +101,14 @@ def _blocks(
             if not ocr and (not area.lines or abnormal_share(area.text) > MAX_ABNORMAL):
                 block["content"] = join_texts(pixels_text(region.bbox)) or area.text
                 by_ocr.add(id(block))
+                if kind == "paragraph_title" and not area.lines:
+                    kind = block["type"] = "text"  # a logo more often than a heading
             if not block["content"]:
                 continue
             if kind == "header":
                 block["type"] = _furniture(region.bbox, block["content"])
             elif kind == "paragraph_title":
-                block.update({"level": 2} if title_seen else {"type": "doc_title", "level": 1})
-                title_seen = True
+                block.update({"type": "doc_title", "level": 1} if area is title else {"level": 2})
         if block["type"] in _WITH_LINES:
             lines = [scaled(line.bbox, 1 / width, 1 / height) for line in area.lines]
             block["lines"] = [{"bbox": rounded(line)} for line in lines or [region.bbox]]
@@ -117,6 +118,16 @@ def _blocks(
     tables = [scaled(b["bbox"], width, height) for b in blocks if b["type"] == "table"]
     apply_text_evidence(blocks, prepare_text_evidence(page, snapshot=snapshot, table_regions=tables))
     return blocks, origins, warnings
+
+
+def _document_title(areas: list[Area]) -> Area | None:
+    """The first page's heading in the largest type, the uppermost of several."""
+    titles = [a for a in areas if a.region.label == Label.TITLE and a.lines]
+    if not titles:
+        return None
+    heights = {id(a): max(line.bbox[3] - line.bbox[1] for line in a.lines) for a in titles}
+    largest = max(heights.values())
+    return min((a for a in titles if heights[id(a)] > 0.93 * largest), key=lambda a: a.box[1])
 
 
 def _read_pixels(key: Key, index: int, bbox: BBox, dpi: int) -> list[str]:

@@ -8,7 +8,10 @@ from ..document import BBox, Region
 from ..layout.classes import Label
 from .geometry import centre, holds
 
-_TEXT = frozenset({Label.TITLE, Label.PLAIN_TEXT, Label.ABANDON, Label.FIGURE_CAPTION, Label.TABLE_CAPTION})
+TEXT = frozenset(
+    {Label.TITLE, Label.PLAIN_TEXT, Label.ABANDON, Label.FIGURE_CAPTION, Label.TABLE_CAPTION, Label.TABLE_FOOTNOTE}
+)
+"""Regions of running text."""
 _VISUAL = frozenset({Label.FIGURE, Label.TABLE})
 _NESTED = 0.8
 """Share of a region that lies in another from which it counts as part of it."""
@@ -28,10 +31,10 @@ def without_nested(regions: list[Region]) -> list[Region]:
         return any(
             other is not inner
             and _area(other.bbox) >= _area(inner.bbox)
-            and _share_inside(inner.bbox, other.bbox) > _NESTED
+            and share_inside(inner.bbox, other.bbox) > _NESTED
             and (
-                (other.label == Label.TABLE and inner.label in _TEXT)
-                or (other.label in _TEXT and inner.label in _TEXT and other.score > 0.5 * inner.score)
+                (other.label == Label.TABLE and inner.label in TEXT)
+                or (other.label in TEXT and inner.label in TEXT and other.score > 0.5 * inner.score)
                 or (other.label in _VISUAL and other.score > inner.score)
             )
             for other in regions
@@ -80,7 +83,8 @@ def _area(box: BBox) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _share_inside(inner: BBox, outer: BBox) -> float:
+def share_inside(inner: BBox, outer: BBox) -> float:
+    """How much of one box lies in another, 0..1."""
     width = min(inner[2], outer[2]) - max(inner[0], outer[0])
     height = min(inner[3], outer[3]) - max(inner[1], outer[1])
     return max(width, 0.0) * max(height, 0.0) / max(_area(inner), 1e-12)
