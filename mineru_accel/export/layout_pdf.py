@@ -35,8 +35,15 @@ def layout_pdf(pdf: bytes, middle: MiddleJson) -> bytes:
 
 def _sound_pages(source: pdfium.PdfDocument, indices: Sequence[int] | None = None) -> pdfium.PdfDocument:
     """A copy of some pages, with a blank one in place of each that can't be loaded."""
+    indices = range(len(source)) if indices is None else indices
     out = pdfium.PdfDocument.new()
-    for index in range(len(source)) if indices is None else indices:
+    try:
+        out.import_pages(source, list(indices))  # together, so that they share their fonts
+        return out
+    except pdfium.PdfiumError:
+        out.close()
+    out = pdfium.PdfDocument.new()
+    for index in indices:
         try:
             source[index].close()
             out.import_pages(source, [index])
