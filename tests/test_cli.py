@@ -129,6 +129,7 @@ def test_interrupt(tmp_path: Path, sig: signal.Signals) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell's '&' ignores it
     )
     assert process.stderr is not None
     assert "1 document(s)" in process.stderr.readline()

@@ -59,7 +59,9 @@ def test_sum(device, dtype, c):
     for implementation in ("triton", "hybrid", "vendor"):
         with using():
             y = dilated_block(x, weights, implementation=implementation)
-        assert rms(y, truth(x, tensors, weights)) <= bound(dtype, c * 9)
+        # The vendor's chain rounds to dtype after each of its five stages, ours only at the end.
+        rounded = 2 if implementation == "vendor" else 1
+        assert rms(y, truth(x, tensors, weights)) <= rounded * bound(dtype, c * 9)
 
 
 @pytest.mark.parametrize("implementation", ["hybrid", "vendor", "auto"])
