@@ -47,6 +47,7 @@ def test_every_table_has_its_cells(results: dict[str, DocumentResult], name: str
 def test_formulas_are_marked_honestly(results: dict[str, DocumentResult]) -> None:
     warnings = [w for p in results["paper"].pages for w in p.warnings]
     assert any("formula" in w and "VLM" in w for w in warnings)
+    assert any("its characters" in w and "=" in w for w in warnings)
     assert "$$" not in results["paper"].markdown
 
 

@@ -96,7 +96,10 @@ def _blocks(
             block["angle"] = area.turn
             if warning:
                 warnings.append(warning)
-        elif kind not in ("image", "equation"):
+        elif kind == "equation":
+            if area.text:
+                warnings.append(f"a formula is kept as a picture; its characters: {area.text[:200]}")
+        elif kind != "image":
             block["content"] = area.text
             if not ocr and (not area.lines or abnormal_share(area.text) > MAX_ABNORMAL):
                 block["content"] = join_texts(pixels_text(region.bbox)) or area.text
