@@ -11,7 +11,7 @@ from . import spool
 from .document import DocumentResult, PageResult, PageStatus, Region
 from .errors import AccelError, InputError, OutputError
 from .export.types import WriteJob
-from .extraction.types import PageSource
+from .extraction.types import CHUNK, PageSource
 from .inputs import Input
 from .options import Images, Layout, Options
 from .output import (
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 _WRITE_SECONDS_PER_PAGE = 3.0
 _MANY_PAGES = 64
 """Putting together a document of more takes memory that is worth giving back."""
-
-
 _NO_MATTER = {"workers", "device", "page_timeout", "overwrite", "password", "offline"}
 """Options that change how a result is made, not what it is."""
 
@@ -54,7 +52,7 @@ class Stages:
         self._imgsz = imgsz
         self._options = options
         self._plan = plan
-        self.chunk = 16 if plan.layout is Layout.NATIVE else 1
+        self.chunk = CHUNK if plan.layout is Layout.NATIVE else 1
         self._checked: set[Path] = set()
         self._names = Names()
         self._fingerprint = options.model_dump(mode="json", exclude=_NO_MATTER) | {"plan": str(plan.layout)}

@@ -19,16 +19,12 @@ from .repair import repair
 from .sources import Sources
 from .types import PageContent, PageSource
 
-CHUNK = 16
-"""Pages analysed together. Running heads, body size and headings are judged over the chunk, so it doesn't depend on
-the number of workers; memory does not grow with the document."""
-
 
 def analyze(key: Key, pages: list[PageSource], images: Path | None, dpi: int, first: bool) -> list[PageContent]:
     """Analyse some pages of a document together.
 
     Args:
-        pages: at most about :data:`CHUNK`, ascending.
+        pages: at most about :data:`~mineru_accel.extraction.types.CHUNK`, ascending.
         images: folder for pictures of regions; None makes none.
         dpi: their resolution.
         first: whether the document's first page is among them; a title on a later chunk's page is a heading.

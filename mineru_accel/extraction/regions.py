@@ -102,8 +102,9 @@ def _blocks(
         elif kind != "image":
             block["content"] = area.text
             if not ocr and (not area.lines or abnormal_share(area.text) > MAX_ABNORMAL):
-                block["content"] = join_texts(pixels_text(region.bbox)) or area.text
-                by_ocr.add(id(block))
+                if read := join_texts(pixels_text(region.bbox)):
+                    block["content"] = read
+                    by_ocr.add(id(block))
                 if kind == "paragraph_title" and not area.lines:
                     kind = block["type"] = "text"  # a logo more often than a heading
             if not block["content"]:

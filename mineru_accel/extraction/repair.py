@@ -13,7 +13,7 @@ from ..layout.reading_order import sort_regions
 from .geometry import centre, holds, rounded, scaled, union
 from .grid import build
 from .stray import group
-from .tables import combine, is_table
+from .tables import combine, is_table, rules_of
 from .text_layer import Fragment, assign, join_lines, to_lines
 from .tidy import CAPTION, TABLE_CAPTION
 
@@ -69,11 +69,7 @@ def _span_text(span: dict[str, Any]) -> str:
 def _repair_tables(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
     snapshot = page.get_snapshot()
     width, height = snapshot.page_size
-    rules = [
-        (r.bbox[0], (r.bbox[1] + r.bbox[3]) / 2, r.bbox[2], (r.bbox[1] + r.bbox[3]) / 2)
-        for r in snapshot.vector_geometry.drawing_lines
-        if abs(r.bbox[3] - r.bbox[1]) < 3
-    ]
+    rules = [r.bbox for r in snapshot.vector_geometry.drawing_lines if abs(r.bbox[3] - r.bbox[1]) < 3]
     blocks = _with_heads(blocks)
     tables = [b for b in blocks if b["type"] == "table"]
     boxes = [scaled(b["bbox"], width, height) for b in tables]
@@ -83,9 +79,7 @@ def _repair_tables(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], lis
     warnings: list[str] = []
     for number, (block, box) in enumerate(zip(tables, boxes, strict=True)):
         fragments = inside.get(number, [])
-        grid = build(
-            fragments, [r for r in rules if box[1] - 3 <= r[1] <= box[3] + 3 and r[0] < box[2] and r[2] > box[0]]
-        )
+        grid = build(fragments, rules_of(rules, box))
         html = block.get("content") if str(block.get("content")).lstrip().startswith("<table") else None
         if html is None and not is_table(grid):
             prose.extend(_prose(fragments, out, width, height))

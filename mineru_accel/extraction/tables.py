@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
+from collections.abc import Iterable
 from html import escape, unescape
 from html.parser import HTMLParser
 
@@ -53,7 +54,7 @@ def recover(lazy: LazyTablePage, bbox: BBox, fragments: list[Fragment]) -> tuple
         if result is not None:
             html = result.html
             break
-    grid = build(fragments, _rules(page, bbox))
+    grid = build(fragments, rules_of((r.bbox for r in page.drawing_lines if r.orientation == "horizontal"), bbox))
     if html is None and fragments and not is_table(grid):
         return "image", "", None
     return "table", *combine(html, grid, bool(fragments))
@@ -90,13 +91,13 @@ def combine(html: str | None, grid: Grid | None, has_text: bool) -> tuple[str, s
     return html, None
 
 
-def _rules(table_page: PDFTablePage, bbox: BBox) -> list[BBox]:
-    """The region's horizontal rules as (x0, y, x1, y) in points."""
+def rules_of(horizontal: Iterable[BBox], bbox: BBox) -> list[BBox]:
+    """A region's horizontal rules as (x0, y, x1, y), of all those of its page; boxes in points."""
     out = []
-    for rule in table_page.drawing_lines:
-        x0, y0, x1, y1 = rule.bbox
-        if rule.orientation == "horizontal" and bbox[1] - 3 <= y0 <= bbox[3] + 3 and x0 < bbox[2] and x1 > bbox[0]:
-            out.append((x0, (y0 + y1) / 2, x1, (y0 + y1) / 2))
+    for x0, y0, x1, y1 in horizontal:
+        y = (y0 + y1) / 2
+        if bbox[1] - 3 <= y <= bbox[3] + 3 and x0 < bbox[2] and x1 > bbox[0]:
+            out.append((x0, y, x1, y))
     return out
 
 

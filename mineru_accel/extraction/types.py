@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from ..document import Block, PageStatus, Source
 from ..pdf.types import OcrLayer
 
+CHUNK = 16
+"""Pages that the native analysis takes together. Running heads, body size and headings are judged over the chunk, so it
+doesn't depend on the number of workers; memory does not grow with the document."""
+
 
 @dataclass(slots=True)
 class PageSource:
