@@ -80,7 +80,7 @@ def _engine() -> Any:
             "Global.use_cls": False,
             "Global.text_score": _MIN_SCORE,
             # Finding lines needs fewer pixels than reading them, and lines of one length are rare: batches of several
-            # are mostly padding. Together 3.0 -> 1.6 s a page, with the same text (samples/scan.pdf, one core).
+            # are mostly padding. Together 3.0 -> 1.8 s a page, with the same text (samples/scan.pdf, one core).
             "Det.limit_type": "max",
             "Det.limit_side_len": 1440,
             "Rec.rec_batch_num": 1,
