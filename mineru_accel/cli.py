@@ -134,6 +134,7 @@ def convert_parser() -> argparse.ArgumentParser:
     group.add_argument("--pages", metavar="RANGE", help="1-based: '1-5,8,r3-r1' (r counts from the end)")
     group.add_argument("-s", "--start", type=int, metavar="N", help="first page, 0-based")
     group.add_argument("-e", "--end", type=int, metavar="N", help="last page, 0-based, inclusive")
+    group.add_argument("--max-pages", type=int, metavar="N", help="of each document, the first of those chosen")
 
     group = parser.add_argument_group("how to convert")
     group.add_argument(

@@ -47,6 +47,18 @@ class Region:
     score: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How one block of a page was found."""
+
+    label: str
+    """The detector's class, see :mod:`mineru_accel.layout.classes`; without a detector the block's own type."""
+    score: float | None
+    """The detector's, 0 for text that it missed; None without a detector."""
+    source: str
+    """Where its content came from, a :class:`Source`."""
+
+
 @dataclass(slots=True)
 class PageResult:
     """What the report says of one page."""

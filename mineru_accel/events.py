@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-from .document import DocumentResult, PageStatus
+from . import spool
+from .document import Block, DocumentResult, PageStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class DocumentStarted(Event):
     name: str
     pages: int
     """Pages to convert."""
+    total: int
+    """Pages that it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,21 @@ class PageDone(Event):
     error: str | None
     seconds: float
     """Time its stages took."""
+    warnings: list[str] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    """Seconds by stage."""
+    staging: Path | None = None
+    """Where the document is being made."""
+
+    def blocks(self) -> list[Block]:
+        """The page's blocks in reading order, raw as in ``_model.json``.
+
+        Call it while the event is handled: they are moved when the document is complete.
+        """
+        return spool.read_page(self.staging, self.index) if self.staging else []
+
+    def to_dict(self) -> dict[str, Any]:
+        return {k: v for k, v in Event.to_dict(self).items() if k != "staging"}
 
 
 @dataclass(frozen=True, slots=True)

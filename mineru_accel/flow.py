@@ -28,7 +28,7 @@ from loguru import logger
 
 from .document import DocumentResult, PageResult, PageStatus, Region
 from .errors import AccelError, InputError, OutputError, WorkerError
-from .events import DocumentDone, DocumentStarted, Event, PageDone
+from .events import DocumentDone, DocumentStarted, Event, OnEvent, PageDone
 from .inputs import Input
 from .workers.arena import Arena
 from .workers.pool import JobError, WorkerPool
@@ -63,8 +63,11 @@ class DocumentState:
     number: int
     input: Input
     output: Path
+    stages: Stages
     future: Future[DocumentResult]
     started: float
+    on_event: OnEvent | None = None
+    """Who hears of this document, beside the flow's own listener."""
     name: str = ""
     """Of its folder in ``output``, once that is settled."""
     staging: Path | None = None
@@ -85,7 +88,7 @@ class Flow:
     """Runs documents through the stages.
 
     Args:
-        stages: builds the jobs and says what is to be done between them.
+        stages: builds the jobs and says what is to be done between them, for documents that bring none of their own.
         pool: where jobs run.
         arena: where page pixels lie on their way to the detector; None without one.
         detector: finds the regions of pages; None skips that stage. Closed with the flow.
@@ -116,8 +119,14 @@ class Flow:
         self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
         self._thread.start()
 
-    def submit(self, item: Input, output: Path) -> Future[DocumentResult]:
+    def submit(
+        self, item: Input, output: Path, stages: Stages | None = None, on_event: OnEvent | None = None
+    ) -> Future[DocumentResult]:
         """Convert one document into a folder of its own in ``output``. The future never raises.
+
+        Args:
+            stages: its own, for other options than the others'.
+            on_event: also called for this document's events; by the flow's thread, so it should be quick.
 
         Raises:
             RuntimeError: if the flow is closed.
@@ -126,7 +135,8 @@ class Flow:
             if self._closed:
                 raise RuntimeError("the pipeline is closed")
             number, self._count = self._count, self._count + 1
-            state = DocumentState(number, item, output, Future(), time.perf_counter())
+            own = stages or self._stages
+            state = DocumentState(number, item, output, own, Future(), time.perf_counter(), on_event)
             state.future.set_running_or_notify_cancel()
             self._documents[number] = state
             self._inbox.put(lambda: self._admit(state))
@@ -140,6 +150,10 @@ class Flow:
                 self._end(state, error="cancelled")
 
         self._inbox.put(end)
+
+    def ask(self, job: Job) -> Future[Any]:
+        """Run a job that belongs to no document under way, before all others."""
+        return self._pool.submit(job, (-1,))
 
     def close(self) -> None:
         """Stop at once. Documents not finished leave nothing behind; their futures report that."""
@@ -176,11 +190,19 @@ class Flow:
             return
         future.add_done_callback(lambda f: self._inbox.put(lambda: then(*_outcome(f))))
 
+    def _tell(self, state: DocumentState, event: Event) -> None:
+        self._emit(event)
+        if state.on_event:
+            try:
+                state.on_event(event)
+            except Exception:
+                logger.exception("on_event failed")
+
     # Documents
 
     def _admit(self, state: DocumentState) -> None:
         try:
-            state.name, report = self._stages.prepare(state.input, state.output)
+            state.name, report = state.stages.prepare(state.input, state.output)
         except (AccelError, OSError) as error:
             self._end(state, error=str(error))
             return
@@ -190,7 +212,7 @@ class Flow:
         self._inspect(state)
 
     def _inspect(self, state: DocumentState) -> None:
-        self._job(state, "inspect", self._stages.inspect(state.input), then=lambda v, e: self._inspected(state, v, e))
+        self._job(state, "inspect", state.stages.inspect(state.input), then=lambda v, e: self._inspected(state, v, e))
 
     def _inspected(self, state: DocumentState, info: Any, error: Exception | None) -> None:
         if state.over:
@@ -203,17 +225,18 @@ class Flow:
             self._end(state, error=_describe(error))
             return
         try:
-            indices, state.whole = self._stages.select(info)
-            state.staging = self._stages.stage(state.output, state.name)
+            indices, state.whole = state.stages.select(info)
+            state.staging = state.stages.stage(state.output, state.name)
         except (InputError, OutputError) as problem:
             self._end(state, error=str(problem))
             return
         state.pages = [PageState(index, position) for position, index in enumerate(indices)]
         state.unread.extend(state.pages)
         for page in state.pages:
-            chunk = page.position // self._stages.chunk
+            chunk = page.position // state.stages.chunk
             state.chunks[chunk] = state.chunks.get(chunk, 0) + 1
-        self._emit(DocumentStarted(state.number, str(state.input.path), state.name, len(state.pages)))
+        total = len(info.page_sizes)
+        self._tell(state, DocumentStarted(state.number, str(state.input.path), state.name, len(state.pages), total))
         self._turn.append(state)
         self._pump()
 
@@ -239,7 +262,7 @@ class Flow:
         self._job(
             state,
             "read",
-            self._stages.read(state.input, page.index, slot, self._arena.slot_bytes if self._arena else 0),
+            state.stages.read(state.input, page.index, slot, self._arena.slot_bytes if self._arena else 0),
             then=lambda v, e: self._was_read(state, page, v, e),
         )
 
@@ -292,11 +315,11 @@ class Flow:
     def _chunk_read(self, state: DocumentState, page: PageState) -> None:
         if self._layout or state.over:
             return
-        chunk = page.position // self._stages.chunk
+        chunk = page.position // state.stages.chunk
         state.chunks[chunk] -= 1
         if state.chunks[chunk] == 0:
-            start = chunk * self._stages.chunk
-            pages = [p for p in state.pages[start : start + self._stages.chunk] if not p.done]
+            start = chunk * state.stages.chunk
+            pages = [p for p in state.pages[start : start + state.stages.chunk] if not p.done]
             if pages:
                 self._extract(state, pages, None)
 
@@ -306,7 +329,7 @@ class Flow:
         self._job(
             state,
             "extract",
-            self._stages.extract(state, pages, regions),
+            state.stages.extract(state, pages, regions),
             then=lambda v, e: self._extracted(state, pages, regions, v, e),
         )
 
@@ -358,7 +381,8 @@ class Flow:
         result.timings = {k: round(v, 4) for k, v in result.timings.items()}
         state.results[page.index] = result
         seconds = sum(result.timings.values())
-        self._emit(PageDone(state.number, page.index, result.status, result.error, seconds))
+        how = (result.status, result.error, seconds, result.warnings, result.timings, state.staging)
+        self._tell(state, PageDone(state.number, page.index, *how))
         if len(state.results) == len(state.pages):
             self._write(state)
 
@@ -367,7 +391,7 @@ class Flow:
             first = state.results[state.pages[0].index]
             self._end(state, error=f"no page could be converted: {first.error}")
             return
-        self._job(state, "write", self._stages.write(state), then=lambda v, e: self._written(state, v, e))
+        self._job(state, "write", state.stages.write(state), then=lambda v, e: self._written(state, v, e))
 
     def _written(self, state: DocumentState, written: Any, error: Exception | None) -> None:
         if state.over:
@@ -397,8 +421,8 @@ class Flow:
             return
         state.over = True
         self._documents.pop(state.number, None)
-        result = self._stages.result(state, error, written, report)
-        self._emit(DocumentDone(state.number, result))
+        result = state.stages.result(state, error, written, report)
+        self._tell(state, DocumentDone(state.number, result))
         state.future.set_result(result)
 
 

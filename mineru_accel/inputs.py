@@ -25,16 +25,18 @@ class Input:
     """One file to convert."""
 
     path: Path
+    known_as: str | None = None
+    """The name that its user gave it, where ``path`` is a place of ours that nobody needs to know."""
 
     @property
     def stem(self) -> str:
         """Its name without suffix, safe as a folder name; :class:`~mineru_accel.output.Names` makes it unique."""
-        return safe_name(self.path.stem)
+        return safe_name(Path(self.known_as or self.path).stem)
 
     @property
     def source(self) -> str:
         """Its absolute path, by which it is known in reports."""
-        return os.path.abspath(self.path)
+        return self.known_as or os.path.abspath(self.path)
 
 
 def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:

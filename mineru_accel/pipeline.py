@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from .document import DocumentResult, PageStatus
+from .errors import UsageError
 from .events import Event, OnEvent, RunDone, RunStarted
 from .flow import Flow
 from .inputs import Input, expand
 from .languages import unknown
 from .options import Layout, Options
 from .plan import Plan, make_plan
-from .stages import Stages
+from .stages import PER_DOCUMENT, Stages
 from .workers.arena import Arena
 from .workers.pool import WorkerPool
+from .workers.protocol import Job
 
 if TYPE_CHECKING:
     from .layout.base import LayoutDetector
@@ -80,8 +82,8 @@ class Pipeline:
         except BaseException:
             self._pool.close()
             raise
-        stages = Stages(self.options, self.plan, detector.imgsz if detector else 0)
-        self._flow = Flow(stages, self._pool, arena, detector, self._event)
+        self._stages = Stages(self.options, self.plan, detector.imgsz if detector else 0)
+        self._flow = Flow(self._stages, self._pool, arena, detector, self._event)
         self._window = 2 * workers + 2
         self._closed = False
 
@@ -167,6 +169,43 @@ class Pipeline:
             self._event(batch.done())
         finally:
             await asyncio.to_thread(batch.close)
+
+    def submit(
+        self, item: Input, output: PathLike, *, on_event: OnEvent | None = None, **fields: Any
+    ) -> Future[DocumentResult]:
+        """Convert one document, not waiting for it; for servers, which give each document its own options.
+
+        Args:
+            output: its results go to ``output/{stem}/``.
+            on_event: hears of this document only, in the pipeline's own thread: it should be quick.
+            fields: options for this document, of those in which documents may differ.
+
+        Returns:
+            A future that never raises; :meth:`cancel` gives it up.
+
+        Raises:
+            pydantic.ValidationError: for options that don't fit.
+            UsageError: for options that belong to the pipeline as a whole.
+            RuntimeError: if the pipeline is closed.
+        """
+        return self._flow.submit(item, Path(output), self._stages_for(fields), on_event)
+
+    def cancel(self, future: Future[DocumentResult]) -> None:
+        """Give up a document: its future says so once nothing of it is left. All others go on."""
+        self._flow.cancel([future])
+
+    def ask(self, function: str, timeout: float = 60.0, **kwargs: Any) -> Future[Any]:
+        """Call ``"module:function"`` of this package in a worker, before everything else: somebody is looking.
+
+        Returns:
+            A future that raises what the function raised, and WorkerError if the worker died or took too long.
+        """
+        return self._flow.ask(Job(f"mineru_accel.{function}", timeout, kwargs))
+
+    def _stages_for(self, fields: dict[str, Any]) -> Stages:
+        if wrong := fields.keys() - PER_DOCUMENT:
+            raise UsageError(f"{', '.join(sorted(wrong))}: can't differ between the documents of a pipeline")
+        return self._stages.with_options(Options(**{**self.options.model_dump(exclude_unset=True), **fields}))
 
     def _event(self, event: Event) -> None:
         try:

@@ -39,6 +39,11 @@ _MANY_PAGES = 64
 """Putting together a document of more takes memory that is worth giving back."""
 _NO_MATTER = {"workers", "device", "page_timeout", "overwrite", "password", "offline"}
 """Options that change how a result is made, not what it is."""
+PER_DOCUMENT = {
+    *("method", "pages", "start", "end", "max_pages", "lang", "dpi", "formats", "images", "password", "overwrite"),
+    "page_timeout",
+}
+"""Options in which the documents of one pipeline may differ: no model and no worker depends on them."""
 
 
 class Stages:
@@ -56,6 +61,12 @@ class Stages:
         self._checked: set[Path] = set()
         self._names = Names()
         self._fingerprint = options.model_dump(mode="json", exclude=_NO_MATTER) | {"plan": str(plan.layout)}
+
+    def with_options(self, options: Options) -> Stages:
+        """The same stages for a document with other options; the two give no name in OUT twice."""
+        other = Stages(options, self._plan, self._imgsz)
+        other._names = self._names
+        return other
 
     def prepare(self, item: Input, output: Path) -> tuple[str, dict[str, Any] | None]:
         """The document's name in OUT, and the report of the result that is there and still good, if there is one.
@@ -109,6 +120,7 @@ class Stages:
         chosen = select(count, o.pages, o.start, o.end)
         if not chosen:
             raise InputError(f"has {count} page(s): none of them is in the range asked for")
+        chosen = chosen[: o.max_pages]
         return chosen, len(chosen) == count
 
     def read(self, item: Input, index: int, slot: int | None, slot_bytes: int) -> Job:

@@ -16,9 +16,12 @@ import pytest
 from common import SAMPLES, MakePdf
 
 import mineru_accel
-from mineru_accel import Options, PageStatus, Pipeline
+from mineru_accel import Options, PageStatus, Pipeline, UsageError, spool
+from mineru_accel.document import Block
 from mineru_accel.events import DocumentDone, DocumentStarted, Event, PageDone, RunDone, RunStarted
+from mineru_accel.inputs import Input
 from mineru_accel.options import DEFAULT_FORMATS
+from mineru_accel.pdf.types import Key
 
 NATIVE = {"layout": "native"}
 
@@ -301,6 +304,51 @@ def test_close_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_options_object_and_keywords() -> None:
     with Pipeline(Options(formats="md", layout="native"), dpi=100) as pipeline:
         assert pipeline.options.dpi == 100 and [str(f) for f in pipeline.options.formats] == ["md"]
+
+
+def test_documents_with_options_and_listeners_of_their_own(tmp_path: Path, make_pdf: MakePdf) -> None:
+    heard: dict[str, list[Event]] = {"a": [], "b": []}
+    blocks: list[list[Block]] = []
+    everything: list[Event] = []
+
+    def listen(event: Event) -> None:
+        heard["a"].append(event)
+        if isinstance(event, PageDone):
+            blocks.append(event.blocks())
+            assert event.staging is not None
+            spool.keep(event.staging, event.index, tmp_path / "kept")
+
+    a, b = (make_pdf(f"{n}.pdf", [f"page {p} of {n}" for p in "12345"]) for n in "ab")
+    with Pipeline(on_event=everything.append, **NATIVE) as pipeline:
+        known_as = Input(a, known_as="../../etc/my report.pdf")
+        one = pipeline.submit(known_as, tmp_path / "out", on_event=listen, formats=("md",), max_pages=2)
+        two = pipeline.submit(Input(b), tmp_path / "out", on_event=heard["b"].append, pages="4")
+        assert one.result().ok and two.result().ok
+        with pytest.raises(UsageError, match="workers"):
+            pipeline.submit(Input(a), tmp_path, workers=2)
+        view = pipeline.ask("export.view:page", folder=str(tmp_path / "kept"), index=0).result()
+        picture = pipeline.ask("pdf.jobs:picture", key=Key(str(a)), index=0, side=200).result()
+    assert one.result().name == "my report" and sorted(one.result().files) == ["md", "report"]
+    report = json.loads(one.result().files["report"].read_text())
+    assert report["source"] == "../../etc/my report.pdf" and str(tmp_path) not in json.dumps(report)
+    assert "page 2 of a" in one.result().markdown and "page 3" not in one.result().markdown
+    assert [p.index for p in two.result().pages] == [3]
+    assert [type(e) for e in heard["a"]] == [DocumentStarted, PageDone, PageDone, DocumentDone]
+    started = heard["a"][0]
+    assert isinstance(started, DocumentStarted) and (started.pages, started.total) == (2, 5)
+    assert len(blocks) == 2 and all("of a" in json.dumps(page) for page in blocks)
+    assert len(everything) == len(heard["a"]) + len(heard["b"])
+    assert [r.source for r in view.regions] == ["text-layer"] and view.regions[0].part == 0
+    assert view.parts[0].startswith("page 1 of a") and picture[8:12] == b"WEBP"
+
+
+def test_cancelling_one_of_two(tmp_path: Path, make_pdf: MakePdf) -> None:
+    a, b = (make_pdf(f"{n}.pdf", [f"page of {n}"] * 60) for n in "ab")
+    with Pipeline(workers=1, **NATIVE) as pipeline:
+        first, second = (pipeline.submit(Input(p), tmp_path / "out") for p in (a, b))
+        pipeline.cancel(first)
+        assert first.result().error == "cancelled" and second.result().ok
+    assert os.listdir(tmp_path / "out") == ["b"]
 
 
 def test_listener_that_raises_changes_nothing(make_pdf: MakePdf) -> None:

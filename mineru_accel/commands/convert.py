@@ -21,7 +21,7 @@ from ..progress import describe, make_reporter
 
 _FIELDS = (
     *("backend", "method", "lang", "layout", "layout_weights", "imgsz", "dpi", "device", "workers", "page_timeout"),
-    *("offline", "pages", "start", "end", "formats", "images", "password"),
+    *("offline", "pages", "start", "end", "max_pages", "formats", "images", "password"),
 )
 
 

@@ -6,13 +6,17 @@ private helper of MinerU is used (marked); all of it is kept to this module.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from docvortex.postprocess.document import model_json_to_middle_json
+from docvortex.render.markdown import render_single_block
+from docvortex.schema import PAGE_AUXILIARY_BLOCK_TYPES, PageBlock
 from mineru.backend.analysis.pdf.normalization import _normalize_pdf_model_list  # private
+from mineru.config import config
 from mineru.integrations.docvortex import build_metadata, read_source_properties
 from mineru.render import (
     render_content_list,
@@ -98,11 +102,27 @@ def drop_invalid(pages: list[list[Block]]) -> list[tuple[int, str]]:
     return dropped
 
 
-def _validate(blocks: list[Block]) -> None:
+def _validate(blocks: list[Block]) -> MiddleJson:
     pages = [blocks]
     _normalize_pdf_model_list(pages)
     metadata = DocumentMetadata(file_suffix="pdf", producer=Producer(name="mineru-accel", version=__version__))
-    to_middle(ModelJson(pages=pages, page_index_map=[], metadata=metadata))
+    return to_middle(ModelJson(pages=pages, page_index_map=[], metadata=metadata))
+
+
+def page_blocks(blocks: list[Block]) -> list[PageBlock]:
+    """The blocks of one page as its Markdown has them, captions in their figures, running heads left out."""
+    try:
+        middle = _validate(copy.deepcopy(blocks))
+    except ValueError:
+        pages = [blocks]
+        drop_invalid(pages)
+        middle = _validate(pages[0])
+    return [block for page in middle.pages for block in page.blocks if block.type not in PAGE_AUXILIARY_BLOCK_TYPES]
+
+
+def render_block(block: PageBlock) -> str:
+    """One block as Markdown."""
+    return render_single_block(block, delimiters=config.render.latex_delimiters, asset_base_url="").strip("\n")
 
 
 def _line(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .. import spool
-from ..document import Region
+from ..document import Found, Region
 from ..errors import OutputError
 from ..pdf.types import Key
 from .types import PageContent, PageSource, PageSummary
@@ -27,13 +27,20 @@ def regions(
     return [_store(extract(key, page, regions, _images(staging, images), dpi, first), staging)]
 
 
+def _found(content: PageContent) -> list[Found]:
+    sources = map(str, content.sources)
+    if content.regions:
+        return [Found(r.label, r.score, s) for r, s in zip(content.regions, sources, strict=True)]
+    return [Found(b["type"], None, s) for b, s in zip(content.blocks, sources, strict=True)]
+
+
 def _images(staging: str, wanted: bool) -> Path | None:
     return Path(staging) / "images" if wanted else None
 
 
 def _store(content: PageContent, staging: str) -> PageSummary:
     try:
-        spool.write_page(Path(staging), content.index, content.blocks)
+        spool.write_page(Path(staging), content.index, content.blocks, _found(content))
     except OSError as error:
         raise OutputError(f"can't write results: {error.strerror or error}") from error
     return PageSummary(

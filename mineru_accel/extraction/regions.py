@@ -55,7 +55,7 @@ def extract(
     content = PageContent(page.index)
     sources = Sources(key, [page])
     try:
-        content.blocks, content.sources, content.warnings = _blocks(
+        content.blocks, content.sources, content.regions, content.warnings = _blocks(
             sources, regions, bool(page.ocr), first, lambda bbox: _read_pixels(key, page.index, bbox, dpi)
         )
     finally:
@@ -74,7 +74,7 @@ def extract(
 
 def _blocks(
     sources: Sources, regions: list[Region], ocr: bool, first: bool, pixels_text: Callable[[BBox], list[str]]
-) -> tuple[list[Block], list[Source], list[str]]:
+) -> tuple[list[Block], list[Source], list[Region], list[str]]:
     page = sources.page(0)
     snapshot = page.get_snapshot()
     size = width, height = snapshot.page_size
@@ -84,6 +84,7 @@ def _blocks(
     table_page = LazyTablePage(page, snapshot)
     blocks: list[Block] = []
     origins: list[Source] = []
+    kept: list[Region] = []
     warnings: list[str] = []
     by_ocr: set[int] = set()
     title = _document_title(areas) if first else None
@@ -117,11 +118,12 @@ def _blocks(
             lines = [scaled(line.bbox, 1 / width, 1 / height) for line in area.lines]
             block["lines"] = [{"bbox": rounded(line)} for line in lines or [region.bbox]]
         blocks.append(block)
+        kept.append(region)
         read_by_ocr = ocr or id(block) in by_ocr
         origins.append(Source.IMAGE if not block["content"] else Source.OCR if read_by_ocr else Source.TEXT_LAYER)
     tables = [scaled(b["bbox"], width, height) for b in blocks if b["type"] == "table"]
     apply_text_evidence(blocks, prepare_text_evidence(page, snapshot=snapshot, table_regions=tables))
-    return blocks, origins, warnings
+    return blocks, origins, kept, warnings
 
 
 def _document_title(areas: list[Area]) -> Area | None:

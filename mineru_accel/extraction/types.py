@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..document import Block, PageStatus, Source
+from ..document import Block, PageStatus, Region, Source
 from ..pdf.types import OcrLayer
 
 CHUNK = 16
@@ -27,6 +27,8 @@ class PageContent:
     index: int
     blocks: list[Block] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
+    regions: list[Region] = field(default_factory=list)
+    """The region behind each block; empty where there was no detector."""
     status: PageStatus = PageStatus.OK
     warnings: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)

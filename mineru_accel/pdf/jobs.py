@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import time
 
 import numpy as np
+from PIL import Image
 
 from ..options import Method
 from .ocr import read_page
@@ -16,7 +18,7 @@ from .types import Key, PageRead
 _OCR_MAX_SIDE = 2600
 """Pixels; RapidOCR gains nothing above this and posters would take minutes."""
 
-__all__ = ["inspect", "read"]
+__all__ = ["inspect", "picture", "read"]
 
 
 def read(
@@ -56,6 +58,23 @@ def read(
             shape = _to_slot(image, slot, slot_bytes)
             timings["render"] = timings.get("render", 0.0) + time.perf_counter() - started
     return PageRead(size, layer, reason, shape, timings)
+
+
+def picture(key: Key, index: int, side: int) -> bytes:
+    """A page as people see it, as a WebP.
+
+    Args:
+        index: 0-based page number.
+        side: its long side in pixels.
+
+    Raises:
+        InputError: if the page can't be loaded.
+    """
+    with open_page(key, index) as page:
+        pixels = render(page, side / max(*page.get_size(), 1e-3))
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "WEBP", quality=82, method=2)
+    return out.getvalue()
 
 
 def _to_slot(image: np.ndarray, slot: int, slot_bytes: int) -> tuple[int, int, int]:

@@ -1,0 +1,95 @@
+"""One page of a document for people to look at: its regions, and the Markdown of each. Runs in a worker."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from .. import spool
+from ..document import BBox
+from . import mineru
+
+_MAX_SIDE = 1100
+"""Pixels of a picture in the Markdown."""
+
+
+@dataclass(slots=True)
+class RegionView:
+    """One region of a page, in reading order."""
+
+    type: str
+    """MinerU's type of the block."""
+    label: str
+    """The detector's class."""
+    score: float | None
+    source: str
+    bbox: BBox
+    part: int | None = None
+    """Number of the part of the Markdown that says it; None for running heads and the like, which it leaves out."""
+
+
+@dataclass(slots=True)
+class PageView:
+    """A page's regions, and its Markdown in parts that belong to one region or several (a figure and its caption)."""
+
+    regions: list[RegionView] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+
+
+def page(folder: str, index: int) -> PageView:
+    """The view of a spooled page; an empty one for a page that failed.
+
+    Args:
+        folder: with ``pages/`` and ``images/``, as :mod:`mineru_accel.spool` makes it.
+        index: 0-based page number.
+    """
+    place = Path(folder)
+    blocks, found = spool.read_page(place, index), spool.read_found(place, index)
+    regions = [
+        RegionView(b["type"], f.label, f.score, f.source, tuple(b["bbox"])) for b, f in zip(blocks, found, strict=True)
+    ]
+    for block in blocks:
+        if picture := block.pop("image_path", None):
+            block["image_base64"] = _data_uri(place / picture)
+    parts: list[str] = []
+    for block in mineru.page_blocks(blocks):
+        text = mineru.render_block(block)
+        if not text.strip():
+            continue
+        boxes = {_rounded(box) for box in _boxes(block)}
+        for region in regions:
+            if region.part is None and _rounded(region.bbox) in boxes:
+                region.part = len(parts)
+        parts.append(text)
+    return PageView(regions, parts)
+
+
+def _boxes(block: Any) -> Iterator[BBox]:
+    """The bboxes of a block and of what it holds."""
+    if getattr(block, "bbox", None):
+        yield block.bbox
+    content = getattr(block, "content", None)
+    for child in content if isinstance(content, list) else ():
+        yield from _boxes(child)
+
+
+def _rounded(bbox: BBox) -> tuple[float, ...]:
+    return tuple(round(v, 3) for v in bbox)
+
+
+def _data_uri(path: Path) -> str | None:
+    """A picture small enough to look at."""
+    try:
+        with Image.open(path) as image:
+            image.thumbnail((_MAX_SIDE, _MAX_SIDE))
+            out = io.BytesIO()
+            image.save(out, "JPEG", quality=85)
+    except OSError:
+        return None
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
