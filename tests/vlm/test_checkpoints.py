@@ -1,0 +1,43 @@
+"""The tiny checkpoints themselves, through MinerU's own client and the transformers back end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import vlm_checkpoints as tiny
+
+pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def client(trained: Path) -> Any:
+    from mineru_vl_utils import MinerUClient
+    from mineru_vl_utils.transformers_loading import load_transformers_model, load_transformers_processor
+
+    model = load_transformers_model(trained, device_map=None)  # type: ignore[arg-type]  # a map needs accelerate
+    return MinerUClient("transformers", model=model, processor=load_transformers_processor(trained), use_tqdm=False)
+
+
+def test_trained_checkpoint_knows_its_pages(client: Any) -> None:
+    for image, blocks in zip(tiny.page_images(), tiny.PAGES, strict=True):
+        found = client.two_step_extract(image)
+        assert [b["type"] for b in found] == [b.type for b in blocks]
+        assert [[round(v * 1000) for v in b["bbox"]] for b in found] == [list(b.bbox) for b in blocks]
+        for have, want in zip(found, blocks, strict=True):
+            if want.type == "table":
+                assert have["content"] == "<table><tr><td>a</td><td>b</td></tr><tr><td>1</td><td>2</td></tr></table>"
+            else:
+                assert have["content"].replace("\n", "") == want.answer
+
+
+def test_trained_checkpoint_looks_at_the_pixels(client: Any) -> None:
+    """One prompt, other pixels: another answer. Else the checkpoint would prove nothing."""
+    said = set()
+    for image, blocks in zip(tiny.page_images(), tiny.PAGES, strict=True):
+        width, height = image.size
+        for block in (b for b in blocks if b.type == "text"):
+            x0, y0, x1, y1 = (v / 1000 * s for v, s in zip(block.bbox, (width, height) * 2, strict=True))
+            said.add(client.content_extract(image.crop((x0, y0, x1, y1)), "text"))
+    assert said == {b.answer for page in tiny.PAGES for b in page if b.type == "text"} and len(said) == 3
