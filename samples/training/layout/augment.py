@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,20 +14,33 @@ PAD = 114 / 255
 
 
 class Pages:
-    """All pages on the device."""
+    """Pages on the device, in buffers of a fixed capacity: more can be added while others are trained on."""
 
-    def __init__(self, images: list, boxes: list, device: torch.device, side: int) -> None:
-        n, most = len(images), max(len(b) for b in boxes)
-        self.images = torch.empty((n, 3, side, side), dtype=torch.uint8, device=device)
-        self.boxes = torch.full((n, most, 5), -1.0, device=device)
-        self.sizes = torch.tensor([im.shape[:2] for im in images], device=device).float()
-        for i, (image, box) in enumerate(zip(images, boxes, strict=True)):
-            h, w = image.shape[:2]
-            self.images[i, :, :h, :w] = torch.from_numpy(image).to(device).permute(2, 0, 1)
-            self.boxes[i, : len(box)] = torch.from_numpy(box).to(device)
-        self.side = side
-        self.portrait = (self.sizes[:, 0] >= self.sizes[:, 1]).nonzero()[:, 0]
-        self.landscape = (self.sizes[:, 0] < self.sizes[:, 1]).nonzero()[:, 0]
+    def __init__(self, capacity: int, device: torch.device, side: int, most: int = 400) -> None:
+        self.images = torch.empty((capacity, 3, side, side), dtype=torch.uint8, device=device)
+        self.boxes = torch.full((capacity, most, 5), -1.0, device=device)
+        self.sizes = torch.ones((capacity, 2), device=device)
+        self.families: list[str] = []
+        self.side, self.most = side, most
+        self.stream = torch.cuda.Stream() if device.type == "cuda" else None
+
+    def __len__(self) -> int:
+        return len(self.families)
+
+    def add(self, image: np.ndarray, boxes: np.ndarray, family: str) -> bool:
+        """Copy one page, ``(H, W, 3) uint8`` and ``(n, 5)``, beside the training's own stream; False when full."""
+        i = len(self.families)
+        if i >= len(self.images):
+            return False
+        h, w = image.shape[:2]
+        with torch.cuda.stream(self.stream):
+            self.images[i, :, :h, :w] = torch.from_numpy(image).to(self.images.device).permute(2, 0, 1)
+            self.boxes[i, : len(boxes)] = torch.from_numpy(boxes[: self.most]).to(self.images.device)
+            self.sizes[i] = torch.tensor([h, w]).to(self.images.device)
+        if self.stream is not None:
+            self.stream.synchronize()
+        self.families.append(family)
+        return True
 
 
 def uniform(n: int, low: float, high: float, device: torch.device) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 SIDE = 1280
 PAD = 2  # pixels left around the ink
 AS_DRAWN = (3, 5)  # figure, table: the element's own edge
+MASK = -2  # a box to paint over: something there has no label
 
 
 def tighten(grey: np.ndarray, box: list[float]) -> list[float] | None:
@@ -35,6 +36,16 @@ def tighten(grey: np.ndarray, box: list[float]) -> list[float] | None:
     ]
 
 
+def paint_over(image: np.ndarray, box: list[float]) -> None:
+    """Fill a box with the commonest colour around its edge."""
+    h, w = image.shape[:2]
+    x0, y0, x1, y1 = max(0, int(box[0])), max(0, int(box[1])), min(w, int(box[2]) + 1), min(h, int(box[3]) + 1)
+    part = image[y0:y1, x0:x1]
+    if part.size:
+        edge = np.concatenate((part[0], part[-1], part[:, 0], part[:, -1]))
+        part[:] = np.median(edge, 0)
+
+
 def rules(grey: np.ndarray, box: list[float], reach: int = 12) -> list[float]:
     """Grow a table by the rules right above and below it."""
     x0, y0, x1, y1 = (int(v) for v in box)
@@ -56,7 +67,9 @@ def pages(path: Path) -> list[tuple[np.ndarray, np.ndarray, str]]:
     import pypdfium2 as pdfium
 
     cv2.setNumThreads(1)
-    out = []
+    out: list[tuple[np.ndarray, np.ndarray, str]] = []
+    if not path.with_suffix(".json").exists():
+        return out
     labels = json.loads(path.with_suffix(".json").read_text())
     if isinstance(labels, dict):
         labels = labels["pages"]
@@ -68,11 +81,16 @@ def pages(path: Path) -> list[tuple[np.ndarray, np.ndarray, str]]:
         scale = SIDE / max(page.get_size())
         image = page.render(scale=scale, rev_byteorder=True).to_numpy()[:, :, :3]
         image = np.ascontiguousarray(image[:SIDE, :SIDE])
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         sx, sy = page.get_width() / label["size"][0] * scale, page.get_height() / label["size"][1] * scale
+        for c, x0, y0, x1, y1 in label["boxes"]:
+            if c == MASK:
+                paint_over(image, [x0 * sx, y0 * sy, x1 * sx, y1 * sy])
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         boxes = []
         for c, x0, y0, x1, y1 in label["boxes"]:
             box: list[float] | None = [x0 * sx, y0 * sy, x1 * sx, y1 * sy]
+            if c == MASK:
+                continue
             if c not in AS_DRAWN:
                 box = tighten(grey, box)
             elif c == 5 and label["family"] == "docbank":
@@ -84,9 +102,11 @@ def pages(path: Path) -> list[tuple[np.ndarray, np.ndarray, str]]:
     return out
 
 
-def load(folder: Path, workers: int, limit: int = 10**9) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    """Pages of every document in a folder, rendered by many processes."""
-    files = sorted(folder.glob("*.pdf"))[:limit]
-    with ProcessPoolExecutor(workers) as pool:
-        for some in pool.map(pages, files):
-            yield from some
+def load(folder: Path, pool: Executor) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+    """Pages of every document in a folder, rendered by the processes of a pool; broken documents give none."""
+    files = sorted(folder.glob("*.pdf"))
+    for path, future in zip(files, [pool.submit(pages, f) for f in files], strict=True):
+        try:
+            yield from future.result()
+        except Exception as exc:
+            print(path.name, type(exc).__name__, str(exc)[:100], flush=True)

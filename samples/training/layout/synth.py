@@ -18,6 +18,7 @@ from mineru_accel.layout.classes import CLASS_IDS
 
 from . import figures
 from .blocks import CJK_FONTS, CYRILLIC, MONO, SANS, SERIF, Blocks, Style
+from .dense import DENSE, lecture
 from .templates import RICH, SEEN, UNSEEN, Family, slides
 
 LANGUAGES = {"en": 40, "zh": 22, "tw": 3, "ja": 6, "fr": 7, "de": 7, "es": 4, "pt": 3, "ru": 5}
@@ -69,12 +70,13 @@ def document(
 ) -> tuple[str, tuple[int, int], list[str]]:
     """HTML of one document, its page size in px and each page's family."""
     st = style(rng)
-    landscape = slides in families and rng.random() < families[slides] / sum(families.values())
+    screens = {f: p for f, p in families.items() if f in (slides, lecture)}
+    landscape = rng.random() < sum(screens.values()) / sum(families.values())
     w, h = rng.choice(SLIDES) if landscape else rng.choice(SIZES)
-    kinds = {f: p for f, p in families.items() if f is not slides}
+    kinds = screens if landscape else {f: p for f, p in families.items() if f not in screens}
     out, names = [], []
     for _ in range(pages):
-        family = slides if landscape else rng.choices(list(kinds), list(kinds.values()))[0]
+        family = rng.choices(list(kinds), list(kinds.values()))[0]
         b = Blocks(rng, corpus, st)
         size = st.size * rng.choice([0.9, 1, 1, 1.1])
         css = f"width:{w}px;height:{h}px;font:{size:.1f}px/{b.leading} '{st.font}','{st.heading_font}',serif"
@@ -119,12 +121,12 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--pages", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--families", choices=["seen", "rich", "unseen"], default="seen")
+    parser.add_argument("--families", choices=["seen", "rich", "dense", "unseen"], default="seen")
     args = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
     corpus = json.loads(args.corpus.read_text("utf-8"))
-    families = {"seen": SEEN, "rich": RICH, "unseen": UNSEEN}[args.families]
+    families = {"seen": SEEN, "rich": RICH, "dense": DENSE, "unseen": UNSEEN}[args.families]
     args.out.mkdir(parents=True, exist_ok=True)
     start, done, dropped = time.time(), 0, 0
     with sync_playwright() as p:
