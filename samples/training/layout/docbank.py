@@ -251,6 +251,17 @@ def regions(fragments: list[list], width: float, height: float, page: pdfium.Pdf
                 and any(gap(v.box, f) < 12 for f in known_formulas)
             ):
                 v.kind = "equation"
+    for first in [v for v in lines if v.kind == "table" and re.match(TABLE_WORD + r"(\s*[.:]|$)", v.text)]:
+        last = first
+        first.kind = "caption"
+        for v in sorted((v for v in lines if v.kind == "table"), key=lambda v: v.middle):
+            words = re.findall(r"[A-Za-z]{2,}", v.text)
+            if (
+                0 < v.middle - last.middle < 1.3 * step
+                and len(words) > 4
+                and sum(map(len, words)) > 0.6 * len(v.text.replace(" ", ""))
+            ):
+                v.kind, last = "caption", v
     display = [v for v in lines if v.kind == "equation"]
     for v in lines:
         if NUMBER.fullmatch(v.text.replace(" ", "")) and any(
@@ -297,7 +308,8 @@ def regions(fragments: list[list], width: float, height: float, page: pdfium.Pdf
                 group = []
             group.append(v)
         out.append(("title", hull([w.box for w in group])))
-    cells = [v.box for v in lines if v.kind == "table"] + [v[1:] for v in fragments if v[0] == "table"]
+    cells = [v.box for v in lines if v.kind == "table"]
+    cells += [v[1:] for v in fragments if v[0] == "table" and not any(inside(v[1:], c.box) for c in captions)]
     tables = [t for t in merge_cells(cells, captions, columns, width) if t[3] - t[1] > 14]
     out = [(label, b) for label, b in out if not any(inside(b, t) for t in tables)]
 
@@ -324,7 +336,7 @@ def regions(fragments: list[list], width: float, height: float, page: pdfium.Pdf
             return None  # its figure or table was not found
         out.append((label, block.box))
     out += [("table", t) for t in tables] + [("figure", f) for f in figures]
-    out = absorb(out)
+    out = absorb(with_axes(out))
     # Lines without a label: those in figures are known; the rest is painted over, if little.
     covered = [b for _, b in out]
     left_over = [v for v in lines if not any(centre(v.box, b) for b in covered)] + [Line("", "", b) for b in tiny]
@@ -332,6 +344,27 @@ def regions(fragments: list[list], width: float, height: float, page: pdfium.Pdf
     if lost > 0.05 * sum(len(v.text) for v in lines):
         return None
     return out + [("mask", v.box) for v in left_over]
+
+
+def with_axes(found: list[tuple[str, Box]]) -> list[tuple[str, Box]]:
+    """Figures take in the short texts at their edges: numbers and names of axes, letters of panels."""
+    out = list(found)
+    for _ in range(4):
+        before = len(out)
+        for _, f in [v for v in out if v[0] == "figure"]:
+            for other, b in list(out):
+                w, h = b[2] - b[0], b[3] - b[1]
+                if other not in ("plain text", "isolate_formula", "formula_caption") or min(w, h) > 26:
+                    continue
+                if max(w, h) > 130 or w > 0.8 * (f[2] - f[0]) or gap(f, b) > 11:
+                    continue
+                x, y = (b[0] + b[2]) / 2, (b[1] + b[3]) / 2
+                if f[0] - 20 < x < f[2] + 20 and f[1] - 20 < y < f[3] + 20:
+                    out.remove((other, b))
+                    f[:] = hull([f, b])
+        if len(out) == before:
+            break
+    return out
 
 
 def centre(a: Box, b: Box) -> bool:
