@@ -1,8 +1,8 @@
 """AP of layout weights, measured through ``mineru_accel.layout``, pages rendered as the pipeline renders them.
 
 ``python -m samples.training.layout.evaluate WEIGHTS SET=FOLDER ... [--json OUT] [--overlays DIR]``. A folder holds
-NAME.pdf with NAME.json (:mod:`.synth`, :mod:`.docbank`; only papers with ``"split": "test"``) or NAME.regions.json
-(``samples/``).
+NAME.pdf with NAME.json (:mod:`.synth`, :mod:`.docbank`, :mod:`.real`, :mod:`.byhand`; only papers with ``"split":
+"test"``) or NAME.regions.json (``samples/``). WEIGHTS may be the teacher's ONNX file.
 Needs pycocotools.
 """
 
@@ -23,7 +23,9 @@ from mineru_accel.layout.classes import CLASS_IDS, CLASSES
 from mineru_accel.layout.doclayout_yolo import DocLayoutYolo
 from mineru_accel.layout.postprocess import iou_matrix
 
+from .dataset import MASK, paint_over
 from .dataset import pages as labelled_pages
+from .real import Teacher, to_classes
 
 COLOURS = ["#e00000", "#2060ff", "#888888", "#00a000", "#00d0d0", "#ff8800", "#c08000", "#c000c0", "#8040ff", "#ff00ff"]
 Example = tuple[str, np.ndarray, np.ndarray]
@@ -53,13 +55,19 @@ def examples(folder: Path, side: int, every: int) -> Iterator[Example]:
         loaded = json.loads(labels.read_text())
         if isinstance(loaded, dict) and loaded["split"] != "test":
             continue
-        numbers = [i for i, p in enumerate(loaded["pages"] if isinstance(loaded, dict) else loaded) if p["boxes"]]
+        sheets = loaded["pages"] if isinstance(loaded, dict) else loaded
+        numbers = [i for i, p in enumerate(sheets) if p["boxes"]]
         for k, (i, (image, boxes, _)) in enumerate(zip(numbers, labelled_pages(path), strict=False)):
             if k % every:
                 continue
             truth = boxes.astype(np.float64)
             truth[:, 1:] /= np.tile(image.shape[1::-1], 2)
-            yield f"{path.stem}-{i}", render(document, i, side), truth
+            picture = render(document, i, side)
+            to_pixels = np.tile(np.asarray(picture.shape[1::-1]) / sheets[i]["size"], 2)
+            for c, *box in sheets[i]["boxes"]:
+                if c == MASK:
+                    paint_over(picture, (box * to_pixels).tolist())
+            yield f"{path.stem}-{i}", picture, truth
 
 
 def average_precision(truths: list[np.ndarray], found: list[np.ndarray]) -> dict[str, dict[str, float]]:
@@ -144,15 +152,28 @@ def main() -> None:
     parser.add_argument("--conf", type=float, default=0.2, help="for recall, precision and overlays")
     parser.add_argument("--runtime", default="auto")
     args = parser.parse_args()
-    detector = DocLayoutYolo(args.weights, runtime=args.runtime, conf=0.005)
+    if args.weights.suffix == ".onnx":
+        teacher, side = Teacher(args.weights, 2), 1024
+
+        def detect(image: np.ndarray) -> np.ndarray:
+            h, w = image.shape[:2]
+            return to_classes(teacher(image, 0.01)) / [1, 1, w, h, w, h]
+
+    else:
+        detector = DocLayoutYolo(args.weights, runtime=args.runtime, conf=0.005)
+        side = detector.imgsz
+
+        def detect(image: np.ndarray) -> np.ndarray:
+            rows = [[CLASS_IDS[r.label], r.score, *r.bbox] for r in detector.detect([image])[0]]
+            return np.asarray(rows, np.float64).reshape(-1, 6)
+
     report: dict[str, dict] = {}
     for entry in args.sets:
         name, _, place = entry.partition("=")
         folder, _, every = place.partition(":")
         truths, found, names = [], [], []
-        for label, image, truth in examples(Path(folder), detector.imgsz, int(every or 1)):
-            regions = detector.detect([image])[0]
-            boxes = np.asarray([[CLASS_IDS[r.label], r.score, *r.bbox] for r in regions], np.float64).reshape(-1, 6)
+        for label, image, truth in examples(Path(folder), side, int(every or 1)):
+            boxes = detect(image)
             truths.append(truth)
             found.append(boxes)
             names.append(label)

@@ -29,7 +29,7 @@ import pypdfium2 as pdfium
 from mineru_accel.layout.classes import CLASS_IDS
 
 from .dataset import MASK
-from .textlines import FIGURE_WORD, NUMBER, TABLE_WORD, centre_in, gap, hull, lines_of, shared
+from .textlines import FIGURE_WORD, NUMBER, TABLE_WORD, Box, centre_in, gap, hull, lines_of, shared
 
 DOCLAYNET = ["Caption", "Footnote", "Formula", "List-item", "Page-footer", "Page-header", "Picture", "Section-header",
              "Table", "Text", "Title"]  # fmt: skip
@@ -79,6 +79,19 @@ class Teacher:
                 kept.append(i)
         names = found[:, 4:].argmax(1)
         return [(DOCLAYNET[names[i]], float(scores[i]), corners[i].clip(0, [w, h, w, h]).tolist()) for i in kept]
+
+
+def to_classes(found: list[tuple[str, float, Box]]) -> np.ndarray:
+    """The teacher's boxes as rows of our class, score and box; captions belong to the nearest figure or table."""
+    anchors = [(KIND[c], box) for c, s, box in found if KIND[c] in ("figure", "table") and s > 0.25]
+    rows = []
+    for c, score, box in found:
+        name = KIND[c]
+        if name == "caption":
+            nearest = min(anchors, key=lambda a, b=box: gap(a[1], b), default=("figure", box))
+            name = f"{nearest[0]}_caption"
+        rows.append([CLASS_IDS[name], score, *box])
+    return np.asarray(rows, np.float64).reshape(-1, 6)
 
 
 def label_page(page: pdfium.PdfPage, teacher: Teacher) -> list[list[float]] | None:
