@@ -201,7 +201,9 @@ def furniture(lines: list[Line], height: float, step: float) -> list[Line]:
             digits = re.fullmatch(r"[–-]*[\divxlIVXL]{1,5}[–-]*|(?i:page)\d+.*", text) is not None
             if any(v.kind in ("section", "title", "caption", "table", "equation") for v in row) and not digits:
                 break
-            if not near or not ((digits and free > 2) or (free > max(9.0, 1.1 * step - 10) and len(text) < 110)):
+            first = not any((v.middle < height / 2) == top for v in out)
+            apart = free > max(9.0, 1.1 * step - 10) if top else free > 1.5 * step
+            if not near or not ((digits and free > 2) or (first and apart and len(text) < 110)):
                 break
             out += row
     return out
