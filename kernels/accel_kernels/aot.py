@@ -24,6 +24,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from ._ops import split_columns
+from .conv2d import conv2d_kernel
 from .dilated_block import block_mode, branch_columns, dilated_block_kernel
 from .dilated_conv2d import dilated_conv2d_kernel
 from .patch_embed import patch_gemm_kernel
@@ -40,11 +41,14 @@ TARGETS = {
 SHARED_LIMIT = {"sm_80": 166912, "sm_90": 232448, "sm_120": 101376, "gfx1100": 65536, "gfx1201": 65536, "gfx942": 65536}
 TYPES = {"float16": "fp16", "bfloat16": "bf16", "float32": "fp32", "uint8": "u8"}
 FAMILIES = {
+    "conv2d": "C96-N96-k3-s1",
     "dilated_conv2d": "C96-N96-k5",
     "dilated_block": "C96-k5-glu",
     "patch_embed": "N1280-K1176",
     "patch_embed_uint8": "N1280-K588",
 }
+STRIDES = ("C", "N", "SX", "SR", "SL", "SY")
+"""Arguments of conv2d_kernel that are multiples of 16 in the layout model."""
 POINTERS = ("x", "w", "y", "bias", "residual", "mix", "tail", "scale", "z0", "z1", "z2")
 
 
@@ -82,7 +86,9 @@ def compile_job(job: Job) -> Report:
     config = dict(job.config)
     signature |= dict.fromkeys(constants, "constexpr")
     attributes = {
-        (names.index(k),): [["tt.divisibility", 16]] for k in POINTERS if signature.get(k, "").startswith("*")
+        (names.index(k),): [["tt.divisibility", 16]]
+        for k in signature
+        if (k in POINTERS and signature[k].startswith("*")) or (k in STRIDES and signature[k] == "i32")
     }
     source = ASTSource(
         fn=kernel,
@@ -132,6 +138,13 @@ def _arguments(job: Job) -> tuple[Any, dict[str, str], dict[str, Any]]:
         return patch_gemm_kernel, signature, constants
     c, k = shape["C"], shape["k"]
     n = shape.get("N", c)
+    if job.op == "conv2d":
+        bn0, bn1 = (config["BN0"], config["BN1"]) if "BN0" in config else split_columns(n, 128)
+        signature = dict.fromkeys(("x", "w", "residual", "y"), f"*{t}") | {"bias": "*fp32"}
+        signature |= dict.fromkeys(("B", "H", "W", *STRIDES), "i32")
+        constants = {"low": None, "KS": k, "STRIDE": shape["s"], "SILU": True, "BN0": bn0, "BN1": bn1}
+        constants |= {"EVEN_C": c % config["BK"] == 0, "EVEN_N": n % (bn0 + bn1) == 0, "PRECISION": "ieee"}
+        return conv2d_kernel, signature, constants | {key: config[key] for key in ("BM", "BK", "TW")}
     limit = 128 if job.op == "dilated_conv2d" else 256
     bn0, bn1 = (config["BN0"], config["BN1"]) if "BN0" in config else split_columns(n, limit)
     constants = {

@@ -27,7 +27,7 @@ import triton.language as tl
 from torch import Tensor
 
 from . import reference
-from ._ops import register, run_triton, split_columns
+from ._ops import choose, register, run_triton, split_columns
 from ._tile import accumulate, accumulate3, sigmoid, silu, tile_pixels
 from .dilated_conv2d import _vendor, pixel_strided, precision, tile_options, tiles
 from .shape_cache import Config
@@ -416,6 +416,20 @@ def dilated_block(x: Tensor, weights: DilatedBlockWeights, *, implementation: st
     )  # fmt: skip
 
 
+def dilated_block_into(x: Tensor, weights: DilatedBlockWeights, out: Tensor) -> Tensor:
+    """`dilated_block`, but into `out`, (B, H, W, C) contiguous and apart from x; returns it. Not for torch.compile."""
+    if out.shape != x.shape or out.dtype != x.dtype or not out.is_contiguous():
+        raise ValueError(f"out must be {tuple(x.shape)} {x.dtype}, contiguous, got {tuple(out.shape)} {out.dtype}")
+    w = weights
+    key = shape_key(x, w.conv_weight.shape[1], w.dilations, w.fuse)
+    choice = choose("dilated_block", x, *key)
+    if choice.implementation != "triton":
+        return out.copy_(dilated_block(x, w))
+    packed = (w.conv_bias, w.packed_mix, w.packed_params, w.packed_dilations)
+    config = choice.config or DEFAULT
+    return launch(x, w.conv_weight, *packed, len(w.dilations), w.fuse == "glu", w.shortcut, config, [], out)
+
+
 def shape_key(x: Tensor, k: int, dilations: Sequence[int], fuse: str) -> tuple[str, str, int]:
     """(family, exact, size) of shape_cache."""
     b, h, w, c = x.shape
@@ -494,11 +508,12 @@ def launch(
     shortcut: bool,
     config: Config,
     z: list[Tensor],
+    out: Tensor | None = None,
 ) -> Tensor:
     """Run the kernel with the tile sizes in `config`; with z, D times (B, H, W, C), it skips the convolutions."""
     x = pixel_strided(x)
     b, h, w, c = x.shape
-    y = torch.empty(b, h, w, c, dtype=x.dtype, device=x.device)
+    y = torch.empty(b, h, w, c, dtype=x.dtype, device=x.device) if out is None else out
     bn0, bn1 = split_columns(c)
     if c > bn0 + bn1:
         raise NotImplementedError(f"the block's kernel holds all channels of a pixel, at most 256; got {c}")

@@ -11,6 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import reference
+from .conv2d import IMPLEMENTATIONS as FUSED_CONV_IMPLEMENTATIONS
+from .conv2d import ConvWeights, conv2d
+from .conv2d import shape_key as fused_conv_key
 from .dilated_block import IMPLEMENTATIONS as BLOCK_IMPLEMENTATIONS
 from .dilated_block import dilated_block, fold
 from .dilated_block import shape_key as block_key
@@ -101,6 +104,62 @@ def conv_problem(
         truth=truth,
         flops=2.0 * b * h * w * c * c * k * k,
         bytes=x.element_size() * ((3 if epilogue else 2) * x.numel() + weight.numel()),
+        depth=c * k * k,
+        baselines={"eager NHWC": eager},
+    )
+
+
+def fused_conv_problem(
+    b: int,
+    h: int,
+    w: int,
+    c: int,
+    n: int,
+    k: int,
+    stride: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    residual: bool = False,
+    low: bool = False,
+    seed: int = 0,
+) -> Problem:
+    """A convolution with bias, SiLU and what else a layer of the layout model has, against eager NHWC."""
+    rand = _generator(device, seed)
+    x, weight, bias = rand(b, h, w, c).to(dtype), (rand(n, c, k, k) / (c * k * k) ** 0.5).to(dtype), rand(n)
+    weights = ConvWeights.pack(weight, bias, dtype, device)
+    ho, wo = -(-h // stride), -(-w // stride)
+    r = rand(b, ho, wo, n).to(dtype) if residual else None
+    below = rand(b, ho // 2, wo // 2, n).to(dtype) if low else None
+    out = torch.empty(b, ho, wo, n, dtype=dtype, device=device)
+    nchw, nhwc_weight = x.permute(0, 3, 1, 2), weight.contiguous(memory_format=torch.channels_last)
+
+    def run(implementation: str) -> Tensor:
+        return conv2d(
+            x, weights, out, stride=stride,
+            activation="silu", residual=r, low=below, implementation=implementation
+        )  # fmt: skip
+
+    def truth() -> Tensor:
+        z = F.conv2d(nchw.double(), weight.double(), bias.double(), stride, k // 2).permute(0, 2, 3, 1)
+        if below is not None:
+            z = z + below.double().repeat_interleave(2, 1).repeat_interleave(2, 2)
+        return F.silu(z) + (0 if r is None else r.double())
+
+    def eager() -> Tensor:
+        y = F.silu(F.conv2d(nchw, nhwc_weight, bias.to(dtype), stride, k // 2)).permute(0, 2, 3, 1)
+        return y if r is None else y + r
+
+    reads = x.numel() + weight.numel() + sum(t.numel() for t in (r, below) if t is not None)
+    return Problem(
+        op="conv2d",
+        title=f"conv2d {k}x{k} s{stride} {c}->{n} {b}x{h}x{w}",
+        key=fused_conv_key(x, n, k, stride),
+        x=x,
+        implementations=FUSED_CONV_IMPLEMENTATIONS,
+        run=run,
+        truth=truth,
+        flops=2.0 * b * ho * wo * c * n * k * k,
+        bytes=x.element_size() * (reads + out.numel()),
         depth=c * k * k,
         baselines={"eager NHWC": eager},
     )

@@ -12,6 +12,7 @@ import torch
 import triton.testing
 from torch import Tensor
 
+from ._ops import split_columns
 from .dilated_block import JOINT, SPLIT
 from .problems import Problem
 from .shape_cache import SHAPES, Choice, Config, arch_of, forced
@@ -70,6 +71,9 @@ def candidates(problem: Problem) -> Iterator[Config]:
             for use in (0, 1) if tma and problem.op == "patch_embed" else (0,):
                 yield {"BM": bm, "BN": bn, "BK": bk, "GROUP": 8, "TMA": use, "num_warps": warps, "num_stages": stages}
         return
+    if problem.op == "conv2d":
+        yield from _conv_candidates(problem, nvidia, shared)
+        return
     channels = problem.x.shape[-1]
     block = problem.op == "dilated_block"
     rows = [(64, 4), (128, 4), (128, 8)] if nvidia else [(32, 4), (32, 8), (64, 4), (64, 8)]
@@ -90,6 +94,25 @@ def candidates(problem: Problem) -> Iterator[Config]:
             if not block and channels >= 128 and bm == 64 and tw == 0:
                 yield from ({**config, "BN0": 64, "BN1": bn1} for bn1 in (0, 32))
                 yield {**config, "BN0": 128, "BN1": 64}
+
+
+def _conv_candidates(problem: Problem, nvidia: bool, shared: int) -> Iterator[Config]:
+    """Few, so that a whole network's layers can be tuned in a minute or two."""
+    family, _, pixels = problem.key
+    c, n, k, stride = (int(part[1:]) for part in family.split("-"))
+    wholes = [(bn0, bn1) for bn0, bn1 in ((128, 64), (128, 0), (64, 32), (64, 0), (32, 16), (16, 0))
+              if n % (bn0 + bn1) == 0]  # fmt: skip
+    columns = wholes[:2] or [split_columns(n, 128)]
+    rows = [(128, 4), (128, 8), (64, 4), (256, 8)] if nvidia else [(64, 4), (64, 8)]
+    depths = [bk for bk in (64, 32) if c % bk == 0] or ([64, 16] if c == 48 else [32])
+    for (bm, warps), (bn0, bn1), bk in itertools.product(rows, columns, depths):
+        if bm * (bn0 + bn1) // warps > 128 * 48 or bm * (bn0 + bn1) // warps < 256:
+            continue
+        if pixels < 132 * 64 and bm > 64:
+            continue
+        stages = min(5 if bk < 64 else 4, shared // ((bm + bn0 + bn1) * bk * 2))
+        for tw in (0, 16) if k > 1 and stride == 1 and bm == 128 else (0,):
+            yield {"BM": bm, "BN0": bn0, "BN1": bn1, "BK": bk, "TW": tw, "num_warps": warps, "num_stages": stages}
 
 
 def measure(problem: Problem, implementation: str, config: Config, truth: Tensor, repeat_ms: int = 60) -> Measured:

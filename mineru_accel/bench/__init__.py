@@ -10,6 +10,7 @@ from ..errors import EXIT_OK, EXIT_USAGE
 
 BENCHMARKS = {
     "pipeline": "whole conversions, beside MinerU's flash tier",
+    "layout": "the layout model from decoded page to boxes, beside doclayout_yolo and torch.compile (needs a GPU)",
     "kernels": "the Triton kernels, beside cuDNN, cuBLAS and torch.compile (needs a GPU)",
 }
 

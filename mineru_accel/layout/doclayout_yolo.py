@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from mineru_accel.errors import UsageError
 from .architecture import build_graph
 from .checkpoint import load_checkpoint
 from .letterbox import Letterbox, as_rgb
-from .postprocess import Detections, decode, suppress_duplicates
+from .postprocess import Detections, suppress_duplicates
 from .runtime import Runtime, choose_runtime, open_runtime
 
 DEFAULT_CONF = 0.2
@@ -56,14 +55,14 @@ class DocLayoutYolo:
         self.weights = Path(weights)
         self.classes = checkpoint.classes
         self.conf = conf
-        self.strides = tuple(level.stride for level in graph.levels)
         self.stride = graph.max_stride
         imgsz = imgsz or checkpoint.imgsz
         if imgsz < self.stride:
             raise UsageError(f"layout imgsz {imgsz}: must be at least {self.stride}")
         self.imgsz = -(-imgsz // self.stride) * self.stride
-        self._runtime: Runtime | None = open_runtime(graph, kind, place, threads=threads, precision=precision)
-        self._lock = threading.Lock()
+        self._runtime: Runtime | None = open_runtime(
+            graph, kind, place, imgsz=self.imgsz, threads=threads, precision=precision
+        )
         self.name = f"doclayout-yolo-{checkpoint.scale or '?'} ({self.weights.name}, {self._runtime.name})"
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Region]]:
@@ -101,26 +100,17 @@ class DocLayoutYolo:
         boxes = [Letterbox.fit(page.shape[0], page.shape[1], self.imgsz, self.stride) for page in pages]
         found: list[Detections | None] = [None] * len(pages)
         for batch in _batches([box.shape for box in boxes], runtime.max_batch):
-            shape = boxes[batch[0]].shape
-            canvas = np.empty((len(batch), *shape, 3), np.uint8)
-            for i, j in enumerate(batch):
-                boxes[j].draw(pages[j], canvas[i])
-            with self._lock:
-                if self._runtime is None:
-                    raise RuntimeError("the layout detector is closed")
-                raw_boxes, raw_logits = self._runtime.run(canvas)
-            for i, j in enumerate(batch):
-                page = decode(raw_boxes[i], raw_logits[i], shape, self.strides, self.conf)
+            results = runtime.detect([pages[j] for j in batch], [boxes[j] for j in batch], self.conf)
+            for j, page in zip(batch, results, strict=True):
                 page.boxes = boxes[j].to_page(page.boxes)
                 found[j] = page
         return [page for page in found if page is not None]
 
     def close(self) -> None:
         """Free the network."""
-        with self._lock:
-            if self._runtime is not None:
-                self._runtime.close()
-            self._runtime = None
+        runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            runtime.close()
 
     def _regions(self, found: Detections, height: int, width: int) -> list[Region]:
         area = (found.boxes[:, 2:] - found.boxes[:, :2]).min(1, initial=np.inf) > 0

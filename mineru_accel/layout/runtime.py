@@ -6,6 +6,8 @@ import importlib.util
 import os
 import shutil
 import sys
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,23 +16,66 @@ import numpy as np
 from mineru_accel.errors import ModelError, UsageError
 
 from .graph import Graph
+from .letterbox import Letterbox
+from .postprocess import Detections, decode
 
 
 class Runtime(Protocol):
-    """A loaded network. ``run`` is called by one thread at a time."""
+    """A loaded network; safe to use from several threads."""
 
     name: str
     """For reports: ``onnx:cpu``, ``torch:cuda:0 fp16``."""
     max_batch: int
-    """Pages of the usual size that fit into one call."""
+    """Pages of the usual size that one call takes."""
 
-    def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """``(B, H, W, 3) uint8`` -> raw boxes ``(B, 4 * reg_max, A)`` and logits ``(B, nc, A)``, float32."""
+    def detect(self, pages: Sequence[np.ndarray], places: Sequence[Letterbox], conf: float) -> list[Detections]:
+        """Find boxes on pages whose canvases have one shape.
+
+        Args:
+            pages: ``(H, W, 3) uint8`` each.
+            places: where each lies on its canvas.
+            conf: scores must be above this.
+
+        Returns:
+            One for each page, boxes in pixels of its canvas.
+
+        Raises:
+            RuntimeError: it is closed.
+        """
         ...
 
     def close(self) -> None:
         """Free it; may be called twice."""
         ...
+
+
+class HostRuntime:
+    """Letterbox and decoding on the CPU, around a network's raw maps.
+
+    Args:
+        strides: of the levels, in the order of the maps.
+    """
+
+    def __init__(self, strides: Sequence[int]) -> None:
+        self._strides = tuple(strides)
+        self._lock = threading.Lock()
+
+    def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``(B, H, W, 3) uint8`` -> raw boxes ``(B, 4 * reg_max, A)`` and logits ``(B, nc, A)``, float32.
+
+        Called by one thread at a time. Raises RuntimeError if it is closed.
+        """
+        raise NotImplementedError
+
+    def detect(self, pages: Sequence[np.ndarray], places: Sequence[Letterbox], conf: float) -> list[Detections]:
+        """See :class:`Runtime`."""
+        shape = places[0].shape
+        canvas = np.empty((len(pages), *shape, 3), np.uint8)
+        for page, place, out in zip(pages, places, canvas, strict=True):
+            place.draw(page, out)
+        with self._lock:
+            boxes, logits = self.run(canvas)
+        return [decode(boxes[i], logits[i], shape, self._strides, conf) for i in range(len(pages))]
 
 
 def choose_runtime(runtime: str, device: str) -> tuple[str, str]:
@@ -68,8 +113,10 @@ def choose_runtime(runtime: str, device: str) -> tuple[str, str]:
     return runtime, "cpu"
 
 
-def open_runtime(graph: Graph, runtime: str, device: str, *, threads: int | None, precision: str) -> Runtime:
-    """Load a graph into a runtime that :func:`choose_runtime` named."""
+def open_runtime(
+    graph: Graph, runtime: str, device: str, *, imgsz: int, threads: int | None, precision: str
+) -> Runtime:
+    """Load a graph into a runtime that :func:`choose_runtime` named, for inputs of at most ``imgsz`` a side."""
     if precision not in ("auto", "fp32", "fp16"):
         raise UsageError(f"precision {precision!r}: expected auto, fp32 or fp16")
     if runtime == "onnx":
@@ -78,6 +125,10 @@ def open_runtime(graph: Graph, runtime: str, device: str, *, threads: int | None
         if precision == "fp16":
             raise UsageError("the onnx layout runtime computes in fp32")
         return OnnxRuntime(graph, threads)
+    if device.startswith("cuda") and precision != "fp32":
+        from .runtime_gpu import GpuRuntime
+
+        return GpuRuntime(graph, device, imgsz)
     from .runtime_torch import TorchRuntime
 
     return TorchRuntime(graph, device, threads, precision)

@@ -9,10 +9,10 @@ import numpy as np
 
 from .graph import Graph
 from .onnx_model import build_onnx
-from .runtime import cpu_threads
+from .runtime import HostRuntime, cpu_threads
 
 
-class OnnxRuntime:
+class OnnxRuntime(HostRuntime):
     """See :class:`mineru_accel.layout.runtime.Runtime`.
 
     One page a call: on a CPU a batch is no faster, only larger, and so no result can depend on its neighbours.
@@ -21,6 +21,7 @@ class OnnxRuntime:
     max_batch = 1
 
     def __init__(self, graph: Graph, threads: int | None = None) -> None:
+        super().__init__([level.stride for level in graph.levels])
         # From 1.29 on it sends usage data and writes to ~/.cache unless told not to before it is first imported.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime as ort
@@ -37,9 +38,12 @@ class OnnxRuntime:
 
     def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(B, H, W, 3) uint8`` -> raw boxes ``(B, 4 * reg_max, A)`` and logits ``(B, nc, A)``, float32."""
+        if self.session is None:
+            raise RuntimeError("the layout detector is closed")
         boxes, logits = self.session.run(["boxes", "logits"], {"images": images})
         return boxes, logits
 
     def close(self) -> None:
         """Free the session and its threads."""
-        self.session = None
+        with self._lock:
+            self.session = None

@@ -1,4 +1,4 @@
-"""The network under torch: CUDA or HIP in float16, the CPU in float32; channels last on both."""
+"""The network under plain torch, channels last: on a CPU, and on a GPU in float32."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import numpy as np
 import torch
 
 from .graph import Graph
+from .runtime import HostRuntime
 from .torch_model import LayoutNetwork
 
 
-class TorchRuntime:
+class TorchRuntime(HostRuntime):
     """See :class:`mineru_accel.layout.runtime.Runtime`."""
 
     def __init__(self, graph: Graph, device: str = "cpu", threads: int | None = None, precision: str = "auto") -> None:
+        super().__init__([level.stride for level in graph.levels])
         self.device = torch.device(device)
         on_gpu = self.device.type == "cuda"
         half = precision == "fp16" or (precision == "auto" and on_gpu)
@@ -26,12 +28,14 @@ class TorchRuntime:
     @torch.inference_mode()
     def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(B, H, W, 3) uint8`` -> raw boxes ``(B, 4 * reg_max, A)`` and logits ``(B, nc, A)``, float32."""
-        assert self.network is not None, "closed"
+        if self.network is None:
+            raise RuntimeError("the layout detector is closed")
         boxes, logits = self.network(torch.from_numpy(images).to(self.device, non_blocking=True))
         return boxes.cpu().numpy(), logits.cpu().numpy()
 
     def close(self) -> None:
         """Free the weights; on a GPU also torch's cached blocks."""
-        self.network = None
+        with self._lock:
+            self.network = None
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
