@@ -9,6 +9,7 @@ from .dilated_conv2d import dilated_conv2d
 from .graphs import GraphCache
 from .modules import FusedDilatedBlock, FusedDilatedBottleneck, fuse_dilated
 from .patch_embed import FoldedPatchWeight, fold_patch_weight, patch_embed, patch_embed_uint8
+from .vision_block import add_layer_norm, quick_gelu_, rotary_qk_
 
 __all__ = [
     "DilatedBlockWeights",
@@ -16,10 +17,13 @@ __all__ = [
     "FusedDilatedBlock",
     "FusedDilatedBottleneck",
     "GraphCache",
+    "add_layer_norm",
     "dilated_block",
     "dilated_conv2d",
     "fold_patch_weight",
     "fuse_dilated",
     "patch_embed",
     "patch_embed_uint8",
+    "quick_gelu_",
+    "rotary_qk_",
 ]

@@ -81,3 +81,25 @@ def patch_embed_uint8(
     x = (pixels.view(-1, c, p * p).double() / 255 - mean_) / std_
     x = x[:, :, None].expand(-1, c, t, p * p).reshape(-1, c * t * p * p).to(weight.dtype)
     return F.linear(x, weight.flatten(1), bias)
+
+
+def add_layer_norm(x: Tensor, delta: Tensor | None, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """(x + delta, its layer norm over the last dimension)."""
+    s = x if delta is None else x + delta
+    mean, var = s.mean(-1, keepdim=True), s.var(-1, keepdim=True, correction=0)
+    return s, (s - mean) / (var + eps).sqrt() * weight + bias
+
+
+def rotary_qk(qkv: Tensor, position: Tensor, cos: Tensor, sin: Tensor, heads: int) -> Tensor:
+    """Qwen2-VL's two-dimensional rotary embedding of q and k; shapes as in vision_block.rotary_qk_."""
+    length, d = qkv.shape[0], qkv.shape[1] // (3 * heads)
+    q, k, v = qkv.view(length, 3, heads, d).unbind(1)
+    c, s = (torch.cat([t[position[:, 0].long()], t[position[:, 1].long()]], -1)[:, None] for t in (cos, sin))
+    turned = [torch.cat([u[..., : d // 2] * c - u[..., d // 2 :] * s, u[..., d // 2 :] * c + u[..., : d // 2] * s], -1)
+              for u in (q, k)]  # fmt: skip
+    return torch.stack([*turned, v], 1).reshape(length, -1)
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """x sigmoid(1.702 x)."""
+    return x * torch.sigmoid(1.702 * x)

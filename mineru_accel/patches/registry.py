@@ -17,6 +17,9 @@ SWITCH = "MINERU_ACCEL_PATCHES"
 """Environment variable: auto, none, or names with commas between. Inherited by every process of an engine."""
 
 _HOME = {
+    "vllm-uint8-pixels": "vllm_uint8_pixels",
+    "vllm-vit-fused": "vllm_vit_fused",
+    "vllm-vit-graphs": "vllm_vit_graphs",
     "mineru-vl-utils-lora-tokenizer": "mineru_vl_utils_lora_tokenizer",
 }
 """Name of a patch -> its module, which holds ``PATCH``. Applied in this order."""
