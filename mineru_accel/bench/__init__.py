@@ -11,6 +11,8 @@ from ..errors import EXIT_OK, EXIT_USAGE
 BENCHMARKS = {
     "pipeline": "whole conversions, beside MinerU's flash tier",
     "layout": "the layout model from decoded page to boxes, beside doclayout_yolo and torch.compile (needs a GPU)",
+    "vlm": "the VLM's engine: vLLM's defaults, its encoder graphs, ours (needs a GPU, vLLM and a checkpoint)",
+    "tower": "the VLM's vision tower alone, part by part (the same)",
     "kernels": "the Triton kernels, beside cuDNN, cuBLAS and torch.compile (needs a GPU)",
 }
 

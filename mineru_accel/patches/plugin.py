@@ -11,6 +11,12 @@ def register() -> None:
     """Apply the patches of vLLM that the environment names."""
     import os
 
+    try:
+        from ..vlm.lifeline import hold
+
+        hold()
+    except Exception as error:
+        _warn("this process may outlive its owner", error)
     if os.environ.get("MINERU_ACCEL_PATCHES", "none") in ("", "none"):
         return
     try:
@@ -18,6 +24,10 @@ def register() -> None:
 
         apply_selected("vllm")
     except Exception as error:
-        import logging
+        _warn("patches were not applied", error)
 
-        logging.getLogger("vllm").warning("mineru-accel's patches were not applied: %s", error)
+
+def _warn(what: str, error: Exception) -> None:
+    import logging
+
+    logging.getLogger("vllm").warning("mineru-accel: %s: %s", what, error)

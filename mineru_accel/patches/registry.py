@@ -17,6 +17,7 @@ SWITCH = "MINERU_ACCEL_PATCHES"
 """Environment variable: auto, none, or names with commas between. Inherited by every process of an engine."""
 
 _HOME = {
+    "vllm-fast-processor": "vllm_fast_processor",
     "vllm-uint8-pixels": "vllm_uint8_pixels",
     "vllm-vit-fused": "vllm_vit_fused",
     "vllm-vit-graphs": "vllm_vit_graphs",
@@ -103,13 +104,20 @@ def apply_selected(package: str | None = None, value: str | None = None) -> list
 def revert(name: str) -> Status:
     """Take a patch back; what is not active stays as it is.
 
+    Patches applied after it are lifted and put back, since they may have wrapped what it put in place.
+
     Raises:
         UsageError: if there is none of this name.
     """
     patch = find(name)
     with _lock:
         if name in _applied:
-            _applied.pop(name)[1].run()
+            order = list(_applied)
+            later = order[order.index(name) + 1 :]
+            for each in reversed([name, *later]):
+                _applied.pop(each)[1].run()
+            for each in later:
+                apply(each)
         _failed.pop(name, None)
         return _verdict(patch)
 

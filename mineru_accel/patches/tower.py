@@ -110,7 +110,7 @@ def forward(
     *,
     encoder_metadata: dict[str, Tensor] | None = None,
 ) -> Tensor:
-    """As Qwen2VisionTransformer.forward: patches (L, K) -> embeddings (L / merge^2, hidden size of the language model)."""
+    """As Qwen2VisionTransformer.forward: patches (L, K) -> embeddings (L / merge^2, hidden size)."""
     x = x.to(device=tower.device) if x.dtype is torch.uint8 else x.to(device=tower.device, dtype=tower.dtype)
     x = tower.patch_embed(x)
     if encoder_metadata is None:

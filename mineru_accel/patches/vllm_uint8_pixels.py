@@ -44,6 +44,7 @@ def install(undo: Undo) -> str:
         pixels.prepare(self)
 
     undo.setattr(processor, "apply", apply_single_frame)
+    undo.setattr(processor, "_accel_frames", 1)  # for vllm-fast-processor
     undo.setattr(embed, "forward", forward)
     undo.setattr(model, "__init__", __init__)
     return "one frame of bytes from the processor to the patch embedding, which normalizes in its weights"

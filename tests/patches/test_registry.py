@@ -108,6 +108,24 @@ def test_undo_restores_inherited_attributes_items_and_order():
     assert log == ["child"] and "speak" not in vars(Child) and things == {"a": 1}
 
 
+def test_reverting_one_of_two_that_wrap_the_same(toys):
+    def wrapping(word: str):
+        def install(undo: Undo) -> str:
+            before = Target.speak
+            undo.setattr(Target, "speak", lambda self: f"{word} {before(self)}")
+            return word
+
+        return install
+
+    toys(make("a", install=wrapping("a")), make("b", install=wrapping("b")))
+    patches.apply("a"), patches.apply("b")
+    assert Target().speak() == "b a original"
+    patches.revert("a")
+    assert Target().speak() == "b original" and [s.state for s in patches.status()] == [State.OFF, State.ACTIVE]
+    patches.revert("b")
+    assert Target().speak() == "original"
+
+
 def test_the_switch(toys, monkeypatch):
     toys(make("a"), make("b", auto=False), make("c"))
     assert patches.selected() == ()

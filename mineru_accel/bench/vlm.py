@@ -1,0 +1,375 @@
+"""``mineru-accel bench vlm``: crops per second of the VLM's engine, by configuration, each in a process of its own.
+
+Work: random crops, greedy, a fixed number of tokens out. First the equality of what comes out (logits of the first
+token against vLLM's defaults without patches), then the rate. A configuration that computes something else has no
+figure. ``--together`` starts all at once, each with a share of the memory, and measures one after the other: most of
+the time goes into starting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import EXIT_FAILED, EXIT_OK, UsageError
+from ..vlm.arguments import merge, parse
+
+PROMPT = (
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|>"
+    "<|vision_end|>\nText Recognition:<|im_end|>\n<|im_start|>assistant\n"
+)
+AS_MINERU = {
+    "limit_mm_per_prompt": {"image": 1, "video": 0},
+    "max_num_seqs": 512,
+    "max_model_len": 8192,
+    "mm_processor_cache_gb": 0,
+    "enable_prefix_caching": False,
+    "disable_log_stats": True,
+    "gpu_memory_utilization": 0.5,
+}
+"""As ../shared/gpu/bench_vllm_baseline.py: vLLM's defaults, caches off because every crop is new."""
+SHARE = {"gpu_memory_utilization": 0.12, "kv_cache_memory_bytes": 8 << 30}
+"""Of one of up to eight engines on an H200: 8 GiB hold the keys and values of 700 000 tokens."""
+TOLERANCE = 1e-2
+"""Relative error of the first token's logits."""
+
+
+def configurations() -> dict[str, dict[str, Any]]:
+    """Name -> {"args", "patches", "replicas", "ours", "env"}; ``ours`` starts from our engine's own arguments."""
+    graphs = {"compilation_config": {"cudagraph_mm_encoder": True}}
+    return {
+        "defaults": {"args": AS_MINERU, "patches": "none"},
+        "graphs": {"args": merge(AS_MINERU, graphs), "patches": "none"},
+        "ours": {"ours": True},
+        "ours-2": {"ours": True, "replicas": 2},
+        "ours-3": {"ours": True, "replicas": 3},
+        "ours-v2": {"ours": True, "args": {"logits_processors": []}},  # vLLM's second model runner takes no processors
+        "ours-16k": {"ours": True, "args": {"max_num_batched_tokens": 16384}},
+        "ours-4k": {"ours": True, "args": {"max_num_batched_tokens": 4096}},
+        "ours-1024": {"ours": True, "args": {"max_num_seqs": 1024}},
+        "ours-256": {"ours": True, "args": {"max_num_seqs": 256}},
+        "unfused": {"ours": True, "patches": "vllm-uint8-pixels,vllm-vit-graphs"},
+        "unpatched": {"ours": True, "patches": "none"},
+    }
+
+
+def run(argv: Sequence[str]) -> int:
+    """Measure and print a table; one JSON line a configuration goes to ``--out`` as soon as it is there."""
+    if argv and argv[0] == "--child":
+        asyncio.run(_child(json.loads(argv[1])))
+        return EXIT_OK
+    parser = argparse.ArgumentParser(prog="mineru-accel bench vlm", description=__doc__)
+    parser.add_argument("model", type=Path, help="folder of the checkpoint")
+    parser.add_argument("--configs", default="defaults,graphs,ours,ours-2,ours-3", help="default: %(default)s")
+    parser.add_argument("--add", action="append", default=[], metavar="NAME=JSON", help="one more configuration")
+    parser.add_argument("--vllm-arg", action="append", default=[], metavar="K=V", help="for all but the baselines")
+    parser.add_argument("--crops", type=int, default=1024, help="default: %(default)s")
+    parser.add_argument("--size", default="1400x150", metavar="WxH", help="pixels; default: %(default)s")
+    parser.add_argument("--mixed", action="store_true", help="sizes as on pages of papers instead")
+    parser.add_argument("--tokens", type=int, default=70, help="out of each crop; default: %(default)s")
+    parser.add_argument("--in-flight", type=int, default=512, help="default: %(default)s")
+    parser.add_argument("--sampling", choices=["greedy", "mineru"], default="greedy", help="mineru: its penalties")
+    parser.add_argument("--repeats", type=int, default=2, help="the best counts; default: %(default)s")
+    parser.add_argument("--together", action="store_true", help="start all first, then measure in turn")
+    parser.add_argument("--limit", type=float, default=180, help="seconds for each; default: %(default)s")
+    parser.add_argument("--out", type=Path, help="folder for results.jsonl and each configuration's log")
+    args = parser.parse_args(argv)
+    known = configurations()
+    for text in args.add:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--add {text!r}: expected NAME=JSON")
+        known[name] = json.loads(value)
+    wanted = args.configs.split(",") + [text.partition("=")[0] for text in args.add]
+    if missing := [name for name in wanted if name not in known]:
+        raise UsageError(f"no configuration is called {missing[0]!r}; there are {', '.join(known)}")
+    out = args.out or Path(tempfile.mkdtemp(prefix="bench-vlm-"))
+    out.mkdir(parents=True, exist_ok=True)
+    width, height = (int(part) for part in args.size.split("x"))
+    common = {
+        **{name: getattr(args, name) for name in ("crops", "mixed", "tokens", "in_flight", "sampling", "repeats")},
+        **{"model": str(args.model), "size": [width, height], "reference": str(out / "reference.json")},
+    }
+    jobs = {}
+    for name in dict.fromkeys(wanted):
+        config = known[name]
+        if config.get("ours"):
+            config = {**config, "args": merge(config.get("args", {}), parse(args.vllm_arg))}
+        if args.together:
+            config = {**config, "args": merge(config.get("args", {}), SHARE)}
+        jobs[name] = {**common, **config, "name": name, "result": str(out / f"{name}.json"), "waits": args.together}
+    children = {}
+    if args.together:
+        children = {name: _start(job, out) for name, job in jobs.items()}
+        deadline = time.monotonic() + args.limit
+        while time.monotonic() < deadline and not all(
+            child.poll() is not None or _file(jobs[name], "ready").exists() for name, child in children.items()
+        ):
+            time.sleep(0.5)
+    rows = []
+    for name, job in jobs.items():
+        row = _measure(job, children.get(name) or _start(job, out), out, args.limit)
+        rows.append(row)
+        with (out / "results.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        print(_line(row), flush=True)
+    table = _table(rows)
+    (out / "table.md").write_text(table + "\n", encoding="utf-8")
+    print("\n" + table, flush=True)
+    return EXIT_OK if all("rate" in row for row in rows) else EXIT_FAILED
+
+
+def _start(job: dict[str, Any], out: Path) -> subprocess.Popen[bytes]:
+    for stale in ("json", "ready", "go"):
+        _file(job, stale).unlink(missing_ok=True)
+    command = [sys.executable, "-m", "mineru_accel.bench.vlm", "--child", json.dumps(job)]
+    with (out / f"{job['name']}.log").open("wb") as file:
+        return subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **job.get("env", {})}
+        )
+
+
+def _file(job: dict[str, Any], kind: str) -> Path:
+    return Path(job["result"]).with_suffix(f".{kind}")
+
+
+def _measure(job: dict[str, Any], child: subprocess.Popen[bytes], out: Path, limit: float) -> dict[str, Any]:
+    if not job["waits"] or _file(job, "ready").exists():
+        _file(job, "go").touch()
+    try:
+        code = child.wait(limit if not job["waits"] or _file(job, "ready").exists() else 1)
+    except subprocess.TimeoutExpired:
+        child.kill()  # its engine's processes follow it
+        child.wait()
+        code = -9
+    result = _file(job, "json")
+    row = {"name": job["name"], **(json.loads(result.read_text(encoding="utf-8")) if result.exists() else {})}
+    if code != 0 and "rate" not in row:
+        log = out / f"{job['name']}.log"
+        tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+        row["error"] = f"time limit of {limit:.0f} s" if code == -9 else " / ".join(tail)[-400:]
+    return row
+
+
+def _line(row: dict[str, Any]) -> str:
+    if "rate" not in row:
+        return f"{row['name']}: {row.get('error', 'no result')}"
+    return (
+        f"{row['name']}: {row['rate']:.1f} crops/s, {row['tokens_s']:.0f} tokens/s, busy {row['busy']:.0f} %, "
+        f"logits {row.get('error_logits', float('nan')):.1e}, start {row['start_s']:.0f} s, "
+        f"client CPU {row['client_cpu']:.2f}, engine CPU {row['engine_cpu']}, rates {row['rates']}"
+    )
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    lines = ["| configuration | crops/s | tokens/s | GPU busy | first token's logits: relative error | start |"]
+    lines.append("|---" * 6 + "|")
+    for row in rows:
+        if "rate" not in row:
+            lines.append(f"| {row['name']} | {row.get('error', 'no result')} | | | | |")
+            continue
+        wrong = row.get("error_logits", 0.0) > TOLERANCE
+        rate = f"({row['rate']:.1f}: computes something else)" if wrong else f"{row['rate']:.1f}"
+        lines.append(
+            f"| {row['name']} | {rate} | {row['tokens_s']:.0f} | {row['busy']:.0f} % "
+            f"| {row.get('error_logits', 0):.1e} | {row['start_s']:.0f} s |"
+        )
+    return "\n".join(lines)
+
+
+async def _child(job: dict[str, Any]) -> None:
+    """One configuration: start, compare, measure; the result is written after each step."""
+    from ..vlm.engine import VllmEngine
+
+    row: dict[str, Any] = {}
+
+    def save() -> None:
+        Path(job["result"]).write_text(json.dumps(row), encoding="utf-8")
+
+    started = time.perf_counter()
+    extra = {"logprobs_mode": "raw_logits", "max_logprobs": 2000}
+    if job.get("ours"):
+        engine = VllmEngine(
+            job["model"],
+            args=merge(job.get("args", {}), extra),
+            replicas=job.get("replicas", 1),
+            patches=job.get("patches", "auto"),
+        )
+        await engine.start()
+        row["patches"] = await asyncio.to_thread(_states)
+        llms, close = engine.llms, engine.close
+    else:
+        llms, close = _plain(merge(job["args"], extra) | {"model": job["model"]})
+    row["start_s"] = time.perf_counter() - started
+    try:
+        images = _crops(job)
+        save()
+        _file(job, "ready").touch()
+        while job["waits"] and not _file(job, "go").exists():
+            await asyncio.sleep(0.2)
+        row["error_logits"] = await _compare(llms[0], images[:4], Path(job["reference"]))
+        save()
+        await _rate(llms, images[: max(64, len(images) // 8)], job | {"tokens": 16})
+        runs = []
+        for _ in range(job["repeats"]):
+            runs.append(await _rate(llms, images, job))
+            best = max(runs, key=lambda r: r["rate"])
+            row.update(best, rates=[round(r["rate"], 1) for r in runs])
+            save()
+    finally:
+        await close()
+
+
+def _plain(arguments: dict[str, Any]) -> tuple[list[Any], Any]:
+    os.environ.pop("MINERU_ACCEL_PATCHES", None)
+    from vllm import AsyncEngineArgs
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+
+    async def close() -> None:
+        llm.shutdown()
+
+    return [llm], close
+
+
+def _states() -> dict[str, str]:
+    from ..patches import status
+
+    return {each.name: str(each) for each in status()}
+
+
+def _crops(job: dict[str, Any]) -> list[Any]:
+    """Pictures of noise with lines of text, all different."""
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    rng = np.random.default_rng(0)
+    sizes = [tuple(job["size"])] * job["crops"]
+    if job["mixed"]:  # paragraphs of one and two columns, headings, formulas, captions, tables
+        choices = [(1400, 150), (700, 420), (700, 200), (420, 56), (560, 84), (700, 112), (1400, 700), (224, 56)]
+        sizes = [choices[i] for i in rng.integers(0, len(choices), job["crops"])]
+    images = []
+    for width, height in sizes:
+        image = Image.fromarray(rng.integers(200, 255, (height, width, 3), dtype=np.uint8))
+        draw = ImageDraw.Draw(image)
+        for y in range(4, max(5, height - 10), 22):
+            draw.text((4, y), "".join(rng.choice(list("abcdefghij klmnop"), width // 8)), fill=0)
+        images.append(image)
+    return images
+
+
+async def _compare(llm: Any, images: list[Any], reference: Path) -> float:
+    """Relative error of the first token's logits against the first configuration's (written if there is none yet)."""
+    from vllm import SamplingParams
+
+    logits = []
+    for i, image in enumerate(images):
+        one = SamplingParams(temperature=0.0, max_tokens=1, logprobs=2000, ignore_eos=True)
+        request = {"prompt": PROMPT, "multi_modal_data": {"image": image}}
+        async for output in llm.generate(request, one, f"compare-{i}"):
+            last = output
+        logits.append({str(token): entry.logprob for token, entry in last.outputs[0].logprobs[0].items()})
+    if not reference.exists():
+        reference.write_text(json.dumps(logits), encoding="utf-8")
+        return 0.0
+    errors = []
+    for ours, theirs in zip(logits, json.loads(reference.read_text(encoding="utf-8")), strict=True):
+        common = ours.keys() & theirs.keys()
+        if len(common) < 1000:
+            return float("inf")
+        difference = sum((ours[t] - theirs[t]) ** 2 for t in common)
+        errors.append((difference / sum(theirs[t] ** 2 for t in common)) ** 0.5)
+    return max(errors)
+
+
+async def _rate(llms: list[Any], images: list[Any], job: dict[str, Any]) -> dict[str, Any]:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    tokens = job["tokens"]
+    penalties = {"presence_penalty": 1.0, "frequency_penalty": 0.05} if job["sampling"] == "mineru" else {}
+    extra = {"extra_args": {"no_repeat_ngram_size": 100}} if job["sampling"] == "mineru" else {}
+    waiting = asyncio.Semaphore(job["in_flight"])
+    engines = [process.pid for llm in llms for process in llm.engine_core.resources.engine_manager.processes]
+    tag = f"{time.time_ns()}"
+
+    async def one(i: int, image: Any) -> None:
+        async with waiting:
+            sampling = SamplingParams(
+                temperature=0.0, max_tokens=tokens, min_tokens=tokens, ignore_eos=True, skip_special_tokens=False,
+                output_kind=RequestOutputKind.FINAL_ONLY, **penalties, **extra,
+            )  # fmt: skip
+            request = {"prompt": PROMPT, "multi_modal_data": {"image": image}}
+            async for output in llms[i % len(llms)].generate(request, sampling, f"{tag}-{i}"):
+                last = output
+            assert len(last.outputs[0].token_ids) == tokens
+
+    with _Busy() as busy:
+        client, engine, started = time.process_time(), [_cpu(pid) for pid in engines], time.perf_counter()
+        await asyncio.gather(*(one(i, image) for i, image in enumerate(images)))
+        seconds = time.perf_counter() - started
+    return {
+        "rate": len(images) / seconds,
+        "tokens_s": len(images) * tokens / seconds,
+        "busy": busy.mean(),
+        "client_cpu": (time.process_time() - client) / seconds,
+        "engine_cpu": [round((_cpu(pid) - before) / seconds, 2) for pid, before in zip(engines, engine, strict=True)],
+    }
+
+
+class _Busy(threading.Thread):
+    """Samples NVML's utilization (share of time with a kernel running) 5 times a second, mean over the GPUs in use."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._samples: list[float] = []
+        self._on = True
+
+    def run(self) -> None:
+        try:
+            import pynvml
+
+            pynvml.nvmlInit()
+            gpus = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+            while self._on:
+                loads = [pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu for gpu in gpus]
+                self._samples.append(max(loads))
+                time.sleep(0.2)
+        except Exception:
+            return
+
+    def mean(self) -> float:
+        inner = self._samples[1:] or self._samples
+        return statistics.mean(inner) if inner else float("nan")
+
+    def __enter__(self) -> _Busy:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._on = False
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of CPU a process has used."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(sys.argv[1:]))

@@ -1,0 +1,67 @@
+"""No engine outlives its owner: every vLLM process watches the process that started the engine, and ends with it.
+
+The owner writes itself into the environment, which every process of the engine inherits; the plugin of
+:mod:`mineru_accel.patches` calls `hold` in each. A pidfd tells at once and can't be fooled by a pid that is given anew.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+import time
+
+VARIABLE = "MINERU_ACCEL_ENGINE_OWNER"
+"""``pid:starttime`` of the process that started the engine."""
+
+_held: set[str] = set()
+
+
+def offer(pid: int | None = None) -> str:
+    """What to put into `VARIABLE` for the processes of an engine that this process (or `pid`) owns."""
+    pid = pid or os.getpid()
+    return f"{pid}:{_started(pid)}"
+
+
+def hold() -> bool:
+    """Start to watch the owner that the environment names, once; True if that was to be done."""
+    owner = os.environ.get(VARIABLE, "")
+    if not owner or owner in _held or owner == offer():
+        return False
+    _held.add(owner)
+    pid, _, started = owner.partition(":")
+    threading.Thread(target=_watch, args=(int(pid), started), name="lifeline", daemon=True).start()
+    return True
+
+
+def _watch(pid: int, started: str) -> None:
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return _end()
+    except (AttributeError, OSError):  # old kernel or sandbox: look now and then
+        while _started(pid) == started:
+            time.sleep(0.5)
+        return _end()
+    if _started(pid) != started:
+        return _end()
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    while not poll.poll():
+        pass
+    _end()
+
+
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _started(pid: int) -> str:
+    """Start time of a process in clock ticks since boot, empty if there is none (a zombie is none)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
