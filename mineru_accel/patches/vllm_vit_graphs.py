@@ -31,6 +31,8 @@ def check() -> str:
     gpu = machine.accelerator()
     if gpu.kind != "cuda":
         raise NotApplicable(f"encoder graphs need CUDA, and this is {gpu.kind}")
+    if gpu.arch.startswith(("sm_6", "sm_7")):
+        raise NotApplicable(f"flash attention, which leaves padding alone, needs sm_80, and this is {gpu.arch}")
     return "vLLM has encoder graphs for Qwen2-VL but leaves them off, and feeds them pixels that are not normalized"
 
 
