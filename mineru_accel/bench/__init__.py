@@ -9,11 +9,14 @@ from importlib import import_module
 from ..errors import EXIT_OK, EXIT_USAGE
 
 BENCHMARKS = {
-    "pipeline": "whole conversions, beside MinerU's flash tier",
+    "pipeline": "whole conversions, beside MinerU, docling and Flash-MinerU",
+    "quality": "text, tables, reading order and layout against a ground truth, beside the same",
     "layout": "the layout model from decoded page to boxes, beside doclayout_yolo and torch.compile (needs a GPU)",
     "vlm": "the VLM's engine: vLLM's defaults, its encoder graphs, ours (needs a GPU, vLLM and a checkpoint)",
     "tower": "the VLM's vision tower alone, part by part (the same)",
     "kernels": "the Triton kernels, beside cuDNN, cuBLAS and torch.compile (needs a GPU)",
+    "peers": "the other systems: what is installed here, and how to install them",
+    "plot": "SVG plots of reports that were written with --out or --json",
 }
 
 

@@ -7,16 +7,23 @@ product and the bytes (each input read and each output written once) over the me
 """
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from . import report as r
 
 if TYPE_CHECKING:
     import torch
     from accel_kernels.problems import Problem
+
+COLUMNS = (
+    *(r.Column("case", "problem"), r.Column("system", "implementation"), r.Column("error", "error", ".1e")),
+    *(r.Column("ms", "ms", ".4f"), r.Column("limit_ms", "limit ms", ".4f"), r.Column("of_limit", "of limit", ".0%")),
+    *(r.Column("tflops", "TFLOP/s", ".0f"), r.Column("baseline", "baseline"), r.Column("baseline_ms", "ms", ".4f")),
+    *(r.Column("speed_up", "speed-up", ".2f"), r.Column("calls_ms", "calls ms", ".4f")),
+    r.Column("calls_speed_up", "calls: speed-up", ".2f"),
+)
 
 
 def run(argv: list[str]) -> int:
@@ -35,7 +42,7 @@ def run(argv: list[str]) -> int:
         "--compile", action="store_true", help="also torch.compile(max-autotune); minutes a shape family"
     )
     parser.add_argument("--repeat", type=int, default=60, metavar="MS", help="milliseconds spent timing each")
-    parser.add_argument("--json", type=Path, help="also write the rows there")
+    r.add_output(parser)
     args = parser.parse_args(argv)
     import torch
 
@@ -44,22 +51,22 @@ def run(argv: list[str]) -> int:
         return 1
     device = torch.device("cuda", torch.cuda.current_device())
     limits = measure_limits(device)
-    print(f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}")
-    print(f"matrix product {limits[0] / 1e12:.0f} TFLOP/s, copy {limits[1] / 1e12:.2f} TB/s\n")
-    print(
-        "| problem | implementation | error | ms | limit ms | of limit | TFLOP/s | baseline | ms | speed-up | calls |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
-    rows: list[dict[str, Any]] = []
+    chart = r.Chart("Kernels", "speed_up", "times as fast as the fastest baseline", label="case", group="op")
+    report = r.Report("kernels", COLUMNS, chart, argv)
+    report.settings = {"matrix product TFLOP/s": round(limits[0] / 1e12), "copy TB/s": round(limits[1] / 1e12, 2)}
+    show = args.json != "-"
+    if show:
+        print(f"{report.date}, {r.describe(report.to_dict())}\n{report.settings}\n")
+        print(r.row(c.title for c in COLUMNS) + "\n|" + "---|" * len(COLUMNS))
     for problem in problems(args, device):
         row = measure(problem, args, limits)
-        rows.append(row)
-        print(line(row), flush=True)
+        report.rows.append(row)
+        if show:
+            print(r.row(r.cell(row.get(c.key), c.spec) for c in COLUMNS), flush=True)
         del problem
         torch.cuda.empty_cache()
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=1))
-    return 0 if all(row["right"] for row in rows) else 1
+    r.finish(report, args, printed=True)
+    return 0 if all(row["right"] for row in report.rows) else 1
 
 
 def problems(args: argparse.Namespace, device: "torch.device") -> "list[Problem] | Any":
@@ -104,37 +111,38 @@ def measure(problem: "Problem", args: argparse.Namespace, limits: tuple[float, f
         chosen = "auto: " + choose(problem.op, problem.x, *problem.key).implementation
     error = tuning.relative_rms(call(), problem.truth())
     dtype = torch.bfloat16 if problem.x.dtype == torch.uint8 else problem.x.dtype
-    row: dict[str, Any] = {"title": problem.title, "implementation": chosen, "error": error, "baselines": {}}
+    row: dict[str, Any] = {"op": problem.op, "case": problem.title, "system": chosen, "error": error}
     row["right"] = error <= tuning.tolerance(dtype, problem.depth)
     if not row["right"]:
-        return row
+        return row | {"system": f"{chosen}: WRONG"}
     row["ms"] = tuning.time_graph(call, args.repeat)
-    row["calls"] = calls(call)
-    row["limit"] = 1e3 * max(problem.flops / limits[0], problem.bytes / limits[1])
+    row["calls_ms"] = calls(call)
+    row["limit_ms"] = 1e3 * max(problem.flops / limits[0], problem.bytes / limits[1])
+    row["of_limit"] = row["limit_ms"] / row["ms"]
     row["tflops"] = problem.flops / row["ms"] / 1e9
-    row["baselines"] = {name: tuning.time_graph(f, args.repeat) for name, f in problem.baselines.items()}
-    row["baseline_calls"] = {name: calls(f) for name, f in problem.baselines.items()}
+    baselines = {name: (tuning.time_graph(f, args.repeat), calls(f)) for name, f in problem.baselines.items()}
     if args.compile and problem.op == "dilated_block":
         eager = problem.baselines["eager"]
         torch._dynamo.reset()
         compiled = torch.compile(eager, mode="max-autotune-no-cudagraphs")
         compiled()
-        row["baselines"]["compile max-autotune"] = tuning.time_graph(compiled, args.repeat)
-        row["baseline_calls"]["compile max-autotune"] = calls(compiled)
-    return row
+        baselines["compile max-autotune"] = (tuning.time_graph(compiled, args.repeat), calls(compiled))
+    return row | against(row["ms"], row["calls_ms"], baselines)
 
 
-def line(row: dict[str, Any]) -> str:
-    """A row of the table."""
-    start = f"| {row['title']} | {row['implementation']} | {row['error']:.1e} |"
-    if not row["right"]:
-        return f"{start} WRONG | | | | | | | |"
-    names = " / ".join(row["baselines"])
-    times = " / ".join(f"{ms:.4f}" for ms in row["baselines"].values())
-    ratios = " / ".join(f"{ms / row['ms']:.2f}x" for ms in row["baselines"].values())
-    calls = " / ".join(f"{ms / row['calls']:.2f}x" for ms in row["baseline_calls"].values())
-    share = f"{row['ms']:.4f} | {row['limit']:.4f} | {100 * row['limit'] / row['ms']:.0f} %"
-    return f"{start} {share} | {row['tflops']:.0f} | {names} | {times} | {ratios} | {row['calls']:.4f}, {calls} |"
+def against(ms: float, calls_ms: float, baselines: dict[str, tuple[float, float]]) -> dict[str, Any]:
+    """What a row says of baselines, (ms replayed as a graph, ms of a call) by name: the fastest is what counts."""
+    if not baselines:
+        return {}
+    name, (best, _) = min(baselines.items(), key=lambda item: item[1][0])
+    fastest_call = min(call for _, call in baselines.values())
+    return {
+        "baseline": name,
+        "baseline_ms": best,
+        "speed_up": best / ms,
+        "calls_speed_up": fastest_call / calls_ms,
+        "baselines": {n: {"ms": graph, "calls_ms": call} for n, (graph, call) in baselines.items()},
+    }
 
 
 def measure_limits(device: "torch.device") -> tuple[float, float]:
