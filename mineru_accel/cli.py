@@ -20,7 +20,7 @@ commands:
   mineru-accel doctor                      what this machine can run, and what 'auto' would pick
   mineru-accel models list|path|verify|download
   mineru-accel tune                        tune the GPU kernels for this GPU
-  mineru-accel bench kernels               measure the GPU kernels
+  mineru-accel bench pipeline|quality|...   measure, beside other systems
   (each takes --help)
 
 examples:

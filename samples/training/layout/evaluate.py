@@ -9,8 +9,6 @@ Needs pycocotools.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ import numpy as np
 import pypdfium2 as pdfium
 from PIL import Image, ImageDraw
 
+from mineru_accel.bench.layout_ap import average_precision
 from mineru_accel.layout.classes import CLASS_IDS, CLASSES
 from mineru_accel.layout.doclayout_yolo import DocLayoutYolo
 from mineru_accel.layout.postprocess import iou_matrix
@@ -68,49 +67,6 @@ def examples(folder: Path, side: int, every: int) -> Iterator[Example]:
                 if c == MASK:
                     paint_over(picture, (box * to_pixels).tolist())
             yield f"{path.stem}-{i}", picture, truth
-
-
-def average_precision(truths: list[np.ndarray], found: list[np.ndarray]) -> dict[str, dict[str, float]]:
-    """COCO's AP50 and AP50:95 per class and their means; ``found`` rows are class, score, box."""
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    unit = 1000.0
-    annotations, results = [], []
-    for i, (truth, boxes) in enumerate(zip(truths, found, strict=True)):
-        for c, x0, y0, x1, y1 in truth.tolist():
-            w, h = (x1 - x0) * unit, (y1 - y0) * unit
-            box = [x0 * unit, y0 * unit, w, h]
-            key = {"id": len(annotations) + 1, "image_id": i, "category_id": int(c)}
-            annotations.append({**key, "bbox": box, "area": w * h, "iscrowd": 0})
-        for c, score, x0, y0, x1, y1 in boxes.tolist():
-            box = [x0 * unit, y0 * unit, (x1 - x0) * unit, (y1 - y0) * unit]
-            results.append({"image_id": i, "category_id": int(c), "bbox": box, "score": score})
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
-        coco.dataset = {
-            "images": [{"id": i} for i in range(len(truths))],
-            "annotations": annotations,
-            "categories": [{"id": i, "name": name} for i, name in enumerate(CLASSES)],
-        }
-        coco.createIndex()
-        judge = COCOeval(coco, coco.loadRes(results), "bbox")
-        judge.params.maxDets = [1, 100, 300]
-        judge.evaluate()
-        judge.accumulate()
-    precision = judge.eval["precision"][:, :, :, 0, 2]  # (IoU, recall, class)
-    out: dict[str, dict[str, float]] = {}
-    for i, name in enumerate(CLASSES):
-        n = sum(int((t[:, 0] == i).sum()) for t in truths)
-        if n:
-            p = precision[:, :, i]
-            out[name] = {"n": n, "AP50": float(p[0].mean()), "AP50:95": float(p.mean())}
-    out["mean"] = {
-        "n": sum(int(v["n"]) for v in out.values()),
-        "AP50": float(np.mean([v["AP50"] for v in out.values()])),
-        "AP50:95": float(np.mean([v["AP50:95"] for v in out.values()])),
-    }
-    return out
 
 
 def matched(truth: np.ndarray, boxes: np.ndarray, conf: float, with_class: bool = True) -> tuple[int, int, int]:
