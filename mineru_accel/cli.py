@@ -17,6 +17,7 @@ _DESCRIPTION = "Turn PDFs and images into clean Markdown and JSON with MinerU's 
 _EPILOG = """\
 commands:
   mineru-accel [convert] PATHS... -o OUT   convert documents (the default)
+  mineru-accel ui                          the same in a browser
   mineru-accel doctor                      what this machine can run, and what 'auto' would pick
   mineru-accel models list|path|verify|download
   mineru-accel tune                        tune the GPU kernels for this GPU
@@ -32,11 +33,13 @@ examples:
 exit codes: 0 all converted, 1 some document or page failed, 2 usage, 130 interrupted
 """
 
-_PASSED_ON = {"tune": "mineru_accel.tune", "bench": "mineru_accel.bench"}
+_PASSED_ON = {"tune": "mineru_accel.tune", "bench": "mineru_accel.bench", "ui": "mineru_accel.commands.ui"}
 """Subcommands that parse their own arguments: module with ``run(argv) -> int``."""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Usage errors are one line, and exit code 2."""
+
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{self.prog}: {message} (try '{self.prog} --help')\n")
 
@@ -75,7 +78,7 @@ def _dispatch(args: list[str]) -> int:
                 raise
             raise UsageError(f"{command} needs {error.name}: pip install 'mineru-accel[torch]'") from error
     if command == "doctor":
-        parser = _Parser(prog="mineru-accel doctor", description="Show what this machine can run.")
+        parser = Parser(prog="mineru-accel doctor", description="Show what this machine can run.")
         parser.add_argument("--json", action="store_true", help="as JSON")
         options = parser.parse_args(args[1:])
         from .commands import doctor
@@ -90,8 +93,8 @@ def _dispatch(args: list[str]) -> int:
 
 
 def _models(args: list[str]) -> int:
-    parser = _Parser(prog="mineru-accel models", description="Find, verify and download models.")
-    actions = parser.add_subparsers(dest="action", required=True, parser_class=_Parser)
+    parser = Parser(prog="mineru-accel models", description="Find, verify and download models.")
+    actions = parser.add_subparsers(dest="action", required=True, parser_class=Parser)
     actions.add_parser("list", help="every model, where it was looked for and what was found")
     actions.add_parser("path", help="the path of the layout weights in use")
     actions.add_parser("verify", help="compare the files' SHA-256 with what is known")
@@ -105,9 +108,9 @@ def _models(args: list[str]) -> int:
 
 def convert_parser() -> argparse.ArgumentParser:
     """The arguments of a conversion, grouped as ``--help`` shows them."""
-    parser = _Parser(
+    parser = Parser(
         prog="mineru-accel",
-        usage="mineru-accel [convert] PATHS... -o OUT [options]\n       mineru-accel doctor|models|tune|bench ...",
+        usage="mineru-accel [convert] PATHS... -o OUT [options]\n       mineru-accel ui|doctor|models|tune|bench ...",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -9,6 +9,18 @@ KNOWN = frozenset(
     "zh zh_cn zh-cn zh_tw zh-tw ja jp ch_lite ch_server latin".split()
 )
 
+NAMES = {
+    **{"auto": "Auto · 自动", "ch": "简体中文", "chinese_cht": "繁體中文", "en": "English", "japan": "日本語"},
+    **{"de": "Deutsch", "fr": "Français", "es": "Español", "pt": "Português", "it": "Italiano", "nl": "Nederlands"},
+    **{"da": "Dansk", "sv": "Svenska", "is": "Íslenska", "fi": "Suomi", "et": "Eesti", "lv": "Latviešu"},
+    **{"lt": "Lietuvių", "pl": "Polski", "cs": "Čeština", "sk": "Slovenčina", "sl": "Slovenščina", "hr": "Hrvatski"},
+    **{"bs": "Bosanski", "rs_latin": "Srpski", "hu": "Magyar", "ro": "Română", "sq": "Shqip", "tr": "Türkçe"},
+    **{"az": "Azərbaycanca", "uz": "Oʻzbekcha", "vi": "Tiếng Việt", "id": "Bahasa Indonesia", "ms": "Bahasa Melayu"},
+    **{"tl": "Tagalog", "sw": "Kiswahili", "af": "Afrikaans", "cy": "Cymraeg", "ca": "Català", "gl": "Galego"},
+    **{"eu": "Euskara", "oc": "Occitan", "lb": "Lëtzebuergesch", "mt": "Malti", "la": "Latina"},
+}
+"""Languages to choose from, by their own names."""
+
 
 def unknown(lang: str) -> str | None:
     """A warning if the shipped model can't read a language, else None."""

@@ -135,7 +135,7 @@ class Tally:
         return (self.pages_expected - self.pages_done) / self.rate if self.pages_done >= _ENOUGH else None
 
     def line(self) -> str:
-        left = f", about {_duration(self.eta)} left" if self.eta else ""
+        left = f", about {duration(self.eta)} left" if self.eta else ""
         of = self.pages_expected
         return (
             f"{self.pages_done}/{of} pages, {self.documents_done}/{self.documents} documents, "
@@ -205,7 +205,7 @@ def _rate_column(tally: Tally) -> ProgressColumn:
                 return Text("")
             if task.description == "pages":
                 return Text(f"{tally.rate:.1f} pages/s")
-            return Text(f"{_duration(tally.eta)} left" if tally.eta else "")
+            return Text(f"{duration(tally.eta)} left" if tally.eta else "")
 
     return RateColumn()
 
@@ -228,7 +228,7 @@ def describe(result: DocumentResult) -> str:
 def summary(event: RunDone) -> str:
     """One line about a finished run."""
     rate = event.pages / event.seconds if event.seconds else 0.0
-    text = f"{event.documents} document(s), {event.pages} page(s) in {_duration(event.seconds)} ({rate:.1f} pages/s)"
+    text = f"{event.documents} document(s), {event.pages} page(s) in {duration(event.seconds)} ({rate:.1f} pages/s)"
     if event.failed_documents:
         text += f"; {event.failed_documents} document(s) with failures, {event.failed_pages} page(s) failed"
     return text
@@ -239,7 +239,8 @@ def _numbers(pages: list[int]) -> str:
     return f"page {shown}" + (", ..." if len(pages) > 8 else "")
 
 
-def _duration(seconds: float | None) -> str:
+def duration(seconds: float | None) -> str:
+    """Seconds for people: ``4.2 s``, ``38 s``, ``2:05``, ``1:02:09``; ``?`` for None."""
     if seconds is None:
         return "?"
     if seconds < 60:

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         AccelError: if this machine can't do what was asked.
     """
     _log(args)
-    options = _options(args)
+    options = make_options(args, overwrite=args.overwrite)
     given = [*args.path, *args.paths, *(read_list(args.jobs_from) if args.jobs_from else [])]
     if not given:
         raise UsageError("name at least one PDF, image or folder (try 'mineru-accel --help')")
@@ -60,10 +60,15 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _options(args: argparse.Namespace) -> Options:
-    fields: dict[str, Any] = {name: getattr(args, name) for name in _FIELDS if getattr(args, name) is not None}
+def make_options(args: argparse.Namespace, **fields: Any) -> Options:
+    """The options that were given among some arguments.
+
+    Raises:
+        UsageError: if they make no sense, by the name of the first flag that doesn't.
+    """
+    given = {name: getattr(args, name) for name in _FIELDS if getattr(args, name, None) is not None}
     try:
-        return Options(**fields, overwrite=args.overwrite)
+        return Options(**given, **fields)
     except ValidationError as error:
         first = error.errors()[0]
         flag = "--" + str(first["loc"][0]).replace("_", "-") + ": " if first["loc"] else ""

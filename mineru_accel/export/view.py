@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +13,10 @@ from PIL import Image
 from .. import spool
 from ..document import BBox
 from . import mineru
+from .types import PageView, RegionView
 
 _MAX_SIDE = 1100
 """Pixels of a picture in the Markdown."""
-
-
-@dataclass(slots=True)
-class RegionView:
-    """One region of a page, in reading order."""
-
-    type: str
-    """MinerU's type of the block."""
-    label: str
-    """The detector's class."""
-    score: float | None
-    source: str
-    bbox: BBox
-    part: int | None = None
-    """Number of the part of the Markdown that says it; None for running heads and the like, which it leaves out."""
-
-
-@dataclass(slots=True)
-class PageView:
-    """A page's regions, and its Markdown in parts that belong to one region or several (a figure and its caption)."""
-
-    regions: list[RegionView] = field(default_factory=list)
-    parts: list[str] = field(default_factory=list)
 
 
 def page(folder: str, index: int) -> PageView:
