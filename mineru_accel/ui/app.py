@@ -215,6 +215,8 @@ class Page:
             job = await asyncio.to_thread(self._desk.start, session, files or [], backend, fields)
         except AccelError as error:
             raise gr.Error(str(error), print_exception=False) from error
+        if session.job:  # nobody can look at it any more
+            await asyncio.to_thread(session.forget, session.job)
         session.job, session.view = job, View()
         yield {
             self._convert: gr.update(interactive=False),

@@ -88,6 +88,7 @@ class Job:
     def __init__(
         self, folder: Path, uploads: list[tuple[str, Path]], engines: Engines, backend: str, fields: dict[str, Any]
     ) -> None:
+        self.folder = folder
         self.output = folder / "out"
         self.backend = backend
         self.files = [File(n, name, path, folder / "kept" / str(n)) for n, (name, path) in enumerate(uploads)]

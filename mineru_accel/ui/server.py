@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import AccelError
 from . import look
 from .desk import Desk
+from .folder import OwnFolder
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -38,12 +39,14 @@ class Server:
         self._desk: Desk | None = None
         self._page: Page | None = None
         # Gradio tells clients where their uploads lie: in a folder whose name tells nothing.
-        self._cache = Path(tempfile.mkdtemp(prefix="mineru-accel-cache-", dir=temporary))
+        self._folders = [OwnFolder(temporary)]
+        self._cache = self._folders[0].path
         os.environ["GRADIO_TEMP_DIR"] = str(self._cache)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         try:
-            self._desk = Desk(settings, settings.output_dir or temporary, self._cache)
+            self._folders.append(OwnFolder(settings.output_dir or temporary))
+            self._desk = Desk(settings, self._folders[1].path, self._cache)
         except BaseException:
             self.close()
             raise
@@ -104,7 +107,8 @@ class Server:
         if self._desk is not None:
             self._desk.close()
             self._desk = None
-        shutil.rmtree(self._cache, ignore_errors=True)
+        for folder in self._folders:
+            folder.close()
 
     def _examples(self) -> list[Path]:
         """Copies of the samples, where they are: in a clone of the repository."""

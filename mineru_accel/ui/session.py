@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import OutputError
 from .job import Job
 
-_PREFIX = ".mineru-accel-ui-"
 _GRACE = 120.0
 """Seconds after which somebody who closed the page is not coming back: networks break for a moment."""
 
@@ -47,6 +41,11 @@ class Session:
     left: float | None = None
     """When the page was closed."""
 
+    def forget(self, job: Job) -> None:
+        """Delete a job that is over, and its files."""
+        self.jobs.remove(job)
+        shutil.rmtree(job.folder, ignore_errors=True)
+
     def new_folder(self) -> Path:
         """A folder for one more job."""
         folder = self.folder / secrets.token_hex(8)
@@ -63,20 +62,13 @@ class Sessions:
     """Everybody who is here.
 
     Args:
-        parent: where their folders are made.
+        root: where their folders are made.
         keep: seconds that a session's files are kept after it was last heard of.
         on_close: called with a session before its files are deleted.
     """
 
-    def __init__(self, parent: Path, keep: float, on_close: Callable[[Session], None]) -> None:
-        _sweep(parent)
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-            self.root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-            self._alive = os.open(self.root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
-            fcntl.flock(self._alive, fcntl.LOCK_EX)
-        except OSError as error:
-            raise OutputError(f"{parent}: can't write there: {error.strerror or error}") from error
+    def __init__(self, root: Path, keep: float, on_close: Callable[[Session], None]) -> None:
+        self._root = root
         self._keep = keep
         self._on_close = on_close
         self._sessions: dict[str, Session] = {}
@@ -90,7 +82,7 @@ class Sessions:
         with self._lock:
             session = self._sessions.get(key or "")
             if session is None:
-                session = Session(self.root / secrets.token_hex(16))
+                session = Session(self._root / secrets.token_hex(16))
                 self._sessions[key or secrets.token_hex(16)] = session
             session.used, session.left = time.monotonic(), None
             return session
@@ -122,10 +114,7 @@ class Sessions:
             sessions = list(self._sessions.values())
             self._sessions.clear()
         for session in sessions:
-            self._on_close(session)
-        shutil.rmtree(self.root, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            os.close(self._alive)
+            self._delete(session)
 
     def _is_over(self, session: Session, now: float) -> bool:
         if session.left is not None and now - session.left > _GRACE:
@@ -139,19 +128,3 @@ class Sessions:
     def _expire(self) -> None:
         while not self._stop.wait(min(15.0, self._keep / 4)):
             self.expire()
-
-
-def _sweep(parent: Path) -> None:
-    """Delete what servers left that were killed: nobody holds their locks."""
-    for left in parent.glob(f"{_PREFIX}*"):
-        try:
-            lock = os.open(left / "lock", os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(left, ignore_errors=True)
-        except OSError:  # held: that server is alive
-            pass
-        finally:
-            os.close(lock)

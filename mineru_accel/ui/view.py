@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from html import escape
 
 from ..document import PageStatus, Source
@@ -17,6 +18,11 @@ from .text import say
 _MAX_CHIPS = 200
 """Pages of a document for which each gets a button; the slider serves longer ones."""
 _MAX_BARS = 60
+_NAMED_PICTURE = re.compile(
+    r"!(?=\[[^\]]*\](?!\(data:image/))|<(?=img\b(?![^>]*\bsrc=[\"']?data:image/))", re.IGNORECASE
+)
+_DOLLAR = re.compile(r"(?<!\\)\$\$.*?(?<!\\)\$\$|(?<!\\)\$[^$\n]*(?<!\\)\$|\\\$", re.DOTALL)
+"""Formulas, which are left as they are, and escaped dollars, of which Gradio takes two for a formula's."""
 
 _LOGO = (
     '<svg width="34" height="34" viewBox="0 0 34 34" aria-hidden="true" fill="#a5b4fc">'
@@ -102,7 +108,8 @@ def _file(file: File, current: bool, lang: str) -> str:
     state = "partly" if file.partly else file.state.value
     count = say(lang, file.state.value)
     if file.indices:
-        count = f"{len(file.pages)} / {len(file.indices)}"
+        pages = f"{len(file.pages)} / {len(file.indices)}"
+        count = f"{count} · {pages}" if file.state in (State.CANCELLED, State.FAILED) else pages
     notes = []
     if file.error:
         notes.append(f'<span class="ma-error">{escape(file.error)}</span>')
@@ -171,7 +178,14 @@ def _region(number: int, region: RegionView, lang: str) -> str:
 
 def markdown(shown: PageView) -> str:
     """A page's Markdown, each part in an element of its own."""
-    return "\n\n".join(f'<div class="ma-part ma-part-{n}">\n\n{part}\n\n</div>' for n, part in enumerate(shown.parts))
+    parts = (_tame(part) for part in shown.parts)
+    return "\n\n".join(f'<div class="ma-part ma-part-{n}">\n\n{part}\n\n</div>' for n, part in enumerate(parts))
+
+
+def _tame(part: str) -> str:
+    """Markdown as Gradio's component understands it, which shows no picture that the document only names."""
+    part = _NAMED_PICTURE.sub(lambda found: "&#33;" if found[0] == "!" else "&lt;", part)
+    return _DOLLAR.sub(lambda found: "<span>&#36;</span>" if found[0] == "\\$" else found[0], part)
 
 
 def regions(shown: PageView, lang: str) -> str:

@@ -1,0 +1,148 @@
+"""Users' files: kept apart, limited, deleted."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from common import SAMPLES, MakePdf
+
+from mineru_accel import Options
+from mineru_accel.errors import UsageError
+from mineru_accel.ui.desk import Desk, make_zip, report, shown_name
+from mineru_accel.ui.folder import OwnFolder
+from mineru_accel.ui.settings import Settings
+from mineru_accel.ui.text import _TEXT, language
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    (tmp_path / "uploads").mkdir()
+    settings = Settings(Options(layout="native", workers=1, max_pages=2), max_files=3, queue_size=2, keep_minutes=0.01)
+    open_desk = Desk(settings, tmp_path / "root", tmp_path / "uploads")
+    yield open_desk
+    open_desk.close()
+    assert list((tmp_path / "root").iterdir()) == []
+
+
+def upload(tmp_path: Path, source: Path, name: str | None = None) -> str:
+    target = tmp_path / "uploads" / (name or source.name)
+    target.write_bytes(source.read_bytes())
+    return str(target)
+
+
+def test_a_conversion_and_its_end(desk: Desk, tmp_path: Path, make_pdf: MakePdf) -> None:
+    long = upload(tmp_path, make_pdf("made.pdf", ["one text", "two texts", "three texts"]), "long.pdf")
+    empty = upload(tmp_path, tmp_path / "made.pdf", "empty.pdf")
+    Path(empty).write_bytes(b"")
+    session = desk.sessions.of("ann")
+    job = desk.start(session, [long, empty], "auto", {"formats": ["md"], "pages": "", "password": ""})
+    assert job.wait(60)
+    first, second = report(job)["documents"]
+    assert first["ok"] and [p["page"] for p in first["pages"]] == [1, 2] and job.files[0].limited
+    assert second["error"] == "empty file" and str(tmp_path) not in str(report(job))
+    archive = make_zip(job, tmp_path / "zip")
+    assert archive is not None and archive.name == "mineru-accel.zip"
+    folder = session.folder
+    assert folder.exists() and "ann" not in str(folder) and desk.sessions.of("bob").folder != folder
+    time.sleep(0.7)
+    desk.sessions.expire()
+    assert not folder.exists() and desk.sessions.of("ann").jobs == []
+
+
+def test_closing_the_page_ends_what_it_began(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mineru_accel.ui.session._GRACE", 0.0)
+    session = desk.sessions.of("ann")
+    job = desk.start(session, [upload(tmp_path, SAMPLES / "scan.pdf")], "auto", {"method": "ocr"})
+    desk.sessions.leave("ann")
+    time.sleep(0.01)
+    desk.sessions.expire()
+    assert job.over and job.files[0].state == "cancelled" and not session.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"pages": "0"}, "counted from 1"),
+        ({"formats": ["pptx"]}, "formats"),
+        ({"formats": []}, "nothing would be written"),
+        ({"method": "magic"}, "method"),
+        ({"workers": 99, "backend": "x"}, "backend"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(desk: Desk, tmp_path: Path, fields: dict[str, object], message: str) -> None:
+    backend = str(fields.pop("backend", "auto"))
+    with pytest.raises(UsageError, match=message) as error:
+        desk.start(desk.sessions.of("a"), [upload(tmp_path, SAMPLES / "invoice.pdf")], backend, fields)
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_but_uploads_is_read(desk: Desk, tmp_path: Path) -> None:
+    session = desk.sessions.of("a")
+    inside = tmp_path / "uploads"
+    (tmp_path / "secret.pdf").write_bytes((SAMPLES / "invoice.pdf").read_bytes())
+    (inside / "link.pdf").symlink_to(tmp_path / "secret.pdf")
+    (inside / "near.pdf").write_bytes(b"x")
+    (inside / "alias.pdf").symlink_to(inside / "near.pdf")
+    (inside / "folder.pdf").mkdir()
+    os.mkfifo(inside / "pipe.pdf")
+    paths = ["link.pdf", "alias.pdf", "folder.pdf", "pipe.pdf", "../secret.pdf", "gone.pdf", "notes.txt"]
+    for path in [*(str(inside / p) for p in paths), str(tmp_path / "secret.pdf"), "/etc/passwd", "secret.pdf"]:
+        with pytest.raises(UsageError) as error:
+            desk.start(session, [path], "auto", {})
+        assert str(tmp_path) not in str(error.value)
+    assert session.jobs == [] and not list(session.folder.glob("*"))
+
+
+def test_limits(desk: Desk, tmp_path: Path) -> None:
+    session = desk.sessions.of("a")
+    with pytest.raises(UsageError, match="at least one"):
+        desk.start(session, [], "auto", {})
+    with pytest.raises(UsageError, match="takes 3 at once"):
+        desk.start(session, ["x.pdf"] * 4, "auto", {})
+    scan = upload(tmp_path, SAMPLES / "scan.pdf")
+    jobs = [desk.start(session, [scan], "auto", {"method": "ocr"}) for _ in range(2)]
+    with pytest.raises(UsageError, match="busy"):
+        desk.start(session, [scan], "auto", {})
+    for job in jobs:
+        job.cancel()
+        assert job.wait(20)
+
+
+def test_leftovers_of_a_killed_server_are_swept(tmp_path: Path) -> None:
+    alive = OwnFolder(tmp_path)
+    dead = tmp_path / "mineru-accel-ui-dead"
+    dead.mkdir()
+    (dead / ".lock").touch()
+    mine = tmp_path / "mineru-accel-ui-notes"
+    mine.mkdir()
+    other = OwnFolder(tmp_path)
+    assert not dead.exists() and alive.path.exists() and other.path.exists() and mine.exists()
+    alive.close()
+    other.close()
+    assert list(tmp_path.iterdir()) == [mine]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\a\\b.pdf", "b.pdf"),
+        ("fdp\u202efdp.exe", "fdp fdp.exe"),
+        ("a\x00b\n.pdf", "a b .pdf"),
+        ("报告.pdf", "报告.pdf"),
+        ("/", "document"),
+    ],
+)
+def test_shown_names(name: str, shown: str) -> None:
+    assert shown_name(name) == shown
+
+
+def test_every_text_is_in_both_languages() -> None:
+    for name, (english, chinese) in _TEXT.items():
+        assert english and chinese, name
+        assert english.count("{") == chinese.count("{"), name
+    assert [language(a) for a in ("zh-CN,zh;q=0.9,en;q=0.8", "en-US,zh", "de", None)] == ["zh", "en", "en", "en"]
