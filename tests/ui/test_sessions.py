@@ -21,6 +21,7 @@ from mineru_accel.ui.text import _TEXT, language
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     (tmp_path / "uploads").mkdir()
+    (tmp_path / "root").mkdir()
     settings = Settings(Options(layout="native", workers=1, max_pages=2), max_files=3, queue_size=2, keep_minutes=0.01)
     open_desk = Desk(settings, tmp_path / "root", tmp_path / "uploads")
     yield open_desk
