@@ -133,7 +133,7 @@ def test_on_a_phone_in_chinese_at_night(open_tab: OpenTab) -> None:
     tab = open_tab(width=390, height=844, locale="zh-CN", color_scheme="dark")
     page = tab.page
     assert page.locator("#ma-convert").inner_text() == "转换"
-    assert "页面将显示在这里" in page.locator("#ma-picture").inner_text()
+    page.wait_for_function("() => document.querySelector('#ma-picture').innerText.includes('页面将显示在这里')")
     assert page.evaluate("() => document.body.classList.contains('dark')")
     page.click("#ma-examples button >> text=invoice.pdf")
     page.wait_for_function("() => document.querySelector('#ma-files').innerText.includes('invoice')")
