@@ -96,14 +96,16 @@ def _models(args: list[str]) -> int:
     parser = Parser(prog="mineru-accel models", description="Find, verify and download models.")
     actions = parser.add_subparsers(dest="action", required=True, parser_class=Parser)
     actions.add_parser("list", help="every model, where it was looked for and what was found")
-    actions.add_parser("path", help="the path of the layout weights in use")
-    actions.add_parser("verify", help="compare the files' SHA-256 with what is known")
-    download = actions.add_parser("download", help="fetch the published layout weights")
+    path = actions.add_parser("path", help="the path of a model in use")
+    check = actions.add_parser("verify", help="see whether the files are whole, and their SHA-256 as known")
+    download = actions.add_parser("download", help="fetch a model, going on where an earlier attempt ended")
+    for action in (path, check, download):
+        action.add_argument("model", nargs="?", choices=["layout", "vlm"], help="default: layout; verify: all")
     download.add_argument("--source", choices=["auto", "huggingface", "modelscope"], help="where from")
     options = parser.parse_args(args)
     from .commands import models
 
-    return models.run(options.action, getattr(options, "source", None))
+    return models.run(options.action, getattr(options, "model", None), getattr(options, "source", None))
 
 
 def convert_parser() -> argparse.ArgumentParser:
@@ -149,6 +151,19 @@ def convert_parser() -> argparse.ArgumentParser:
     group.add_argument("--layout-weights", type=Path, metavar="FILE", help="DocLayout-YOLO's, .pt or .safetensors")
     group.add_argument("--imgsz", type=int, metavar="N", help="long side of the layout model's input in pixels")
     group.add_argument("--dpi", type=int, metavar="N", help="of cropped pictures and of OCR; default: 200")
+
+    group = parser.add_argument_group("the VLM (vlm and hybrid)")
+    group.add_argument("--engine", choices=["auto", "vllm", "http", "transformers"], help="what runs it")
+    group.add_argument(
+        *("-u", "--url"), dest="urls", action="append", metavar="URL", help="a server of it; several share the work"
+    )
+    group.add_argument("--vlm", metavar="NAME", help="its name, or a folder with a checkpoint")
+    group.add_argument("--vlm-for", metavar="LIST", help="hybrid: what it reads: title,text,caption,table,equation,...")
+    group.add_argument("--describe-images", action="store_true", default=None, help="describe pictures, read charts")
+    group.add_argument(
+        "--vllm-arg", dest="vllm_args", action="append", metavar="K=V", help="an argument of vLLM's engine; repeatable"
+    )
+    group.add_argument("--timeout", type=float, metavar="S", help="seconds a request may take; default: 300")
 
     group = parser.add_argument_group("machine")
     group.add_argument("--device", metavar="DEV", help="auto, cpu or cuda[:n]")

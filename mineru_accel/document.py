@@ -35,6 +35,7 @@ class Source(StrEnum):
     OCR = "ocr"
     VLM = "vlm"
     IMAGE = "image"  # kept as a picture only
+    FALLBACK = "fallback"  # the VLM failed on it: by a lesser method
 
 
 @dataclass(slots=True)
@@ -68,6 +69,8 @@ class PageResult:
     error: str | None = None
     regions: int = 0
     sources: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    """Why that source, where there is something to say; one per source, or none at all."""
     warnings: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
 

@@ -2,10 +2,11 @@
 
 ::
 
-    inspect -> [ read -> (layout) -> extract ] per page -> write per document
+    inspect -> [ read -> (layout) -> (prepare -> VLM) -> extract ] per page -> write per document
 
-Workers do all but layout, which runs batches in a thread of this process. One thread owns all state; workers and the
-layout thread only post what they finished to its queue. Knows nothing of PDFs or formats: it calls jobs by name.
+Workers do all but layout and VLM, which run in threads of this process: batches of pages, a queue of crops. One thread
+owns all state; workers and the other threads only post what they finished to its queue. Knows nothing of PDFs or
+formats: it calls jobs by name.
 
 Contract: a page that fails costs itself; a worker that dies is replaced and its page tried once more, alone; an error
 that concerns the document (unreadable file, full disk) ends that document; the others go on.
@@ -37,8 +38,10 @@ from .workers.protocol import Job
 if TYPE_CHECKING:
     from .layout.base import LayoutDetector
     from .stages import Stages
+    from .vlm.stage import VlmStage
+    from .vlm.types import Answer, Draft, Prepared
 
-_RANK = {"write": 0, "extract": 1, "inspect": 2, "read": 3}
+_RANK = {"write": 0, "extract": 1, "prepare": 2, "inspect": 3, "read": 4}
 """What is nearer to its end goes first, so that pages in flight stay few."""
 
 
@@ -52,6 +55,8 @@ class PageState:
     read: Any = None
     slot: int | None = None
     attempts: int = 0
+    vlm: tuple[Draft, list[Answer]] | None = None
+    """What the VLM said of it."""
     timings: dict[str, float] = field(default_factory=dict)
     done: bool = False
 
@@ -93,6 +98,7 @@ class Flow:
         arena: where page pixels lie on their way to the detector; None without one.
         detector: finds the regions of pages; None skips that stage. Closed with the flow.
         on_event: called from the flow's thread for every event.
+        vlm: reads regions; None without one. Closed with the flow.
     """
 
     def __init__(
@@ -102,6 +108,7 @@ class Flow:
         arena: Arena | None,
         detector: LayoutDetector | None,
         on_event: Callable[[Event], None],
+        vlm: VlmStage | None = None,
     ) -> None:
         self._stages = stages
         self._pool = pool
@@ -116,6 +123,9 @@ class Flow:
         self._closed = False
         self._lock = threading.Lock()
         self._layout = _LayoutThread(detector, self._inbox, arena) if detector and arena else None
+        self._vlm = vlm
+        if vlm:
+            vlm.post = self._inbox.put
         self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
         self._thread.start()
 
@@ -167,6 +177,8 @@ class Flow:
             self._thread.join(timeout=10)
         if self._layout:
             self._layout.close()
+        if self._vlm:
+            self._vlm.close()
         for state in list(self._documents.values()):
             self._end(state, error="stopped")
         if self._arena:
@@ -248,7 +260,7 @@ class Flow:
                 self._turn.popleft()
                 continue
             slot = None
-            if self._layout and self._arena:
+            if self._arena:
                 slot = self._arena.acquire()
                 if slot is None:
                     return
@@ -268,7 +280,7 @@ class Flow:
 
     def _was_read(self, state: DocumentState, page: PageState, read: Any, error: Exception | None) -> None:
         self._reading -= 1
-        if error is not None or state.over or not self._layout:
+        if error is not None or state.over or not (self._layout or self._vlm):
             self._free(page)
         if state.over:
             self._pump()
@@ -287,6 +299,8 @@ class Flow:
             state.ocr_pages += read.ocr is not None
             if self._layout:
                 self._layout.put(read.pixels, page.slot, lambda r, s, e: self._laid_out(state, page, r, s, e))
+            elif self._vlm:
+                self._prepare(state, page, None)
             else:
                 self._chunk_read(state, page)
         self._pump()
@@ -301,19 +315,88 @@ class Flow:
     def _laid_out(
         self, state: DocumentState, page: PageState, regions: list[Region], seconds: float, error: Exception | None
     ) -> None:
-        self._free(page)
+        if not self._vlm or state.over or error is not None:
+            self._free(page)
         if not state.over:
             page.timings["layout"] = seconds
             if error is not None:
                 self._fail(state, page, error)
+            elif self._vlm:
+                self._prepare(state, page, regions)
             else:
                 self._extract(state, [page], regions)
+        self._pump()
+
+    # With a VLM: the page keeps its slot, for its crops
+
+    def _prepare(self, state: DocumentState, page: PageState, regions: list[Region] | None) -> None:
+        page.attempts += 1
+        self._job(
+            state,
+            "prepare",
+            state.stages.prepare_vlm(state, page, regions, self._arena.slot_bytes if self._arena else 0),
+            then=lambda v, e: self._prepared(state, page, regions, v, e),
+        )
+
+    def _prepared(
+        self,
+        state: DocumentState,
+        page: PageState,
+        regions: list[Region] | None,
+        prepared: Prepared | None,
+        error: Exception | None,
+    ) -> None:
+        if not state.over and isinstance(error, WorkerError) and page.attempts < 3:
+            self._prepare(state, page, regions)
+            return
+        if prepared is None or state.over or not prepared.crops:
+            self._free(page)
+        if not state.over:
+            if prepared is None:
+                self._fail(state, page, error or WorkerError("nothing came back"))
+            else:
+                self._ask_vlm(state, page, prepared)
+        self._pump()
+
+    def _ask_vlm(self, state: DocumentState, page: PageState, prepared: Prepared) -> None:
+        page.attempts = 0
+        for name, seconds in prepared.timings.items():
+            page.timings[name] = page.timings.get(name, 0.0) + seconds
+        if not prepared.crops:
+            page.vlm = prepared.draft, []
+            self._extract(state, [page], None)
+            return
+        assert self._vlm is not None
+        key = (state.number, page.position)
+        self._vlm.ask(key, prepared.crops, page.slot, lambda a, s, e: self._answered(state, page, prepared, a, s, e))
+
+    def _answered(
+        self,
+        state: DocumentState,
+        page: PageState,
+        prepared: Prepared,
+        answers: list[Answer],
+        seconds: float,
+        error: Exception | None,
+    ) -> None:
+        again = error is None and prepared.draft.layout and not state.over
+        if not again:
+            self._free(page)
+        if not state.over:
+            page.timings["vlm"] = page.timings.get("vlm", 0.0) + seconds
+            page.vlm = prepared.draft, answers
+            if error is not None:
+                self._fail(state, page, error)
+            elif again:
+                self._prepare(state, page, None)
+            else:
+                self._extract(state, [page], None)
         self._pump()
 
     # Without: chunk by chunk
 
     def _chunk_read(self, state: DocumentState, page: PageState) -> None:
-        if self._layout or state.over:
+        if self._layout or self._vlm or state.over:
             return
         chunk = page.position // state.stages.chunk
         state.chunks[chunk] -= 1
@@ -351,7 +434,14 @@ class Flow:
                     state,
                     page,
                     PageResult(
-                        page.index, summary.status, None, summary.blocks, summary.sources, warnings, page.timings
+                        page.index,
+                        summary.status,
+                        None,
+                        summary.blocks,
+                        summary.sources,
+                        summary.reasons,
+                        warnings,
+                        page.timings,
                     ),
                 )
         elif isinstance(error, OutputError):
@@ -377,7 +467,7 @@ class Flow:
         if page.done:
             raise RuntimeError(f"page {page.index} of {state.input.path} finished twice")
         page.done = True
-        page.read = None
+        page.read = page.vlm = None
         result.timings = {k: round(v, 4) for k, v in result.timings.items()}
         state.results[page.index] = result
         seconds = sum(result.timings.values())
@@ -421,6 +511,8 @@ class Flow:
             return
         state.over = True
         self._documents.pop(state.number, None)
+        if self._vlm:
+            self._vlm.forget(state.number)
         result = state.stages.result(state, error, written, report)
         self._tell(state, DocumentDone(state.number, result))
         state.future.set_result(result)

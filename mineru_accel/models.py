@@ -136,6 +136,8 @@ def require_layout_weights(
 
 def list_models() -> list[Model]:
     """The models this package looks for by itself, and every place it looks in."""
+    from .vlm import weights
+
     return [
         Model(
             name="layout",
@@ -144,7 +146,8 @@ def list_models() -> list[Model]:
             repos=dict(LAYOUT_REPOS),
             licence="AGPL-3.0",
             places=tuple(layout_places()),
-        )
+        ),
+        weights.listed(),
     ]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -24,6 +26,27 @@ class Layout(StrEnum):
     DOCLAYOUT_YOLO = "doclayout-yolo"
     VLM = "vlm"
     NATIVE = "native"
+
+
+class Engine(StrEnum):
+    """What runs MinerU's VLM."""
+
+    AUTO = "auto"
+    VLLM = "vllm"
+    HTTP = "http"
+    TRANSFORMERS = "transformers"
+
+
+class Kind(StrEnum):
+    """Kinds of regions, for ``vlm_for``."""
+
+    TITLE = "title"
+    TEXT = "text"
+    CAPTION = "caption"
+    FURNITURE = "furniture"
+    TABLE = "table"
+    EQUATION = "equation"
+    IMAGE = "image"
 
 
 class Method(StrEnum):
@@ -79,6 +102,11 @@ BACKEND_ALIASES = {
 }
 """Names of back ends that users of MinerU know."""
 
+ENGINE_ALIASES = {"transformers": Engine.TRANSFORMERS, "vllm": Engine.VLLM, "http": Engine.HTTP}
+"""The engine that such a name means, by the word after the first hyphen."""
+
+DEFAULT_VLM = "MinerU2.5-Pro-2605-1.2B"
+
 
 class Options(BaseModel):
     """How to convert documents. Every field has a default; unknown names raise ``pydantic.ValidationError``."""
@@ -109,17 +137,51 @@ class Options(BaseModel):
     page_timeout: float = Field(
         120.0, ge=1, le=86400, description="Seconds one page may take in one stage before it is given up."
     )
+    engine: Engine = Field(Engine.AUTO, description="What runs the VLM: auto, vllm (in process), http or transformers.")
+    urls: tuple[str, ...] = Field(
+        (), description="OpenAI-compatible servers of the VLM; several share the work. MINERU_VL_API_KEY is their key."
+    )
+    vlm: str = Field(DEFAULT_VLM, description="The VLM: a known name, or a folder with a checkpoint.")
+    vlm_for: tuple[Kind, ...] | None = Field(
+        None,
+        description="hybrid: which regions the VLM reads, of title, text, caption, furniture, table, equation, image; "
+        "default: what the text layer can't say.",
+    )
+    describe_images: bool = Field(False, description="Let the VLM describe pictures and read charts.")
+    vllm_args: dict[str, Any] = Field(default_factory=dict, description="Engine arguments of vLLM, by name.")
+    timeout: float = Field(
+        300.0, ge=1, le=86400, description="Seconds one request to the VLM may take, attempts included."
+    )
     offline: bool = Field(False, description="Never use the network, not even for a missing model.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _engine_of_classic_names(cls, values: Any) -> Any:
+        """``vlm-http-client`` names an engine too; one that is given as such wins."""
+        name = values.get("backend") if isinstance(values, dict) else None
+        if isinstance(name, str) and name in BACKEND_ALIASES:
+            engine = ENGINE_ALIASES.get(name.split("-")[1])
+            if engine and values.get("engine", Engine.AUTO) == Engine.AUTO:
+                return {**values, "engine": engine}
+        return values
 
     @field_validator("backend", mode="before")
     @classmethod
     def _classic_names(cls, value: object) -> object:
         return BACKEND_ALIASES.get(value, value) if isinstance(value, str) else value
 
-    @field_validator("formats", mode="before")
+    @field_validator("formats", "urls", "vlm_for", mode="before")
     @classmethod
-    def _formats_from_text(cls, value: object) -> object:
+    def _list_from_text(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("urls")
+    @classmethod
+    def _urls_parse(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            if not re.match(r"https?://[^/\s]+", url):
+                raise ValueError(f"{url!r} is no address like http://host:30000")
+        return value
 
     @field_validator("pages")
     @classmethod

@@ -21,15 +21,17 @@ from .events import Event, OnEvent, RunDone, RunStarted
 from .flow import Flow
 from .inputs import Input, expand
 from .languages import unknown
-from .options import Layout, Options
+from .options import Engine, Layout, Options
 from .plan import Plan, make_plan
 from .stages import PER_DOCUMENT, Stages
+from .vlm.stage import VlmStage
 from .workers.arena import Arena
 from .workers.pool import WorkerPool
 from .workers.protocol import Job
 
 if TYPE_CHECKING:
     from .layout.base import LayoutDetector
+    from .vlm.base import VlmEngine
 
 PathLike = str | os.PathLike[str]
 
@@ -41,6 +43,11 @@ _EXTRACTION = {
 }
 _MAX_WORKERS = 16
 _MAX_IMGSZ = 2048
+_SLOT_BYTES = 3 * 2200 * 2200
+"""A page at 200 dpi, of A4 or Letter; crops of a larger one that don't fit travel otherwise."""
+_VLM_PAGES = 192
+_VLM_BYTES = 1 << 30
+"""Pages in flight with a VLM: at most so many, and at least so many bytes."""
 
 
 class Pipeline:
@@ -71,20 +78,24 @@ class Pipeline:
             logger.warning(warning)
         self._on_event = on_event or _ignore
         workers = self.options.workers or default_workers()
-        arena = None
-        if self.plan.layout is Layout.DOCLAYOUT_YOLO:
-            arena = Arena(slots=max(8, 2 * workers), slot_bytes=3 * (self.options.imgsz or _MAX_IMGSZ) ** 2)
-        self._pool = WorkerPool(
-            workers, (*_PRELOAD, _EXTRACTION[self.plan.layout]), arena
-        )  # starts while the model is loaded
+        arena = self._make_arena(workers)
+        extraction = "mineru_accel.vlm.jobs" if self.plan.engine else _EXTRACTION[self.plan.layout]
+        self._pool = WorkerPool(workers, (*_PRELOAD, extraction), arena)  # starts while the models are loaded
         try:
-            detector = self._load_detector() if arena else None
+            detector = self._load_detector() if self.plan.layout is Layout.DOCLAYOUT_YOLO else None
+            vlm = VlmStage(self._make_engine(), arena, self.options.timeout) if self.plan.engine and arena else None
+            if vlm:
+                try:
+                    vlm.start()
+                except BaseException:
+                    vlm.close()
+                    raise
         except BaseException:
             self._pool.close()
             raise
         self._stages = Stages(self.options, self.plan, detector.imgsz if detector else 0)
-        self._flow = Flow(self._stages, self._pool, arena, detector, self._event)
-        self._window = 2 * workers + 2
+        self._flow = Flow(self._stages, self._pool, arena, detector, self._event, vlm)
+        self._window = 2 * workers + 2 if vlm is None else max(2 * workers + 2, 16)
         self._closed = False
 
     def __enter__(self) -> Pipeline:
@@ -213,6 +224,21 @@ class Pipeline:
         except Exception:
             logger.exception("on_event failed")
 
+    def _make_arena(self, workers: int) -> Arena | None:
+        """Room for the pixels of the pages in flight: those that wait for the detector, and for the VLM."""
+        if self.plan.engine:
+            pages = 8 if self.plan.engine is Engine.TRANSFORMERS else _VLM_PAGES
+            room = max(_VLM_BYTES, _available_bytes() // 8)
+            return Arena(slots=max(2 * workers, min(pages, room // _SLOT_BYTES)), slot_bytes=_SLOT_BYTES)
+        if self.plan.layout is Layout.DOCLAYOUT_YOLO:
+            return Arena(slots=max(8, 2 * workers), slot_bytes=3 * (self.options.imgsz or _MAX_IMGSZ) ** 2)
+        return None
+
+    def _make_engine(self) -> VlmEngine:
+        from .vlm.engines import make_engine
+
+        return make_engine(self.options, self.plan)
+
     def _load_detector(self) -> LayoutDetector:
         from .layout import load_detector
 
@@ -224,6 +250,13 @@ def default_workers() -> int:
     """One worker a core that this process may use, 16 at most."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return min(cores, _MAX_WORKERS)
+
+
+def _available_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, OSError):
+        return 0
 
 
 def _folder(output: PathLike | None) -> Path | None:

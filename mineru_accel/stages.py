@@ -11,9 +11,10 @@ from . import spool
 from .document import DocumentResult, PageResult, PageStatus, Region
 from .errors import AccelError, InputError, OutputError
 from .export.types import WriteJob
+from .extraction.rules import make_rule
 from .extraction.types import CHUNK, PageSource
 from .inputs import Input
-from .options import Images, Layout, Options
+from .options import Engine, Images, Layout, Options
 from .output import (
     Fingerprint,
     Names,
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
 _WRITE_SECONDS_PER_PAGE = 3.0
 _MANY_PAGES = 64
 """Putting together a document of more takes memory that is worth giving back."""
-_NO_MATTER = {"workers", "device", "page_timeout", "overwrite", "password", "offline"}
+_NO_MATTER = {
+    *("workers", "device", "page_timeout", "overwrite", "password", "offline"),
+    *("engine", "urls", "vllm_args", "timeout"),
+}
 """Options that change how a result is made, not what it is."""
 PER_DOCUMENT = {
     *("method", "pages", "start", "end", "max_pages", "lang", "dpi", "formats", "images", "password", "overwrite"),
@@ -57,6 +61,8 @@ class Stages:
         self._imgsz = imgsz
         self._options = options
         self._plan = plan
+        self._rule = make_rule(plan.backend, options.vlm_for, options.describe_images) if plan.engine else {}
+        self._png = plan.engine is Engine.HTTP
         self.chunk = CHUNK if plan.layout is Layout.NATIVE else 1
         self._checked: set[Path] = set()
         self._names = Names()
@@ -132,9 +138,29 @@ class Stages:
             index=index,
             method=o.method,
             dpi=o.dpi,
-            layout_side=self._imgsz if slot is not None else None,
+            layout_side=(self._imgsz or None) if slot is not None else None,
             slot=slot or 0,
             slot_bytes=slot_bytes,
+            ocr=self._plan.engine is None,
+        )
+
+    def prepare_vlm(self, state: DocumentState, page: PageState, regions: list[Region] | None, slot_bytes: int) -> Job:
+        draft, answers = page.vlm or (None, [])
+        return _job(
+            "vlm.jobs:prepare",
+            self._options.page_timeout,
+            key=self._key(state.input),
+            index=page.index,
+            regions=regions,
+            why_ocr=page.read.why_ocr,
+            rule=self._rule,
+            describe=self._options.describe_images,
+            png=self._png,
+            first=page.position == 0,
+            slot=page.slot or 0,
+            slot_bytes=slot_bytes,
+            draft=draft,
+            answers=answers,
         )
 
     def extract(self, state: DocumentState, pages: list[PageState], regions: list[Region] | None) -> Job:
@@ -147,6 +173,11 @@ class Stages:
             "first": pages[0].position == 0,
         }
         limit = self._options.page_timeout * len(pages)
+        if pages[0].vlm is not None:
+            del common["first"]
+            draft, answers = pages[0].vlm
+            describe = self._options.describe_images
+            return _job("vlm.jobs:finish", limit, draft=draft, answers=answers, describe=describe, **common)
         if regions is None:
             return _job("extraction.jobs:native", limit, pages=sources, **common)
         return _job("extraction.jobs:regions", limit, page=sources[0], regions=regions, **common)
@@ -237,6 +268,7 @@ def _report(result: DocumentResult, item: Input, written: Any, plan: Plan, made_
                 "error": p.error,
                 "regions": p.regions,
                 "sources": p.sources,
+                **({"reasons": p.reasons} if any(p.reasons) else {}),
                 "warnings": p.warnings,
                 "timings": p.timings,
             }

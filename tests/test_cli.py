@@ -67,7 +67,7 @@ def test_import_is_light() -> None:
         (["a.pdf", "--formats", "pptx"], "--formats"),
         (["a.pdf", "-b", "magic"], "--backend"),
         (["a.pdf", "--device", "tpu"], "--device"),
-        (["a.pdf", "-b", "vlm"], "VLM"),
+        (["a.pdf", "--layout", "vlm"], "-b vlm"),
         (["a.pdf", "--colour"], "--colour"),
         (["a.pdf", "-s", "x"], "-s"),
         (["a.pdf", "--pages", "1", "-e", "3"], "either pages or start/end"),

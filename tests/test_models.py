@@ -68,7 +68,7 @@ def test_order(home, tmp_path, monkeypatch):
         assert models.find_layout_weights() == models.Found(path, where)
     given = put(tmp_path / "given.pt")
     assert models.find_layout_weights(given) == models.Found(given, "--layout-weights")
-    (listed,) = models.list_models()
+    listed, _ = models.list_models()
     assert listed.found == models.Found(places[-1][0], "MINERU_ACCEL_MODELS")
     assert [p.where for p in listed.places if p.path] == [where for _, where in reversed(places)]
 

@@ -1,11 +1,11 @@
-"""Tiny Qwen2-VL checkpoints in the shape of MinerU2.5: one of random weights, one that knows two synthetic pages by heart.
+"""Tiny Qwen2-VL checkpoints in MinerU2.5's shape: one of random weights, one that knows two synthetic pages by heart.
 
 Nothing of them is committed: :func:`random_checkpoint` takes a second, :func:`trained_checkpoint` twenty of one core,
 once a machine; it is kept in a cache folder under a name that depends on this file's text. From the command line:
 ``python tests/vlm_checkpoints.py random FOLDER`` or ``trained``, which prints the folder.
 
-The trained one gives wrong answers as soon as the pixels, the prompt, the image tokens or the patch embedding are wrong;
-the random one (whose outputs depend on every weight) tells small numerical differences.
+The trained one gives wrong answers as soon as the pixels, the prompt or the patch embedding are wrong; the random one
+(whose outputs depend on every weight) tells small numerical differences.
 """
 
 from __future__ import annotations
@@ -77,10 +77,10 @@ PAGES: list[list[Block]] = [
         Block("table", "table", (80, 510, 920, 900), "<fcel>a<fcel>b<nl><fcel>1<fcel>2<nl>", "a b 1 2"),
     ],
     [
-        Block("plain text", "text", (60, 60, 940, 240), "Energy and mass are one.", "Energy and mass are one."),
+        Block("plain text", "text", (60, 60, 940, 125), "Energy and mass are one.", "Energy and mass are one."),
         Block("isolate_formula", "equation", (120, 300, 800, 480), "\\[E=mc^{2}\\]", "E = mc2"),
         Block("formula_caption", "formula_number", (840, 350, 940, 430), "(1)", "(1)"),
-        Block("plain text", "text", (60, 540, 940, 900), "Nothing else is known.", "Nothing else is known."),
+        Block("plain text", "text", (60, 540, 940, 605), "Nothing else is known.", "Nothing else is known."),
     ],
 ]
 _COLOURS = ("#c82828", "#1e783c", "#283cc8", "#a07814", "#5a1e8c", "#148ca0", "#505050", "#c85a96")
@@ -92,12 +92,14 @@ Revenue grew by 12% in Q3.
 
 Table 1. Growth
 
-<table><tr><td>a</td><td>b</td></tr><tr><td>1</td><td>2</td></tr></table>
+| a | b |
+| --- | --- |
+| 1 | 2 |
 
 Energy and mass are one.
 
 $$
-E=mc^{2} \\tag{1}
+E=mc^{2}\\tag{1}
 $$
 
 Nothing else is known.

@@ -14,6 +14,7 @@ BENCHMARKS = {
     "layout": "the layout model from decoded page to boxes, beside doclayout_yolo and torch.compile (needs a GPU)",
     "vlm": "the VLM's engine: vLLM's defaults, its encoder graphs, ours (needs a GPU, vLLM and a checkpoint)",
     "tower": "the VLM's vision tower alone, part by part (the same)",
+    "vlm-pipeline": "conversions with the VLM, beside MinerU's own flow (needs a GPU to mean anything)",
     "kernels": "the Triton kernels, beside cuDNN, cuBLAS and torch.compile (needs a GPU)",
     "peers": "the other systems: what is installed here, and how to install them",
     "plot": "SVG plots of reports that were written with --out or --json",
@@ -23,7 +24,7 @@ BENCHMARKS = {
 def run(argv: Sequence[str]) -> int:
     """Run the benchmark that the first argument names."""
     if argv and argv[0] in BENCHMARKS:
-        return int(import_module(f".{argv[0]}", __name__).run(list(argv[1:])))
+        return int(import_module(f".{argv[0].replace('-', '_')}", __name__).run(list(argv[1:])))
     asked = bool(argv) and argv[0] in ("-h", "--help")
     lines = ["usage: mineru-accel bench NAME [options]", ""] + [f"  {n:<10} {t}" for n, t in BENCHMARKS.items()]
     print("\n".join(lines), file=sys.stdout if asked else sys.stderr)

@@ -18,10 +18,12 @@ from ..inputs import Input, expand, read_list
 from ..options import Options
 from ..pipeline import Pipeline
 from ..progress import describe, make_reporter
+from ..vlm.arguments import parse
 
 _FIELDS = (
     *("backend", "method", "lang", "layout", "layout_weights", "imgsz", "dpi", "device", "workers", "page_timeout"),
     *("offline", "pages", "start", "end", "max_pages", "formats", "images", "password"),
+    *("engine", "urls", "vlm", "vlm_for", "describe_images", "timeout"),
 )
 
 
@@ -67,6 +69,8 @@ def make_options(args: argparse.Namespace, **fields: Any) -> Options:
         UsageError: if they make no sense, by the name of the first flag that doesn't.
     """
     given = {name: getattr(args, name) for name in _FIELDS if getattr(args, name, None) is not None}
+    if getattr(args, "vllm_args", None):
+        given["vllm_args"] = parse(args.vllm_args)
     try:
         return Options(**given, **fields)
     except ValidationError as error:

@@ -15,7 +15,7 @@ def native(key: Key, pages: list[PageSource], staging: str, dpi: int, images: bo
     """Analyse pages with docvortex, see :func:`mineru_accel.extraction.native.analyze`."""
     from .native import analyze
 
-    return [_store(content, staging) for content in analyze(key, pages, _images(staging, images), dpi, first)]
+    return [store(content, staging) for content in analyze(key, pages, images_folder(staging, images), dpi, first)]
 
 
 def regions(
@@ -24,7 +24,7 @@ def regions(
     """Read the regions of one page, see :func:`mineru_accel.extraction.regions.extract`."""
     from .regions import extract
 
-    return [_store(extract(key, page, regions, _images(staging, images), dpi, first), staging)]
+    return [store(extract(key, page, regions, images_folder(staging, images), dpi, first), staging)]
 
 
 def _found(content: PageContent) -> list[Found]:
@@ -34,11 +34,17 @@ def _found(content: PageContent) -> list[Found]:
     return [Found(b["type"], None, s) for b, s in zip(content.blocks, sources, strict=True)]
 
 
-def _images(staging: str, wanted: bool) -> Path | None:
+def images_folder(staging: str, wanted: bool) -> Path | None:
+    """Where a document's pictures go, if they are wanted."""
     return Path(staging) / "images" if wanted else None
 
 
-def _store(content: PageContent, staging: str) -> PageSummary:
+def store(content: PageContent, staging: str) -> PageSummary:
+    """Put a page's blocks away.
+
+    Raises:
+        OutputError: if they can't be written.
+    """
     try:
         spool.write_page(Path(staging), content.index, content.blocks, _found(content))
     except OSError as error:
@@ -50,4 +56,5 @@ def _store(content: PageContent, staging: str) -> PageSummary:
         [str(s) for s in content.sources],
         content.warnings,
         content.timings,
+        content.reasons,
     )

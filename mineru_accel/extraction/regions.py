@@ -25,7 +25,7 @@ from .tables import LazyTablePage, recover
 from .text_layer import join_texts
 from .types import PageContent, PageSource
 
-_BLOCK_TYPES = {
+BLOCK_TYPES = {
     Label.TITLE: "paragraph_title",
     Label.PLAIN_TEXT: "text",
     Label.ABANDON: "header",
@@ -37,7 +37,7 @@ _BLOCK_TYPES = {
     Label.ISOLATE_FORMULA: "equation",
     Label.FORMULA_CAPTION: "text",  # the number of a formula that was not found
 }
-_WITH_LINES = frozenset({"text", "doc_title", "paragraph_title", "caption", "footnote"})
+WITH_LINES = frozenset({"text", "doc_title", "paragraph_title", "caption", "footnote"})
 
 
 def extract(
@@ -87,10 +87,10 @@ def _blocks(
     kept: list[Region] = []
     warnings: list[str] = []
     by_ocr: set[int] = set()
-    title = _document_title(areas) if first else None
+    title = document_title(areas) if first else None
     for region in sort_regions([a.region for a in areas], size):
         area = by_region[id(region)]
-        kind = _BLOCK_TYPES[Label(region.label)]
+        kind = BLOCK_TYPES[Label(region.label)]
         block: Block = {"type": kind, "bbox": rounded(region.bbox), "angle": 0, "content": ""}
         if kind == "table":
             block["type"], block["content"], warning = recover(table_page, area.box, area.fragments)
@@ -111,10 +111,10 @@ def _blocks(
             if not block["content"]:
                 continue
             if kind == "header":
-                block["type"] = _furniture(region.bbox, block["content"])
+                block["type"] = furniture(region.bbox, block["content"])
             elif kind == "paragraph_title":
                 block.update({"type": "doc_title", "level": 1} if area is title else {"level": 2})
-        if block["type"] in _WITH_LINES:
+        if block["type"] in WITH_LINES:
             lines = [scaled(line.bbox, 1 / width, 1 / height) for line in area.lines]
             block["lines"] = [{"bbox": rounded(line)} for line in lines or [region.bbox]]
         blocks.append(block)
@@ -126,7 +126,7 @@ def _blocks(
     return blocks, origins, kept, warnings
 
 
-def _document_title(areas: list[Area]) -> Area | None:
+def document_title(areas: list[Area]) -> Area | None:
     """The first page's heading in the largest type, the uppermost of several."""
     titles = [a for a in areas if a.region.label == Label.TITLE and a.lines]
     if not titles:
@@ -145,7 +145,7 @@ def _read_pixels(key: Key, index: int, bbox: BBox, dpi: int) -> list[str]:
     return read_lines(pixels)
 
 
-def _furniture(bbox: BBox, text: str) -> str:
+def furniture(bbox: BBox, text: str) -> str:
     """What an ``abandon`` region is, by where it stands."""
     digits = text.strip(" -–—·.|/").replace(" ", "")
     if (digits.isdigit() and len(digits) <= 4) or (digits and set(digits.lower()) <= set("ivxlc")):

@@ -27,6 +27,8 @@ class PageContent:
     index: int
     blocks: list[Block] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    """Why that source, one per block; empty where nothing was to be chosen."""
     regions: list[Region] = field(default_factory=list)
     """The region behind each block; empty where there was no detector."""
     status: PageStatus = PageStatus.OK
@@ -44,3 +46,4 @@ class PageSummary:
     sources: list[str]
     warnings: list[str]
     timings: dict[str, float] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)

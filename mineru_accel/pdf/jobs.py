@@ -22,7 +22,14 @@ __all__ = ["inspect", "picture", "read"]
 
 
 def read(
-    key: Key, index: int, method: Method, dpi: int, layout_side: int | None, slot: int, slot_bytes: int
+    key: Key,
+    index: int,
+    method: Method,
+    dpi: int,
+    layout_side: int | None,
+    slot: int,
+    slot_bytes: int,
+    ocr: bool = True,
 ) -> PageRead:
     """Decide where a page's text comes from, run OCR if need be, and render it for layout if asked to.
 
@@ -30,6 +37,7 @@ def read(
         index: 0-based page number.
         layout_side: long side in pixels of what the layout model sees; None renders nothing.
         slot, slot_bytes: where in the arena the pixels go.
+        ocr: whether to run OCR; without it only the reason is told.
 
     Raises:
         InputError: if the page can't be loaded.
@@ -42,7 +50,7 @@ def read(
             reason = why_ocr(page)
         timings = {"probe": time.perf_counter() - started}
         layer = None
-        if reason:
+        if reason and ocr:
             started = time.perf_counter()
             pixels = render(page, min(dpi / 72, _OCR_MAX_SIDE / max(size)))
             timings["render"] = time.perf_counter() - started

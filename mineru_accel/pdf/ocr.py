@@ -69,6 +69,18 @@ def read_lines(pixels: np.ndarray) -> list[str]:
     return [texts[i] for i in np.lexsort((lefts, rows))]
 
 
+def read_line(pixels: np.ndarray) -> str:
+    """The text of a picture of one line.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+    """
+    if min(pixels.shape[:2]) < 2:
+        return ""
+    result = _engine()(pixels[:, :, ::-1].copy(), use_det=False, use_cls=False, use_rec=True)
+    return " ".join(result.txts or ())
+
+
 @lru_cache(maxsize=1)
 def _engine() -> Any:
     from rapidocr import RapidOCR
@@ -92,7 +104,7 @@ def _engine() -> Any:
 
 def _recognise(pixels: np.ndarray) -> tuple[np.ndarray, list[str], list[float]]:
     """Quads (n, 4, 2) in pixels (clockwise from the top left), their texts and scores."""
-    result = _engine()(_squat(pixels)[:, :, ::-1].copy())  # RapidOCR takes BGR arrays
+    result = _engine()(_squat(pixels)[:, :, ::-1].copy(), use_det=True, use_rec=True)  # RapidOCR takes BGR arrays
     if result.boxes is None or len(result.boxes) == 0:
         return np.zeros((0, 4, 2)), [], []
     return np.asarray(result.boxes, dtype=np.float64), list(result.txts), [float(s) for s in result.scores]

@@ -52,6 +52,11 @@ class Arena:
         start = slot * self.slot_bytes
         return np.frombuffer(self._view, np.uint8, int(np.prod(shape)), start).reshape(shape)
 
+    def bytes(self, slot: int, offset: int, length: int) -> memoryview:
+        """Some bytes of a slot, as a view: use it before the slot is released."""
+        start = slot * self.slot_bytes + offset
+        return self._view[start : start + length]
+
     def close(self) -> None:
         """Give the memory back, once no view of it is left."""
         os.close(self.fd)
@@ -65,6 +70,15 @@ def attach(fd: int) -> None:
     global _attached
     _attached = memoryview(mmap.mmap(fd, os.fstat(fd).st_size))
     os.close(fd)
+
+
+def write_bytes(slot: int, slot_bytes: int, offset: int, data: bytes) -> bool:
+    """Put bytes into a slot, from a worker; False, and nothing done, where they don't fit."""
+    if _attached is None or offset + len(data) > slot_bytes:
+        return False
+    start = slot * slot_bytes + offset
+    _attached[start : start + len(data)] = data
+    return True
 
 
 def write(slot: int, slot_bytes: int, pixels: np.ndarray) -> None:

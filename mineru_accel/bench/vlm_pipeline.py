@@ -1,0 +1,460 @@
+"""``mineru-accel bench vlm-pipeline``: from a PDF's path to files on disk with the VLM, beside MinerU 4's own flow.
+
+The checkpoint may be of random weights: every generation is made as long as the region's text is (greedy decoding of
+exactly so many tokens), and then that text is taken. So engine, pipeline and files do their whole work, whatever the
+weights know. All systems use the same engine in the same process, the same detector and the same lengths.
+
+MinerU's flow is rebuilt from its parts: windows of 64 pages, one after the other; its renderer (three processes),
+layout two pages at a time, ``aio_batch_extract_with_layout`` of its client under its limit of 100 requests, crops from
+the page image, normalization, and its renderers of Markdown and JSON. Its models for inline formulas and OCR lines,
+which it runs too, are left out: they would only cost it time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import contextvars
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..document import Region, Source
+from ..errors import EXIT_FAILED, EXIT_OK
+from ..inputs import Input
+from ..options import Backend, Format
+from ..pipeline import Pipeline, default_workers
+from ..stages import Stages
+from ..vlm.base import VlmEngine
+from ..vlm.types import Generated, Sampling
+
+_CHARS_PER_TOKEN = {"equation": 1.0, "table": 2.0}
+"""Characters of a region's text layer for each token of its answer: LaTeX and OTSL are wordier than what they show."""
+_CHARS_PER_TEXT_TOKEN = 3.6
+_FORMATS = (Format.MD, Format.CONTENT_LIST, Format.MIDDLE, Format.MODEL)
+_WINDOW, _LAYOUT_BATCH, _REQUESTS = 64, 2, 100
+"""MinerU's."""
+_SYSTEMS = ["vlm", "hybrid", "mineru"]
+
+Truth = dict[tuple[tuple[int, int], str], tuple[int, str]]
+"""(tokens, answer) by a crop's size and prompt."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Measure and print; partial results are written as they come."""
+    args = _parser().parse_args(argv)
+    out = _Report(args.json)
+    with tempfile.TemporaryDirectory() as folder:
+        book = _book(args.pdf, args.pages, Path(folder))
+        started = time.perf_counter()
+        with _Bench(args) as bench:
+            out.add("start", {"seconds": time.perf_counter() - started, "engine": bench.engine.name})
+            out.add("truth", bench.learn(args.pdf))
+            systems: dict[str, Any] = {}
+            for name in args.systems:
+                systems[name] = bench.mineru if name == "mineru" else lambda b, o, n=name: bench.ours(n, b, o)
+            good = True
+            for name, convert in systems.items():
+                try:
+                    convert(args.pdf, Path(folder) / f"warm-{name}")
+                    rows = [_measure(convert, book, Path(folder) / f"{name}-{i}") for i in range(args.repeats)]
+                except Exception as error:  # the others still count
+                    out.add(name, {"error": f"{type(error).__name__}: {error}"})
+                    good = False
+                    continue
+                best = max(rows, key=lambda row: row["pages_per_second"])
+                median = statistics.median(row["pages_per_second"] for row in rows)
+                out.add(name, {**best, "pages_per_second": round(median, 2), "runs": len(rows)})
+            out.ratios()
+    return EXIT_OK if good else EXIT_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mineru-accel bench vlm-pipeline", description=__doc__.split("\n\n")[0])
+    parser.add_argument("pdf", type=Path, help="a born-digital PDF")
+    parser.add_argument("--vlm", required=True, metavar="FOLDER", help="a checkpoint, of random weights if need be")
+    parser.add_argument("--pages", type=int, default=208, help="the PDF's pages are repeated so far; default: 208")
+    parser.add_argument(
+        "--systems", nargs="+", default=["vlm", "hybrid", "mineru"], choices=["vlm", "hybrid", "mineru"]
+    )
+    parser.add_argument("--repeats", type=int, default=1, help="the median counts; default: %(default)s")
+    parser.add_argument("--workers", type=int, default=default_workers())
+    parser.add_argument("--vllm-arg", action="append", default=[], metavar="K=V", help="of vLLM's engine; repeatable")
+    parser.add_argument("--replicas", type=int, default=1, help="engines on the GPU")
+    parser.add_argument("--device", default="auto", help="of the layout model")
+    parser.add_argument("--layout-weights", type=Path)
+    parser.add_argument("--json", type=Path, help="write results here, too, as they come")
+    return parser
+
+
+class _Report:
+    """Prints each result when it is there, and keeps the file up to date."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self.rows: dict[str, Any] = {}
+
+    def add(self, name: str, row: dict[str, Any]) -> None:
+        self.rows[name] = row
+        print(f"{name}: {json.dumps(row)}", flush=True)
+        if self._path:
+            self._path.write_text(json.dumps(self.rows, indent=1), encoding="utf-8")
+
+    def ratios(self) -> None:
+        speeds = {name: row.get("pages_per_second") for name, row in self.rows.items()}
+        if theirs := speeds.get("mineru"):
+            ours = {name: round(speeds[name] / theirs, 2) for name in ("vlm", "hybrid") if speeds.get(name)}
+            self.add("times as fast as MinerU's flow", ours)
+
+
+def _measure(convert: Any, book: Path, out: Path) -> dict[str, Any]:
+    with _Busy() as busy:
+        started = time.perf_counter()
+        row = convert(book, out)
+        seconds = time.perf_counter() - started
+    text = "".join(p.read_text(encoding="utf-8") for p in out.rglob("*.md"))
+    if not text.strip():
+        raise RuntimeError("no Markdown came out")
+    speed = round(row.pop("pages") / seconds, 2)
+    return {
+        "pages_per_second": speed,
+        "seconds": round(seconds, 2),
+        "gpu_busy_percent": busy.mean,
+        "markdown_characters": len(text),
+        **row,
+    }
+
+
+class _Bench:
+    """One pipeline and its engine, for every system."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.truth: Truth = {}
+        self.engine: Any = None
+
+    def __enter__(self) -> _Bench:
+        bench = self
+
+        class Measured(Pipeline):
+            def _make_engine(self) -> VlmEngine:
+                bench.engine = _forced(self, bench)
+                return bench.engine
+
+        a = self.args
+        self.pipeline = Measured(
+            backend="vlm",
+            engine="vllm",
+            vlm=a.vlm,
+            workers=a.workers,
+            formats=_FORMATS,
+            device=a.device,
+            layout_weights=a.layout_weights,
+            overwrite=True,
+            timeout=600,
+        )
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.pipeline.close()
+
+    def learn(self, pdf: Path) -> dict[str, Any]:
+        """What the text layer says of every region, by the crop that MinerU's client makes of it."""
+        from ..extraction import draft as drafts
+        from ..extraction.rules import make_rule
+        from ..pdf.types import Key
+        from ..vlm import mineru
+        from ..vlm.jobs import _blocks, _render
+
+        key = Key(str(pdf))
+        count = tokens = 0
+        for index, regions in enumerate(self.layout(pdf)):
+            draft = drafts.of_regions(key, index, regions, None, make_rule(Backend.VLM, None, False), index == 0)
+            image = _render(key, index)
+            asked, owners = mineru.ask_content(image, _blocks(draft), False, False)
+            for one, owner in zip(asked, owners, strict=True):
+                pending = draft.pending[owner] if owner is not None else None
+                text = pending.spare if pending else ""
+                kind = pending.type if pending else "text"
+                length = max(4, round(len(text) / _CHARS_PER_TOKEN.get(kind, _CHARS_PER_TEXT_TOKEN)))
+                picture: Any = one.picture
+                self.truth[picture.size, one.prompt] = length, _answer(kind, text)
+                count, tokens = count + 1, tokens + length
+        pages = index + 1
+        return {"pages": pages, "crops_per_page": round(count / pages, 1), "tokens_per_page": round(tokens / pages)}
+
+    def layout(self, pdf: Path) -> list[list[Region]]:
+        """The detector's regions of each page, as the pipeline has them."""
+        from ..pdf.render import render
+        from ..pdf.source import inspect, open_page
+        from ..pdf.types import Key
+
+        key = Key(str(pdf))
+        detector = self.pipeline._flow._layout._detector  # type: ignore[union-attr]
+        found: list[list[Region]] = []
+        for index in range(len(inspect(str(pdf)).page_sizes)):
+            with open_page(key, index) as page:
+                found += detector.detect([render(page, detector.imgsz / max(page.get_size()))])
+        return found
+
+    def ours(self, back_end: str, pdf: Path, out: Path) -> dict[str, Any]:
+        """One document through our pipeline."""
+        p = self.pipeline
+        before = dict(p._flow._vlm.counts)  # type: ignore[union-attr]
+        stages = Stages(p.options, replace(p.plan, backend=Backend(back_end)), p._stages._imgsz)
+        result = p._flow.submit(Input(pdf), out, stages).result()
+        if not result.ok:
+            raise RuntimeError(result.error or next(r.error for r in result.pages if r.error))
+        shares: dict[str, float] = {}
+        for page in result.pages:
+            for stage, seconds in page.timings.items():
+                shares[stage] = shares.get(stage, 0.0) + seconds
+        after = p._flow._vlm.counts  # type: ignore[union-attr]
+        sources = [s for page in result.pages for s in page.sources]
+        return {
+            "pages": len(result.pages),
+            "crops": after["crops"] - before["crops"],
+            "retries": after["retries"] - before["retries"],
+            "sources": {str(s): sources.count(str(s)) for s in Source if str(s) in sources},
+            "milliseconds_per_page": {k: round(1000 * v / len(result.pages), 1) for k, v in sorted(shares.items())},
+        }
+
+    def mineru(self, pdf: Path, out: Path) -> dict[str, Any]:
+        """One document through MinerU's flow, in the engine's own loop."""
+        loop = self.pipeline._flow._vlm._loop  # type: ignore[union-attr]
+        return asyncio.run_coroutine_threadsafe(self._mineru(pdf, out), loop).result()
+
+    async def _mineru(self, pdf: Path, out: Path) -> dict[str, Any]:
+        from mineru.backend.analysis.pdf.images import load_images_from_pdf_bytes_range
+        from mineru_vl_utils import MinerUClient
+
+        data = await asyncio.to_thread(pdf.read_bytes)
+        pages = await asyncio.to_thread(_count, data)
+        client = MinerUClient(
+            "vllm-async-engine", vllm_async_llm=self.engine.llm, max_concurrency=_REQUESTS, use_tqdm=False
+        )
+        client.client = self.engine.client_of(self.engine.llm)
+        spent = dict.fromkeys(("render", "layout", "vlm", "finish", "write"), 0.0)
+        model: list[list[dict[str, Any]]] = []
+        for first in range(0, pages, _WINDOW):
+            last = min(first + _WINDOW, pages) - 1
+            began = time.perf_counter()
+            images = await asyncio.to_thread(
+                load_images_from_pdf_bytes_range, data, start_page_id=first, end_page_id=last, image_type="pil_img"
+            )
+            pictures = [image["img_pil"] for image in images]
+            spent["render"] += (drawn := time.perf_counter()) - began
+            blocks = await asyncio.to_thread(self._mineru_layout, pictures)
+            spent["layout"] += (found := time.perf_counter()) - drawn
+            results = await client.aio_batch_extract_with_layout(pictures, blocks)
+            spent["vlm"] += (read := time.perf_counter()) - found
+            model += await asyncio.to_thread(_mineru_finish, results, images)
+            spent["finish"] += time.perf_counter() - read
+        began = time.perf_counter()
+        await asyncio.to_thread(_mineru_write, model, data, pdf.stem, out)
+        spent["write"] = time.perf_counter() - began
+        return {"pages": pages, "milliseconds_per_page": {k: round(1000 * v / pages, 1) for k, v in spent.items()}}
+
+    def _mineru_layout(self, pictures: list[Any]) -> list[list[dict[str, Any]]]:
+        import numpy as np
+
+        from ..extraction.draft import VLM_TYPES
+        from ..layout.classes import Label
+        from ..layout.reading_order import sort_regions
+
+        detector = self.pipeline._flow._layout._detector  # type: ignore[union-attr]
+        arrays = [np.asarray(picture).copy() for picture in pictures]
+        pages = []
+        for start in range(0, len(arrays), _LAYOUT_BATCH):
+            for array, regions in zip(
+                arrays[start : start + _LAYOUT_BATCH],
+                detector.detect(arrays[start : start + _LAYOUT_BATCH]),
+                strict=True,
+            ):
+                size = float(array.shape[1]), float(array.shape[0])
+                pages.append(
+                    [
+                        {"type": VLM_TYPES[Label(r.label)], "bbox": [round(v, 4) for v in r.bbox], "angle": 0}
+                        for r in sort_regions(regions, size)
+                    ]
+                )
+        return pages
+
+
+def _forced(pipeline: Pipeline, bench: _Bench) -> Any:
+    """vLLM in process, whose generations are as long as the truth and say the truth."""
+    from mineru_vl_utils.vlm_client.vllm_async_engine_client import VllmAsyncEngineVlmClient
+
+    from ..vlm.arguments import parse
+    from ..vlm.engine import VllmEngine
+    from ..vlm.vllm import VllmInProcess
+
+    wanted: contextvars.ContextVar[tuple[int, str]] = contextvars.ContextVar("wanted")
+
+    class Client(VllmAsyncEngineVlmClient):
+        async def aio_predict(self, image: Any, prompt: str = "", *args: Any, **kwargs: Any) -> Any:
+            wanted.set(bench.truth.get((image.size, prompt)) or _guess(image.size))
+            return await super().aio_predict(image, prompt, *args, **kwargs)
+
+        def build_vllm_sampling_params(self, sampling_params: Any) -> Any:
+            params = super().build_vllm_sampling_params(sampling_params)
+            params.max_tokens = params.min_tokens = wanted.get()[0]
+            params.ignore_eos = True
+            return params
+
+        def get_output_content(self, output: Any) -> str:
+            super().get_output_content(output)
+            return wanted.get()[1]
+
+    class Forced(VllmInProcess):
+        clients: dict[int, tuple[Any, Any]]
+
+        @property
+        def llm(self) -> Any:
+            return self._engine.llm
+
+        def client_of(self, llm: Any) -> Any:
+            known, client = self._clients.get(id(llm), (None, None))
+            if known is not llm:
+                client = Client(llm, allow_truncated_content=True)
+                self._clients[id(llm)] = llm, client
+            return client
+
+        def _client(self, replica: Any) -> Any:
+            return self.client_of(replica.llm)
+
+        async def predict(self, picture: Any, prompt: str, sampling: Sampling, timeout: float) -> Generated:
+            text: Any = await super().predict(picture, prompt, sampling, timeout)
+            return Generated(text)
+
+    engine = Forced(pipeline.plan.vlm or Path(), parse(bench.args.vllm_arg))
+    if bench.args.replicas != 1:
+        engine._engine = VllmEngine(
+            pipeline.plan.vlm or Path(), args=parse(bench.args.vllm_arg), replicas=bench.args.replicas
+        )
+    return engine
+
+
+def _guess(size: tuple[int, int]) -> tuple[int, str]:
+    """For a crop that the truth does not know (a region that the detector saw a little differently)."""
+    tokens = max(4, size[0] * size[1] // 3000)
+    return tokens, " ".join(["word"] * tokens)
+
+
+def _answer(kind: str, text: str) -> str:
+    """A plausible answer of the VLM that says ``text``."""
+    text = text.replace("\\", " ")
+    if kind == "table":
+        words = text.split() or ["-"]
+        rows = [words[i : i + 6] for i in range(0, len(words), 6)]
+        return "".join("".join(f"<fcel>{w}" for w in row) + "<ecel>" * (6 - len(row)) + "<nl>" for row in rows)
+    if kind == "equation":
+        return "\\[" + " ".join(c for c in text if c.isalnum() or c in "+-=()") + "\\]"
+    return text
+
+
+def _book(pdf: Path, pages: int, folder: Path) -> Path:
+    """A PDF of so many pages: those of ``pdf`` over and over."""
+    import pypdfium2 as pdfium
+
+    source = pdfium.PdfDocument(pdf)
+    out = pdfium.PdfDocument.new()
+    while len(out) < pages:
+        out.import_pages(source, list(range(min(len(source), pages - len(out)))))
+    path = folder / "book.pdf"
+    out.save(path)
+    return path
+
+
+def _count(data: bytes) -> int:
+    import pypdfium2 as pdfium
+
+    return len(pdfium.PdfDocument(data))
+
+
+def _mineru_finish(results: Sequence[Any], images: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """As MinerU ends a window: formula numbers folded, types of its raw blocks, pictures cropped."""
+    from docvortex.document.pdf.visuals import attach_visual_block_images
+
+    from ..extraction.draft import raw_type
+    from ..extraction.formula_numbers import fold
+
+    pages = []
+    for blocks in results:
+        page = []
+        for block in blocks:
+            kind = block["type"]
+            raw = {"bbox": block["bbox"], "angle": block.get("angle") or 0, "content": block.get("content") or ""}
+            raw["type"] = raw_type(kind)
+            if kind == "title":
+                raw.update(type="paragraph_title", level=2)
+            page.append(raw)
+        pages.append([page[place] for place in fold(page)])
+    attach_visual_block_images(pages, images)
+    return pages
+
+
+def _mineru_write(model: list[list[dict[str, Any]]], data: bytes, stem: str, out: Path) -> None:
+    """MinerU's normalization and renderers; pictures as files."""
+    from docvortex.export import materialize_middle
+
+    from ..export import mineru as adapter
+
+    document = adapter.build_model(model, None, "xhigh", "ocr", data)
+    middle, assets = materialize_middle(adapter.to_middle(document))
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in assets.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(content)
+    for fmt in _FORMATS:
+        rendered = adapter.render(fmt, document, middle, data, stem, out)
+        (out / (stem + adapter.SUFFIXES[fmt])).write_bytes(rendered)
+
+
+class _Busy:
+    """Samples how busy the GPU is, in per cent; ``mean`` is None without one."""
+
+    mean: float | None = None
+
+    def __enter__(self) -> _Busy:
+        self._on = True
+        self._samples: list[float] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._on = False
+        self._thread.join(timeout=5)
+        if self._samples:
+            self.mean = round(statistics.fmean(self._samples), 1)
+
+    def _run(self) -> None:
+        with contextlib.suppress(Exception):
+            import pynvml
+
+            pynvml.nvmlInit()
+            handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+            while self._on:
+                self._samples.append(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+                time.sleep(0.1)
+            return
+        command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--id=0"]
+        with contextlib.suppress(Exception):
+            while self._on:
+                said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+                self._samples.append(float(said.split()[0]))
+                time.sleep(0.3)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,98 @@
+"""What workers, the flow and the VLM stage tell each other. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..document import Block, PageStatus, Region
+
+Sampling = dict[str, Any]
+"""Fields of mineru_vl_utils' ``SamplingParams``; those that are None left out."""
+
+
+@dataclass(slots=True)
+class Crop:
+    """One request to the VLM: a picture and a prompt.
+
+    Its pixels lie in the page's arena slot from ``offset`` on, or in ``data`` where the slot had no room.
+    """
+
+    kind: str
+    """Of the region, in MinerU's words: ``table``, ``text``, ``[layout]``, ..."""
+    prompt: str
+    sampling: Sampling
+    size: tuple[int, int]
+    """Width and height in pixels."""
+    offset: int
+    length: int
+    """Bytes: RGB rows, or a PNG file for servers."""
+    data: bytes | None = None
+
+    @property
+    def pixels(self) -> int:
+        return self.size[0] * self.size[1]
+
+
+@dataclass(slots=True)
+class Answer:
+    """What became of a :class:`Crop`."""
+
+    text: str
+    reason: str | None = None
+    """Why ``text`` must not be used; None when it may."""
+    attempts: int = 1
+
+
+@dataclass(slots=True)
+class Generated:
+    """One generation of an engine."""
+
+    text: str
+    truncated: bool = False
+    """It ended because it was long enough, not because it was done."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """A region that the VLM reads."""
+
+    block: int
+    """Place in the draft's blocks."""
+    type: str
+    """In MinerU's words."""
+    bbox: list[float]
+    angle: int
+    spare: str = ""
+    """What the text layer says, should the VLM fail."""
+    spare_sound: bool = False
+
+
+@dataclass(slots=True)
+class Draft:
+    """A page between its layout and its blocks."""
+
+    index: int
+    layout: bool = False
+    """Its layout has been asked for: the answer is the regions."""
+    blocks: list[Block] = field(default_factory=list)
+    """In reading order; the content of those that the VLM reads is still empty."""
+    regions: list[Region] = field(default_factory=list)
+    """The region behind each block."""
+    sources: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    """Why that source, where there is something to say; one per block."""
+    pending: list[Pending] = field(default_factory=list)
+    size: tuple[int, int] = (0, 0)
+    """Of the page image that the crops are of, in pixels."""
+    status: PageStatus = PageStatus.OK
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What the VLM is asked about a page."""
+
+    draft: Draft
+    crops: list[Crop]
+    timings: dict[str, float] = field(default_factory=dict)

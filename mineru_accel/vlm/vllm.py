@@ -1,0 +1,75 @@
+"""vLLM in this process, through MinerU's client for its asynchronous engine."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .engine import Replica, VllmEngine
+from .errors import NoAnswer, Refused
+from .types import Generated, Sampling
+
+
+class VllmInProcess:
+    """One :class:`~mineru_accel.vlm.engine.VllmEngine` and MinerU's client for each of its replicas.
+
+    Args:
+        model: a folder with a checkpoint.
+        args: arguments of vLLM's engine over our defaults.
+    """
+
+    png = False
+
+    def __init__(self, model: Path, args: Mapping[str, Any] | None = None) -> None:
+        self.name = f"vllm {model.name}"
+        self.concurrency = 1
+        self._engine = VllmEngine(model, args=args)
+        self._clients: dict[int, tuple[Any, Any]] = {}
+        self._count = itertools.count()
+
+    async def start(self) -> None:
+        await self._engine.start()
+        self.concurrency = 0
+        for llm in self._engine.llms:  # a quarter more than fit, so that new ones are ready when old ones leave
+            seats = llm.vllm_config.scheduler_config.max_num_seqs
+            self.concurrency += seats + seats // 4
+
+    async def predict(self, picture: Any, prompt: str, sampling: Sampling, timeout: float) -> Generated:
+        async def ask(replica: Replica) -> Generated:
+            from mineru_vl_utils.vlm_client import SamplingParams
+
+            answer: Any = await self._client(replica).aio_predict(picture, prompt, SamplingParams(**sampling))
+            return answer
+
+        try:
+            return await self._engine.run(f"request {next(self._count)}", ask)
+        except ValueError as error:  # too long for the model, for instance
+            raise Refused(f"vLLM: {' '.join(str(error).split())[:200]}") from error
+        except RuntimeError as error:
+            raise NoAnswer(f"vLLM: {' '.join(str(error).split())[:200]}") from error
+
+    def _client(self, replica: Replica) -> Any:
+        """MinerU's client of a replica's present engine."""
+        known, client = self._clients.get(replica.index, (None, None))
+        if known is not replica.llm:
+            client = _client_class()(replica.llm, allow_truncated_content=True)
+            self._clients[replica.index] = replica.llm, client
+        return client
+
+    async def close(self) -> None:
+        self._clients.clear()
+        await self._engine.close()
+
+
+def _client_class() -> type:
+    from mineru_vl_utils.vlm_client.vllm_async_engine_client import VllmAsyncEngineVlmClient
+
+    class Client(VllmAsyncEngineVlmClient):
+        """MinerU's client; says why a generation ended."""
+
+        def get_output_content(self, output: Any) -> Generated:  # type: ignore[override]
+            return Generated(super().get_output_content(output), output.outputs[0].finish_reason == "length")
+
+    return Client

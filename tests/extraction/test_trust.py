@@ -1,0 +1,76 @@
+"""Who reads a region: hybrid's table, and what makes a text layer doubtful."""
+
+from __future__ import annotations
+
+import pytest
+
+from mineru_accel.document import Region, Source
+from mineru_accel.extraction.areas import Area
+from mineru_accel.extraction.rules import Layer, make_rule
+from mineru_accel.extraction.text_layer import Line
+from mineru_accel.extraction.trust import alike, choose, disagrees, judge
+from mineru_accel.layout.classes import Label
+from mineru_accel.options import Backend, Kind
+
+
+def area(label: Label, *lines: str, height: float = 100.0) -> Area:
+    texts = [Line((0, 12.0 * n, 200, 12.0 * n + 10), text) for n, text in enumerate(lines)]
+    return Area(Region(label, (0, 0, 1, 1)), (0, 0, 200, height), [], texts)
+
+
+SOUND = area(Label.PLAIN_TEXT, *["a line of honest text"] * 8)
+
+
+@pytest.mark.parametrize(
+    ("label", "source"),
+    [
+        (Label.TITLE, Source.TEXT_LAYER),
+        (Label.PLAIN_TEXT, Source.TEXT_LAYER),
+        (Label.ABANDON, Source.TEXT_LAYER),
+        (Label.FIGURE_CAPTION, Source.TEXT_LAYER),
+        (Label.TABLE, Source.VLM),
+        (Label.ISOLATE_FORMULA, Source.VLM),
+        (Label.FIGURE, Source.IMAGE),
+    ],
+)
+def test_hybrid_on_a_sound_page(label: Label, source: Source) -> None:
+    rule = make_rule(Backend.HYBRID, None, False)
+    choice = choose(rule, area(label, "x is y and z", height=12), None)
+    assert (choice.source, choice.reason) == (source, "")
+    if label is not Label.FIGURE:  # on a scan the VLM reads all
+        choice = choose(rule, area(label), "no text layer")
+        assert choice.source is Source.VLM
+        assert choice.reason == ("" if source is Source.VLM else "no text layer")
+
+
+def test_garbage_and_missing_text_are_doubtful() -> None:
+    assert judge(SOUND)[0] is Layer.SOUND
+    assert judge(area(Label.PLAIN_TEXT, "\ue000\ue001\ue002 text"))[0] is Layer.DOUBTFUL
+    assert judge(area(Label.PLAIN_TEXT, "one line in a large region", height=90))[0] is Layer.DOUBTFUL
+    assert judge(area(Label.PLAIN_TEXT))[0] is Layer.NONE
+
+
+def test_vlm_for_overrides_the_rule() -> None:
+    rule = make_rule(Backend.HYBRID, (Kind.TEXT,), False)
+    assert choose(rule, SOUND, None).source is Source.VLM
+    assert choose(rule, area(Label.TABLE, "a b"), None).source is Source.TEXT_LAYER
+    assert choose(rule, area(Label.TABLE), "no text layer").source is Source.IMAGE
+    assert choose(rule, area(Label.TITLE), "no text layer").source is Source.OCR
+    assert choose(rule, area(Label.ISOLATE_FORMULA, "x"), None).source is Source.IMAGE
+
+
+def test_vlm_reads_everything_but_pictures() -> None:
+    rule = make_rule(Backend.VLM, None, False)
+    assert choose(rule, SOUND, None).source is Source.VLM
+    assert choose(rule, area(Label.FIGURE), None).source is Source.IMAGE
+    assert choose(make_rule(Backend.VLM, None, True), area(Label.FIGURE), None).source is Source.VLM
+
+
+def test_one_line_tells_whether_the_layer_says_what_the_page_says() -> None:
+    assert disagrees([SOUND], lambda box: "A 1ine of hOnest text") is None
+    assert disagrees([SOUND], lambda box: "quite other words indeed")
+    korean = area(Label.PLAIN_TEXT, "모든 국민은 인간으로서의 존엄과 가치를 가지며")
+    assert disagrees([korean], lambda box: "") is None  # the OCR model can't read it: no evidence
+    answers = iter(["@@@@", "a line of honest text"])  # the first sample may be unlucky
+    assert disagrees([SOUND], lambda box: next(answers)) is None
+    assert alike("Überzug ﬁx", "uberzug fix") > 0.9

@@ -1,0 +1,93 @@
+"""A server of OpenAI's protocol that answers as a test tells it, on loopback."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Behave = Callable[[int], str]
+"""What to do with the n-th completion asked for: an answer's text, or one of the words below."""
+GOOD, ERROR, HANG, RUBBISH = "<good>", "<500>", "<hang>", "<rubbish>"
+DROP, REFUSE, LONG = "<drop>", "<400>", "<length>"
+
+
+class StandIn:
+    """Serves until closed; may die and come back on the same port."""
+
+    def __init__(self, behave: Behave) -> None:
+        self.behave = behave
+        self.asked = 0
+        self.headers: list[dict[str, str]] = []
+        self.bodies: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+        self._server: ThreadingHTTPServer | None = None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        stand_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._json(200, {"data": [{"id": "tiny"}]})
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with stand_in._lock:
+                    number, stand_in.asked = stand_in.asked, stand_in.asked + 1
+                    stand_in.bodies.append(body)
+                    stand_in.headers.append(dict(self.headers))
+                said = stand_in.behave(number)
+                if said == GOOD:
+                    table = "Table" in body["messages"][1]["content"][1]["text"]
+                    said = "<fcel>hello<fcel>you<nl>" if table else "hello"
+                if said == HANG:
+                    time.sleep(60)
+                elif said == DROP:
+                    self.connection.close()
+                elif said == ERROR:
+                    self._json(500, {"error": "out of memory"})
+                elif said == REFUSE:
+                    self._json(400, {"error": "too long"})
+                elif said == RUBBISH:
+                    self._json(200, {"nothing": ["useful"]})
+                else:
+                    finish = "length" if said.startswith(LONG) else "stop"
+                    message = {"role": "assistant", "content": said.removeprefix(LONG)}
+                    self._json(200, {"choices": [{"finish_reason": finish, "message": message}]})
+
+            def _json(self, status: int, value: object) -> None:
+                data = json.dumps(value).encode()
+                try:
+                    self.send_response(status)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(data)))
+                    self.end_headers()
+                    self.wfile.write(data)
+                except OSError:
+                    pass
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        ThreadingHTTPServer.allow_reuse_address = True
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def die(self) -> None:
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None

@@ -1,0 +1,147 @@
+"""Servers that behave, and servers that don't: every page is accounted for and nothing hangs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stand_in as server
+from stand_in import Behave, StandIn
+
+from mineru_accel import PageStatus, Pipeline
+from mineru_accel.cli import main
+from mineru_accel.errors import ModelError
+
+PAGES = 2
+CROPS = 8
+
+
+@pytest.fixture
+def serve() -> Iterator[Any]:
+    """``serve(behave)`` starts a stand-in."""
+    running: list[StandIn] = []
+
+    def start(behave: Behave) -> StandIn:
+        running.append(StandIn(behave))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.die()
+
+
+def read(path: Path, options: dict[str, Any], *servers: StandIn, **more: Any) -> Any:
+    urls = [s.url for s in servers]
+    with Pipeline(**{"backend": "vlm", "urls": urls, "timeout": 30, **options, **more}) as pipeline:
+        return pipeline.convert(path)
+
+
+def test_answers_and_key(serve: Any, pages: Path, vlm_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINERU_VL_API_KEY", "secret")
+    one = serve(lambda n: server.GOOD)
+    result = read(pages, vlm_options, one)
+    assert result.ok and [p.status for p in result.pages] == [PageStatus.OK] * PAGES
+    assert one.asked == CROPS and result.markdown.count("hello") >= 5
+    assert all(h["Authorization"] == "Bearer secret" for h in one.headers)
+    assert all(b["model"] == "tiny" and b["temperature"] == 0.0 for b in one.bodies)
+    prompts = {b["messages"][1]["content"][1]["text"] for b in one.bodies}
+    assert prompts == {"\nText Recognition:", "\nTable Recognition:", "\nFormula Recognition:"}
+
+
+def test_two_servers_share_the_work(serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:
+    def slowly(n: int) -> str:
+        time.sleep(0.05)
+        return server.GOOD
+
+    one, two = serve(slowly), serve(slowly)
+    assert read(pages, vlm_options, one, two).ok
+    assert one.asked + two.asked == CROPS and min(one.asked, two.asked) >= 2
+
+
+def test_server_that_is_away_costs_the_other_nothing(serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:
+    away, well = serve(lambda n: "never"), serve(lambda n: server.GOOD)
+    away.die()
+    result = read(pages, vlm_options, away, well)
+    assert result.ok and well.asked == CROPS
+
+
+@pytest.mark.parametrize("word", [server.ERROR, server.RUBBISH, server.DROP, server.HANG])
+def test_server_that_never_answers(word: str, serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:
+    started = time.monotonic()
+    result = read(pages, vlm_options, serve(lambda n: word), timeout=2)
+    assert not result.ok and len(result.pages) == PAGES
+    assert {p.status for p in result.pages} == {PageStatus.FAILED}
+    assert all(p.error and "127.0.0.1" in p.error for p in result.pages)
+    assert time.monotonic() - started < 90
+
+
+@pytest.mark.parametrize("word", [server.ERROR, server.RUBBISH, server.DROP])
+def test_server_that_stumbles(word: str, serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:
+    result = read(pages, vlm_options, serve(lambda n: word if n % 3 == 0 else server.GOOD), timeout=20)
+    assert result.ok and [p.status for p in result.pages] == [PageStatus.OK] * PAGES
+
+
+def test_server_that_dies_and_comes_back(serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:
+    def behave(n: int) -> str:
+        if n == 3:
+            threading.Thread(target=fall).start()
+            return server.DROP
+        return server.GOOD
+
+    def fall() -> None:
+        one.die()
+        time.sleep(1.5)
+        one.start()
+
+    one = serve(behave)
+    result = read(pages, vlm_options, one, timeout=30)
+    assert result.ok and [p.status for p in result.pages] == [PageStatus.OK] * PAGES
+
+
+def test_server_that_dies_for_good(
+    serve: Any, pages: Path, vlm_options: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def behave(n: int) -> str:
+        if n == 3:
+            threading.Thread(target=one.die).start()
+            return server.DROP
+        return server.GOOD
+
+    one = serve(behave)
+    weights = str(vlm_options["layout_weights"])
+    started = time.monotonic()
+    where = ["-o", str(tmp_path / "out"), "--layout-weights", weights, "--workers", "1"]
+    code = main([str(pages), *where, "-b", "vlm-http-client", "-u", one.url, "--timeout", "2"])
+    assert code == 1 and time.monotonic() - started < 90
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_no_server_is_one_line(pages: Path, vlm_options: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=r"http://127\.0\.0\.1:9"):
+        read(pages, vlm_options | {"urls": ["http://127.0.0.1:9"]}, timeout=3)
+
+
+def test_refused_and_broken_answers_fall_back(serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:
+    """A bad answer is tried again hotter, and then the text layer speaks; only that region."""
+    loop = "and so on " * 60
+
+    def behave(n: int) -> str:
+        body = one.bodies[n]
+        if "Table" in body["messages"][1]["content"][1]["text"]:
+            return server.REFUSE
+        if "Formula" in body["messages"][1]["content"][1]["text"]:
+            return f"{server.LONG}x^{{{n}}}"
+        return f"{n} {loop}" if one.bodies[n].get("temperature") == 0.0 else "hello"
+
+    one = serve(behave)
+    result = read(pages, vlm_options, one)
+    assert result.ok and [p.status for p in result.pages] == [PageStatus.FALLBACK] * PAGES
+    assert result.pages[0].sources == ["vlm", "vlm", "vlm", "fallback"]
+    assert "refused" in result.pages[0].reasons[3] and "hello" in result.markdown and "and so on" not in result.markdown
+    assert "cut off" in result.pages[1].reasons[1] and "picture" in result.pages[1].reasons[1]
+    heat = [b["temperature"] for b in one.bodies if "Formula" in b["messages"][1]["content"][1]["text"]]
+    assert heat == [0.0, 0.3, 0.7]
