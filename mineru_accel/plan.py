@@ -130,7 +130,7 @@ def _engine(options: Options) -> tuple[Engine, Path | None]:
         if not _has(package):
             extra = "vllm" if engine is Engine.VLLM else "torch"
             raise UsageError(f"--engine {engine} needs {package}: pip install 'mineru-accel[{extra}]'")
-    return engine, require_vlm(options.vlm, allow_download=not options.offline).path
+    return engine, require_vlm(options.vlm).path
 
 
 def _spare_engine(options: Options) -> tuple[Engine, Path] | str:

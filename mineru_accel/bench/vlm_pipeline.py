@@ -242,7 +242,7 @@ class _Bench:
         client = MinerUClient(
             "vllm-async-engine", vllm_async_llm=self.engine.llm, max_concurrency=_REQUESTS, use_tqdm=False
         )
-        client.client = self.engine.client_of(self.engine.llm)
+        client.client = self.engine.client_of(self.engine.llm, templates=False)
         spent = dict.fromkeys(("render", "layout", "vlm", "finish", "write"), 0.0)
         model: list[list[dict[str, Any]]] = []
         for first in range(0, pages, _WINDOW):
@@ -296,7 +296,7 @@ def _forced(pipeline: Pipeline, bench: _Bench) -> Any:
 
     from ..vlm.arguments import parse
     from ..vlm.engine import VllmEngine
-    from ..vlm.vllm import VllmInProcess
+    from ..vlm.vllm import Templates, VllmInProcess
 
     wanted: contextvars.ContextVar[tuple[int, str]] = contextvars.ContextVar("wanted")
 
@@ -316,17 +316,17 @@ def _forced(pipeline: Pipeline, bench: _Bench) -> Any:
             return wanted.get()[1]
 
     class Forced(VllmInProcess):
-        clients: dict[int, tuple[Any, Any]]
-
         @property
         def llm(self) -> Any:
             return self._engine.llm
 
-        def client_of(self, llm: Any) -> Any:
-            known, client = self._clients.get(id(llm), (None, None))
+        def client_of(self, llm: Any, templates: bool = True) -> Any:
+            known, client = self._clients.get(id(llm) + templates, (None, None))
             if known is not llm:
                 client = Client(llm, allow_truncated_content=True)
-                self._clients[id(llm)] = llm, client
+                if templates:
+                    client.tokenizer = Templates(client.tokenizer)
+                self._clients[id(llm) + templates] = llm, client
             return client
 
         def _client(self, replica: Any) -> Any:

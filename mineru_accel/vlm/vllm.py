@@ -55,12 +55,32 @@ class VllmInProcess:
         known, client = self._clients.get(replica.index, (None, None))
         if known is not replica.llm:
             client = _client_class()(replica.llm, allow_truncated_content=True)
+            client.tokenizer = Templates(client.tokenizer)
             self._clients[replica.index] = replica.llm, client
         return client
 
     async def close(self) -> None:
         self._clients.clear()
         await self._engine.close()
+
+
+class Templates:
+    """A tokenizer that remembers its few chat prompts: rendering one takes the event loop as long as a crop does."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._known: dict[str, Any] = {}
+
+    def apply_chat_template(self, messages: Any, **options: Any) -> Any:
+        key = repr((messages, options))
+        if key not in self._known:
+            if len(self._known) > 256:
+                self._known.clear()
+            self._known[key] = self._tokenizer.apply_chat_template(messages, **options)
+        return self._known[key]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
 
 
 def _client_class() -> type:

@@ -46,22 +46,19 @@ def find_vlm(name: str = DEFAULT_VLM) -> Found | None:
     return next((Found(p.path, p.where) for p in places(name) if p.path), None)
 
 
-def require_vlm(name: str = DEFAULT_VLM, *, allow_download: bool = False, source: str | None = None) -> Found:
-    """As :func:`find_vlm`, downloading what is nowhere if allowed.
+def require_vlm(name: str = DEFAULT_VLM) -> Found:
+    """As :func:`find_vlm`, but raises where there is none. Two gigabytes are only fetched by who says so.
 
     Raises:
-        ModelError: it is nowhere and can't be fetched; the line says what to type.
-        UsageError: an unknown source.
+        ModelError: it is nowhere; the line says what to type.
     """
     found = find_vlm(name)
-    if found is not None:
-        return found
-    if not allow_download or models.model_source(source) == "local":
+    if found is None:
         raise ModelError(
             f"no weights of the VLM {name}: type `mineru-accel models download vlm`, or pass --vlm FOLDER, or name a "
             "server with -u URL"
         )
-    return download_vlm(name, source)
+    return found
 
 
 def places(name: str = DEFAULT_VLM) -> Iterator[Place]:

@@ -63,12 +63,14 @@ def test_order(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert found is not None and (found.path, found.where) == (folder, where)
 
 
-def test_missing_is_one_line_that_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_is_one_line_that_says_what_to_type(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ModelError, match="mineru-accel models download vlm"):
         weights.require_vlm()
-    monkeypatch.setenv("MINERU_MODEL_SOURCE", "local")  # never the network, even where a download is allowed
-    with pytest.raises(ModelError, match="--vlm FOLDER"):
-        weights.require_vlm(allow_download=True)
+    monkeypatch.setenv("MINERU_MODEL_SOURCE", "local")  # never the network
+    assert main(["models", "download", "vlm"]) == 1
+    assert "MINERU_MODEL_SOURCE=local forbids downloads" in capsys.readouterr().err
 
 
 def test_a_folder_must_hold_a_whole_checkpoint(tmp_path: Path) -> None:
@@ -94,7 +96,7 @@ def test_download_falls_back_and_is_checked(home: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(weights, "_from_huggingface", unreachable)
     monkeypatch.setattr(weights, "_from_modelscope", works)
-    found = weights.require_vlm(allow_download=True)
+    found = weights.download_vlm()
     assert found.path == home / ".mineru/models" / DEFAULT_VLM and "modelscope" in found.where
     assert (found.path / ".mineru_complete").exists()  # MinerU takes it for its own
     again = weights.find_vlm()
