@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EXIT_FAILED, EXIT_OK
+from .report import Chart, Column, Report, add_output, finish
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from ..layout.fused_network import FusedNetwork
 
+COLUMNS = (Column("case", "what"), Column("system", "system"), Column("pages_per_s", "pages/s", ".1f"))
 PARTS = ("tune", "correct", "forward", "layers", "pages", "sizes", "parity", "predict", "compile")
 _LIMITS = (760e12, 4.2e12)
 """float16 operations and bytes a second of an H200 (measured, see kernels/README.md): for the layers' floors."""
@@ -46,7 +48,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--pages", type=Path, help="a folder of page pictures, for parity and whole pages")
     parser.add_argument("--reference", type=Path, help="boxes of those pages from elsewhere (JSON), for parity")
     parser.add_argument("--sizes", type=int, default=1000, help="page sizes of the memory test; default: %(default)s")
-    parser.add_argument("--out", type=Path, help="a folder for results as JSON, and for tuned configurations")
+    add_output(parser)
     args = parser.parse_args(argv)
     import torch
 
@@ -59,6 +61,7 @@ def run(argv: Sequence[str]) -> int:
         if part in args.parts:
             bench.part(part, getattr(bench, part))
     print("\n" + "\n".join(bench.summary))
+    finish(bench.report(argv), args, printed=True)
     return EXIT_FAILED if bench.failed else EXIT_OK
 
 
@@ -123,6 +126,28 @@ class _Bench:
         """Print a line now and again in the summary."""
         print(line, flush=True)
         self.summary.append(line)
+
+    def report(self, argv: Sequence[str]) -> Report:
+        """Pages a second of whatever parts were run; everything else that was measured under ``settings``."""
+        report = Report("layout", COLUMNS, Chart("Layout model", "pages_per_s", "pages/s"), argv)
+        report.settings = {"model": self.name, "parts": self.results, "failed parts": self.failed}
+        rates: list[tuple[str, str, float]] = []
+        for batch, ms in self.results.get("forward", {}).get("ms", {}).items():
+            if isinstance(batch, int):
+                rates.append((f"network alone, batch {batch}", "mineru-accel", 1e3 * batch / ms))
+        for name, value in self.results.items():
+            kind, _, what = name.partition(" ")
+            if kind == "pages":
+                rates.append((f"whole pages, {what}", "mineru-accel", value))
+            elif kind == "predict":
+                rates.append((f"whole pages {what}", "doclayout_yolo predict", value))
+            elif kind == "compile":
+                rates.append((f"network alone, batch {what}", "torch.compile(max-autotune)", 1e3 * int(what) / value))
+        for case, system, rate in sorted(rates, key=lambda r: r[0]):
+            report.rows.append(
+                {"case": f"layout, {self.name}: {case}", "system": system, "pages_per_s": round(rate, 1)}
+            )
+        return report
 
     # Parts
 

@@ -90,7 +90,8 @@ def _place(report: dict[str, Any]) -> str:
     m = report["machine"]
     gpus = [name.split(",")[0] for name in m["gpus"]]
     place = (f"{len(gpus)}x {gpus[0]}" if len(gpus) > 1 else gpus[0]) if gpus else f"{m['cores']} cores, no GPU"
-    return f"{place}, {report['date']}"
+    busy = f", machine busy: load {m['load'][0]}" if m["load"] and m["load"][0] > m["cores"] else ""
+    return f"{place}, {report['date']}{busy}"
 
 
 _MISSING = "matplotlib is not installed: pip install 'mineru-accel[bench]'"
@@ -132,10 +133,14 @@ def _bars(bars: Sequence[tuple[str, str, float]], title: str, unit: str, path: P
     drawn = axes.barh(places, values, height=0.75, color=colours)
     axes.bar_label(drawn, labels=[f"{value:.3g}" for value in values], padding=3)
     for at, group in headings:
-        axes.text(0, at, group, va="bottom", ha="left", fontweight="bold")
+        axes.text(0.0, at, group, transform=axes.get_yaxis_transform(), va="bottom", ha="left", fontweight="bold")
     axes.set_yticks(places, [label for _, label, _ in bars])
     axes.set_ylim(y - 0.4, -0.3)
-    axes.set_xlim(0, 1.12 * max(values) or 1.0)
+    if 0 < 30 * min(values) < max(values):  # a CPU's bars beside a GPU's
+        axes.set_xscale("log")
+        axes.set_xlim(min(values) / 2, 2 * max(values))
+    else:
+        axes.set_xlim(0, 1.12 * max(values) or 1.0)
     axes.set_xlabel(unit)
     axes.set_title(title, loc="left")
     _save(plt, figure, axes, path)

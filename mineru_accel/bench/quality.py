@@ -204,7 +204,7 @@ def layout_row(items: Sequence[Truth]) -> dict[str, Any]:
     from ..layout import load_detector
     from ..layout.classes import CLASS_IDS
     from ..pdf.render import render
-    from ..pdf.source import open_page
+    from ..pdf.source import close_documents, open_page
     from ..pdf.types import Key
     from .layout_ap import average_precision
 
@@ -221,5 +221,6 @@ def layout_row(items: Sequence[Truth]) -> dict[str, Any]:
     mean = by_class.get("mean", {"AP50": None, "AP50:95": None})
     name = f"layout model: {detector.name}"
     detector.close()
+    close_documents()
     row = {"case": f"{len(truths)} pages", "system": name, "ap50": mean["AP50"], "ap": mean["AP50:95"]}
     return row | {"classes": by_class}

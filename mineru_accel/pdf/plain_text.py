@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .source import inspect, open_page
+from .source import close_documents, inspect, open_page
 from .types import Key
 
 
@@ -13,7 +13,10 @@ def page_texts(path: str) -> list[str]:
         InputError: if the document or a page of it can't be read.
     """
     texts = []
-    for index in range(len(inspect(path).page_sizes)):
-        with open_page(Key(path, None), index) as page:
-            texts.append(page.get_textpage().get_text_range())
+    try:
+        for index in range(len(inspect(path).page_sizes)):
+            with open_page(Key(path, None), index) as page:
+                texts.append(page.get_textpage().get_text_range())
+    finally:
+        close_documents()
     return texts

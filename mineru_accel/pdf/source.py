@@ -52,6 +52,12 @@ def open_document(key: Key) -> PDFDocument:
     return document
 
 
+def close_documents() -> None:
+    """Close what :func:`open_document` keeps."""
+    while _open:
+        _open.popitem()[1][0].close()
+
+
 @contextmanager
 def open_page(key: Key, index: int) -> Iterator[pdfium.PdfPage]:
     """A page of a document.

@@ -93,3 +93,13 @@ def test_every_benchmark_has_help(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"mineru-accel bench {name}" in capsys.readouterr().out
     assert run([]) == 2
     assert run(["--help"]) == 0
+
+
+def test_a_gpu_beside_a_cpu_is_drawn_on_a_log_scale(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    slow, fast = report().to_dict(), report().to_dict()
+    fast["rows"][0]["pages_per_s"] = 1000.0
+    slow["machine"]["load"], slow["machine"]["cores"] = [9.0, 9.0], 2
+    assert plot.throughput([slow, fast], tmp_path / "both.svg") is None
+    text = (tmp_path / "both.svg").read_text()
+    assert "machine busy: load 9.0" in text and "1e+03" in text
