@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -10,6 +11,8 @@ import threading
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
+
+from starlette.requests import ClientDisconnect
 
 from ..errors import AccelError
 from . import look
@@ -158,4 +161,5 @@ class _Guard:
                 message = {**message, "headers": headers}
             await send(message)
 
-        await self._app(scope, receive, guarded)
+        with contextlib.suppress(ClientDisconnect):  # in the middle of an upload: nobody is left to be told
+            await self._app(scope, receive, guarded)

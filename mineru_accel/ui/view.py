@@ -19,9 +19,11 @@ _MAX_CHIPS = 200
 """Pages of a document for which each gets a button; the slider serves longer ones."""
 _MAX_BARS = 60
 _NAMED_PICTURE = re.compile(
-    r"!(?=\[[^\]]*\](?!\(data:image/))|<(?=img\b(?![^>]*\bsrc=[\"']?data:image/))", re.IGNORECASE
+    r"!(?=\[)(?!\[[^\]]{0,400}\]\(data:image/)"  # Markdown
+    r"|<(?=img\b)(?![^>]{0,400}\bsrc=[\"']?data:image/)",  # HTML
+    re.IGNORECASE,
 )
-_DOLLAR = re.compile(r"(?<!\\)\$\$.*?(?<!\\)\$\$|(?<!\\)\$[^$\n]*(?<!\\)\$|\\\$", re.DOTALL)
+_DOLLAR = re.compile(r"(?<!\\)\$\$(?:\\.|[^\\])*?\$\$|(?<!\\)\$(?:\\.|[^$\\\n])+\$|\\\$", re.DOTALL)
 """Formulas, which are left as they are, and escaped dollars, of which Gradio takes two for a formula's."""
 
 _LOGO = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -139,6 +140,18 @@ def test_nasty_names_of_uploads(server: Server, client: gradio_client.Client) ->
             assert "neither a PDF" in said
 
 
+def test_a_client_that_leaves_costs_one_line_at_most(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    host, port = server.url.removeprefix("http://").rstrip("/").split(":")
+    for _ in range(3):
+        with socket.create_connection((host, int(port))) as connection:
+            head = "Host: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 99999"
+            part = 'Content-Disposition: form-data; name="files"; filename="a.pdf"'
+            connection.sendall(f"POST /gradio_api/upload HTTP/1.1\r\n{head}\r\n\r\n--b\r\n{part}\r\n\r\nx".encode())
+            time.sleep(0.1)
+    assert httpx.get(server.url, timeout=30).status_code == 200
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
 def test_large_uploads_are_refused(server: Server) -> None:
     data = b"%PDF-1.7" + bytes(2 << 20)
     answer = httpx.post(f"{server.url}gradio_api/upload", files={"files": ("big.pdf", data)})
@@ -232,7 +245,9 @@ def test_twenty_at_once(tmp_path: Path) -> None:
             peak = max(peak, memory(process.pid))
 
     def user(number: int) -> Any:
-        own = gradio_client.Client(url, verbose=False)
+        own = gradio_client.Client(
+            url, verbose=False, httpx_kwargs={"timeout": 120}
+        )  # its own 5 s are for idle machines
         handed = gradio_client.handle_file(str(SAMPLES / ("report.pdf", "paper.pdf", "slides.pdf")[number % 3]))
         return own.predict(files=[handed], formats="md,content_list", api_name="/convert")
 
