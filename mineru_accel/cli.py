@@ -152,6 +152,23 @@ def convert_parser() -> argparse.ArgumentParser:
     group.add_argument("--imgsz", type=int, metavar="N", help="long side of the layout model's input in pixels")
     group.add_argument("--dpi", type=int, metavar="N", help="of cropped pictures and of OCR; default: 200")
 
+    add_vlm(parser)
+    add_machine(parser)
+
+    group = parser.add_argument_group("what to show")
+    group.add_argument(
+        "--progress",
+        choices=["auto", "rich", "plain", "json", "none"],
+        default="auto",
+        help="auto: bars on a terminal, else lines; json: events on standard output",
+    )
+    group.add_argument("-q", "--quiet", action="store_true", help="only errors")
+    group.add_argument("-v", "--verbose", action="count", default=0, help="more; twice: debug")
+    return parser
+
+
+def add_vlm(parser: argparse.ArgumentParser) -> None:
+    """The arguments about the VLM, which the page takes, too."""
     group = parser.add_argument_group("the VLM (vlm and hybrid)")
     group.add_argument("--engine", choices=["auto", "vllm", "http", "transformers"], help="what runs it")
     group.add_argument(
@@ -165,22 +182,14 @@ def convert_parser() -> argparse.ArgumentParser:
     )
     group.add_argument("--timeout", type=float, metavar="S", help="seconds a request may take; default: 300")
 
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """The arguments about the machine, which the page takes, too."""
     group = parser.add_argument_group("machine")
     group.add_argument("--device", metavar="DEV", help="auto, cpu or cuda[:n]")
     group.add_argument("--workers", type=int, metavar="N", help="worker processes; default: one per core, at most 16")
     group.add_argument("--page-timeout", type=float, metavar="S", help="seconds a page may take; default: 120")
     group.add_argument("--offline", action="store_true", default=None, help="never use the network")
-
-    group = parser.add_argument_group("what to show")
-    group.add_argument(
-        "--progress",
-        choices=["auto", "rich", "plain", "json", "none"],
-        default="auto",
-        help="auto: bars on a terminal, else lines; json: events on standard output",
-    )
-    group.add_argument("-q", "--quiet", action="store_true", help="only errors")
-    group.add_argument("-v", "--verbose", action="count", default=0, help="more; twice: debug")
-    return parser
 
 
 if __name__ == "__main__":

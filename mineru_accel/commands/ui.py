@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from ..cli import Parser
+from ..cli import Parser, add_machine, add_vlm
 from ..errors import EXIT_OK, UsageError
 from ..ui.server import Server, serve_until_stopped
 from ..ui.settings import Settings
@@ -52,7 +52,6 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(
         prog="mineru-accel ui",
         description="Convert documents in a browser: a page for you, or for several people at once.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
     on_off = argparse.BooleanOptionalAction
@@ -60,33 +59,36 @@ def parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--server-name", default="127.0.0.1", metavar="HOST", help="0.0.0.0 to be reached from elsewhere"
     )
-    group.add_argument("--server-port", type=int, metavar="PORT", help="none: the first free one from 7860")
+    group.add_argument("--server-port", type=int, metavar="PORT", help="default: the first free one from 7860")
     group.add_argument("--share", action=on_off, default=False, help="a public address through Gradio's servers")
     group.add_argument("--auth", action="append", default=[], metavar="USER:PW", help="or @FILE; may be repeated")
 
     group = top.add_argument_group("what its users may do")
-    group.add_argument("--max-pages", type=_positive, default=1000, metavar="N", help="pages converted of a document")
-    group.add_argument("--max-files", type=_positive, default=100, metavar="N", help="files of a conversion")
-    group.add_argument("--max-file-mb", type=_positive, default=200, metavar="MB", help="of an uploaded file")
     group.add_argument(
-        "--queue-size", type=_positive, default=64, metavar="N", help="conversions at once, waiting or not"
+        "--max-pages", type=_positive, default=1000, metavar="N", help="converted of a document; default: 1000"
+    )
+    group.add_argument("--max-files", type=_positive, default=100, metavar="N", help="of a conversion; default: 100")
+    group.add_argument(
+        "--max-file-mb", type=_positive, default=200, metavar="MB", help="of an uploaded file; default: 200"
     )
     group.add_argument(
-        "--keep-minutes", type=_minutes, default=60, metavar="MIN", help="then a user's files are deleted"
+        "--queue-size", type=_positive, default=64, metavar="N", help="conversions under way or waiting; default: 64"
     )
-    group.add_argument("--output-dir", type=Path, metavar="DIR", help="where they lie until then; none: in /tmp")
+    group.add_argument(
+        "--keep-minutes", type=_minutes, default=60, metavar="MIN", help="then a user's files are deleted; default: 60"
+    )
+    group.add_argument("--output-dir", type=Path, metavar="DIR", help="where they lie until then; default: /tmp")
     group.add_argument("--enable-example", action=on_off, default=True, help="offer samples, where they are")
 
-    group = top.add_argument_group("machine")
-    group.add_argument("--preload", action="store_true", help="load models now instead of on first use")
-    group.add_argument("--layout", choices=["auto", "doclayout-yolo", "native"], help="what finds the regions")
+    group = top.add_argument_group("how to convert")
+    group.add_argument("-b", "--backend", metavar="NAME", help="what 'auto' is for them: pipeline, hybrid or vlm")
+    group.add_argument("--layout", choices=["auto", "doclayout-yolo", "vlm", "native"], help="what finds the regions")
     group.add_argument("--layout-weights", type=Path, metavar="FILE", help="DocLayout-YOLO's, .pt or .safetensors")
     group.add_argument("--imgsz", type=int, metavar="N", help="long side of the layout model's input in pixels")
-    group.add_argument("--device", metavar="DEV", help="auto, cpu or cuda[:n]")
-    group.add_argument("--workers", type=int, metavar="N", help="worker processes; none: one per core, at most 16")
-    group.add_argument("--page-timeout", type=float, metavar="S", help="seconds a page may take; none: 120")
-    group.add_argument("--offline", action="store_true", default=None, help="never use the network")
-    group.add_argument("-v", "--verbose", action="store_true", help="say more")
+    group.add_argument("--preload", action="store_true", help="load models now instead of on first use")
+    add_vlm(top)
+    add_machine(top)
+    top.add_argument("-v", "--verbose", action="store_true", help="say more")
     return top
 
 

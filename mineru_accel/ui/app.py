@@ -87,7 +87,7 @@ class Page:
             engines.choices(),
             value=Backend.AUTO.value,
             label=t("backend"),
-            info=f"auto: {engines.reason()}",
+            info=f"auto: {engines.auto()}",
             elem_id="ma-backend",
         )
         self._pages = gr.Textbox(label=t("pages"), info=t("pages_info"), max_lines=1, elem_id="ma-pages")

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from ..document import DocumentResult
 from ..errors import UsageError
 from ..inputs import SUFFIXES
-from ..options import Backend, Options
+from ..options import Options
 from ..pipeline import default_workers
 from .engines import Engines
 from .job import File, Job
@@ -49,7 +49,7 @@ class Desk:
 
         Args:
             uploads: where the files lie, whose last parts are what their user calls them.
-            backend: a name of :class:`~mineru_accel.options.Backend`.
+            backend: one that is offered.
             fields: options, as a form has them: empty ones are left out.
 
         Raises:
@@ -62,9 +62,11 @@ class Desk:
             raise UsageError(f"{len(uploads)} files: this server takes {s.max_files} at once")
         if self.sessions.active_jobs() >= s.queue_size:
             raise UsageError(f"the server is busy with {s.queue_size} conversions: try again in a while")
+        if backend not in self.engines.choices():
+            raise UsageError(f"backend: this server offers {', '.join(self.engines.choices())}")
         fields = {name: value for name, value in fields.items() if value not in (None, "")}
         try:
-            Options(**{**s.options.model_dump(exclude_unset=True), **fields, "backend": backend})
+            Options(**{**s.options.model_dump(exclude_unset=True), **fields})
         except ValidationError as error:
             raise UsageError(_readable(error)) from error
         folder = session.new_folder()
@@ -73,7 +75,7 @@ class Desk:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        job = Job(folder, files, self.engines, Backend(backend), fields)
+        job = Job(folder, files, self.engines, backend, fields)
         session.jobs.append(job)
         for task in job.tasks():
             self.queue.put(id(session), task)

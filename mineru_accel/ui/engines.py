@@ -5,51 +5,63 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from ..errors import AccelError
-from ..options import Backend, Options
+from ..errors import AccelError, UsageError
+from ..options import Backend, Engine, Options
 from ..pipeline import Pipeline
 from ..plan import Plan, make_plan
+
+_ORDER = (Backend.PIPELINE, Backend.HYBRID, Backend.VLM)
 
 
 class Engines:
     """Loads pipelines and keeps them.
 
+    What is offered is settled once, from what is on this machine: no user can make the server download anything. Of the
+    back ends whose VLM would run in this process one is offered, the server's own choice or else hybrid: a GPU has
+    room for one.
+
     Args:
-        options: of the machine; the back end is the users' choice.
+        options: of the machine; ``backend`` is what ``auto`` means for its users.
+
+    Raises:
+        AccelError: if this machine can't run that.
     """
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        self._plans: dict[str, tuple[Backend, Plan]] = {"auto": (options.backend, make_plan(options))}
+        here = {key for _, plan in self._plans.values() if (key := _runs_here(plan))}
+        for backend in _ORDER:
+            try:
+                plan = make_plan(options.model_copy(update={"backend": backend, "offline": True}))
+            except AccelError:
+                continue
+            if (key := _runs_here(plan)) and here - {key}:
+                continue
+            here |= {key} if key else set()
+            self._plans[backend.value] = backend, plan
         self._pipelines: dict[tuple[str, str], Pipeline] = {}
         self._lock = threading.Lock()
         self._closed = False
 
     def choices(self) -> list[str]:
-        """The back ends that this machine can run."""
-        found = []
-        for backend in Backend:
-            try:
-                self._plan(backend)
-            except AccelError:
-                continue
-            found.append(backend.value)
-        return found
+        """The back ends that users may choose."""
+        return list(self._plans)
 
-    def reason(self) -> str:
-        """What ``auto`` is on this machine, and why.
-
-        Raises:
-            AccelError: if nothing can be converted here.
-        """
-        return self._plan(Backend.AUTO).reason
+    def auto(self) -> str:
+        """What ``auto`` is on this machine, in a few words that tell nothing else of it."""
+        _, plan = self._plans["auto"]
+        return ", ".join(str(part) for part in (plan.backend, plan.layout, plan.engine) if part)
 
     def get(self, backend: str, on_load: Callable[[], None] = lambda: None) -> Pipeline:
         """The pipeline of a back end; blocks while it is loaded, which ``on_load`` is told before.
 
         Raises:
-            AccelError: if this machine can't run it.
+            AccelError: if it isn't offered, or can't be loaded.
         """
-        plan = self._plan(Backend(backend))
+        if backend not in self._plans:
+            raise UsageError(f"backend: this server offers {', '.join(self._plans)}")
+        chosen, plan = self._plans[backend]
         key = (plan.backend, plan.layout)
         if found := self._pipelines.get(key):
             return found
@@ -58,7 +70,7 @@ class Engines:
             if self._closed:
                 raise AccelError("the server is closing")
             if key not in self._pipelines:
-                self._pipelines[key] = Pipeline(self._options, backend=backend)
+                self._pipelines[key] = Pipeline(self._options, backend=chosen)
             return self._pipelines[key]
 
     def close(self) -> None:
@@ -68,5 +80,7 @@ class Engines:
                 pipeline.close()
             self._pipelines.clear()
 
-    def _plan(self, backend: Backend) -> Plan:
-        return make_plan(self._options.model_copy(update={"backend": backend}))
+
+def _runs_here(plan: Plan) -> Backend | None:
+    """The back end, if it runs a VLM in this process."""
+    return plan.backend if plan.engine and plan.engine is not Engine.HTTP else None

@@ -26,8 +26,9 @@ STAGES: dict[str, str] = {
     "render": "#38bdf8",
     "ocr": "#f59e0b",
     "layout": "#6366f1",
-    "extract": "#10b981",
+    "prepare": "#14b8a6",
     "vlm": "#ec4899",
+    "extract": "#10b981",
     "crop": "#a3a300",
 }
 """Stages of a page in their order, with their colours in the plot of timings."""

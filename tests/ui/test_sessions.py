@@ -12,7 +12,10 @@ from common import SAMPLES, MakePdf
 
 from mineru_accel import Options
 from mineru_accel.errors import UsageError
+from mineru_accel.options import Backend, Engine, Layout
+from mineru_accel.plan import Plan
 from mineru_accel.ui.desk import Desk, make_zip, report, shown_name
+from mineru_accel.ui.engines import Engines
 from mineru_accel.ui.folder import OwnFolder
 from mineru_accel.ui.settings import Settings
 from mineru_accel.ui.text import _TEXT, language
@@ -71,7 +74,7 @@ def test_closing_the_page_ends_what_it_began(desk: Desk, tmp_path: Path, monkeyp
         ({"formats": ["pptx"]}, "formats"),
         ({"formats": []}, "nothing would be written"),
         ({"method": "magic"}, "method"),
-        ({"workers": 99, "backend": "x"}, "backend"),
+        ({"backend": "x"}, "this server offers auto, pipeline"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(desk: Desk, tmp_path: Path, fields: dict[str, object], message: str) -> None:
@@ -147,3 +150,22 @@ def test_every_text_is_in_both_languages() -> None:
         assert english and chinese, name
         assert english.count("{") == chinese.count("{"), name
     assert [language(a) for a in ("zh-CN,zh;q=0.9,en;q=0.8", "en-US,zh", "de", None)] == ["zh", "en", "en", "en"]
+
+
+def test_no_user_makes_the_server_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def make_plan(options: Options) -> Plan:
+        asked.append((options.backend, options.offline))
+        engine = {"hybrid": Engine.VLLM, "vlm": Engine.VLLM}.get(options.backend)
+        backend = Backend.PIPELINE if options.backend is Backend.AUTO else options.backend
+        return Plan(backend, Layout.DOCLAYOUT_YOLO, "because /secret/place", engine=engine)
+
+    monkeypatch.setattr("mineru_accel.ui.engines.make_plan", make_plan)
+    engines = Engines(Options())
+    assert asked == [("auto", False), ("pipeline", True), ("hybrid", True), ("vlm", True)]
+    assert engines.choices() == ["auto", "pipeline", "hybrid"]  # a GPU has room for one VLM
+    assert Engines(Options(backend="vlm")).choices() == ["auto", "pipeline", "vlm"]
+    assert engines.auto() == "pipeline, doclayout-yolo"
+    with pytest.raises(UsageError, match="offers auto"):
+        engines.get("vlm")
