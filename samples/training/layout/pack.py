@@ -18,14 +18,15 @@ from pathlib import Path
 
 import pikepdf
 
-FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 2, "dict_size": 128 << 20}]
+FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 4, "dict_size": 128 << 20}]
 PICTURE = 60_000
 """Bytes of an image worth making smaller."""
 
 
 def rounded(content: bytes) -> bytes:
-    """Coordinates of drawing operators to a tenth; small numbers (matrices, colours) stay."""
-    return re.sub(rb"(?<![\d.])(\d{2,})\.(\d)\d+", rb"\1.\2", content)
+    """Coordinates of drawing operators to a tenth, glyphs' advances to a hundredth; matrices and colours stay."""
+    content = re.sub(rb"(?<![\d.])(\d{2,})\.(\d)\d+", rb"\1.\2", content)
+    return re.sub(rb"(?<![\d.])([1-9]\.\d\d)\d+(?= 0 Td)", rb"\1", content)
 
 
 def lighter(image: pikepdf.Stream) -> None:

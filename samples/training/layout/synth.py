@@ -19,6 +19,7 @@ from mineru_accel.layout.classes import CLASS_IDS
 from . import figures
 from .blocks import CJK_FONTS, CYRILLIC, MONO, SANS, SERIF, Blocks, Style
 from .dense import DENSE, lecture
+from .office import OFFICE
 from .templates import RICH, SEEN, UNSEEN, Family, slides
 
 LANGUAGES = {"en": 40, "zh": 22, "tw": 3, "ja": 6, "fr": 7, "de": 7, "es": 4, "pt": 3, "ru": 5}
@@ -121,12 +122,12 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--pages", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--families", choices=["seen", "rich", "dense", "unseen"], default="seen")
+    parser.add_argument("--families", choices=["seen", "rich", "dense", "office", "unseen"], default="seen")
     args = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
     corpus = json.loads(args.corpus.read_text("utf-8"))
-    families = {"seen": SEEN, "rich": RICH, "dense": DENSE, "unseen": UNSEEN}[args.families]
+    families = {"seen": SEEN, "rich": RICH, "dense": DENSE, "office": OFFICE, "unseen": UNSEEN}[args.families]
     args.out.mkdir(parents=True, exist_ok=True)
     start, done, dropped = time.time(), 0, 0
     with sync_playwright() as p:
