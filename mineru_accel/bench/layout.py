@@ -140,7 +140,7 @@ class _Bench:
             if kind == "pages":
                 rates.append((f"whole pages, {what}", "mineru-accel", value))
             elif kind == "predict":
-                rates.append((f"whole pages {what}", "doclayout_yolo predict", value))
+                rates.append((f"whole pages, {what}", "doclayout_yolo predict", value))
             elif kind == "compile":
                 rates.append((f"network alone, batch {what}", "torch.compile(max-autotune)", 1e3 * int(what) / value))
         for case, system, rate in sorted(rates, key=lambda r: r[0]):
@@ -340,7 +340,7 @@ class _Bench:
         side = self.args.imgsz
         small = [self._page(side, round(side / 2**0.5), i) for i in range(64)]
         large = [self._page(2339, 1654, i) for i in range(32)]
-        for what, batch in (("at layout size", small), ("of 200 dpi, 11.6 MB each", large)):
+        for what, batch in (("at layout size", small), ("of 200 dpi", large)):
             for _ in range(3):
                 detector.detect(batch)
             seconds = _median(lambda batch=batch: detector.detect(batch), 9)

@@ -36,6 +36,7 @@ from ..pipeline import Pipeline, default_workers
 from ..stages import Stages
 from ..vlm.base import VlmEngine
 from ..vlm.types import Generated, Sampling
+from .report import Chart, Column, Report
 
 _CHARS_PER_TOKEN = {"equation": 1.0, "table": 2.0}
 """Characters of a region's text layer for each token of its answer: LaTeX and OTSL are wordier than what they show."""
@@ -43,7 +44,11 @@ _CHARS_PER_TEXT_TOKEN = 3.6
 _FORMATS = (Format.MD, Format.CONTENT_LIST, Format.MIDDLE, Format.MODEL)
 _WINDOW, _LAYOUT_BATCH, _REQUESTS = 64, 2, 100
 """MinerU's."""
-_SYSTEMS = ["vlm", "hybrid", "mineru"]
+_TITLES = {"vlm": "mineru-accel -b vlm", "hybrid": "mineru-accel -b hybrid", "mineru": "MinerU's own VLM flow"}
+COLUMNS = (
+    *(Column("case", "what"), Column("system", "system"), Column("pages_per_s", "pages/s", ".2f")),
+    *(Column("seconds", "seconds", ".1f"), Column("gpu_busy_percent", "GPU busy %")),
+)
 
 Truth = dict[tuple[tuple[int, int], str], tuple[int, str]]
 """(tokens, answer) by a crop's size and prompt."""
@@ -52,7 +57,7 @@ Truth = dict[tuple[tuple[int, int], str], tuple[int, str]]
 def run(argv: Sequence[str]) -> int:
     """Measure and print; partial results are written as they come."""
     args = _parser().parse_args(argv)
-    out = _Report(args.json)
+    out = _Results(args.json, argv, f"{args.pages} pages of {args.pdf.name}, VLM")
     with tempfile.TemporaryDirectory() as folder:
         book = _book(args.pdf, args.pages, Path(folder))
         started = time.perf_counter()
@@ -96,18 +101,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-class _Report:
+class _Results:
     """Prints each result when it is there, and keeps the file up to date."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, argv: Sequence[str], case: str) -> None:
         self._path = path
+        self._case = case
         self.rows: dict[str, Any] = {}
+        self.report = Report("vlm-pipeline", COLUMNS, Chart("Conversions with the VLM", "pages_per_s", "pages/s"), argv)
+        self.report.notes.append(
+            "Random weights are enough for these figures: lengths of answers are forced, as long as each region's text."
+        )
 
     def add(self, name: str, row: dict[str, Any]) -> None:
         self.rows[name] = row
         print(f"{name}: {json.dumps(row)}", flush=True)
+        if "error" in row:
+            self.report.leave_out(_TITLES[name], row["error"])
+        elif "pages_per_second" in row:
+            named = {"case": self._case, "system": _TITLES[name], "pages_per_s": row["pages_per_second"]}
+            self.report.rows.append(named | row)
+        else:
+            self.report.settings[name] = row
         if self._path:
-            self._path.write_text(json.dumps(self.rows, indent=1), encoding="utf-8")
+            self._path.write_text(json.dumps(self.report.to_dict(), indent=1), encoding="utf-8")
 
     def ratios(self) -> None:
         speeds = {name: row.get("pages_per_second") for name, row in self.rows.items()}
