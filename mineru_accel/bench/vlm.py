@@ -39,14 +39,15 @@ AS_MINERU = {
     "gpu_memory_utilization": 0.5,
 }
 """As ../shared/gpu/bench_vllm_baseline.py: vLLM's defaults, caches off because every crop is new."""
-SHARE = {"gpu_memory_utilization": 0.12, "kv_cache_memory_bytes": 8 << 30}
-"""Of one of up to eight engines on an H200: 8 GiB hold the keys and values of 700 000 tokens."""
+SHARE = {"gpu_memory_utilization": 0.09, "kv_cache_memory_bytes": 4 << 30}
+"""Of one of up to nine engines on an H200: 4 GiB hold the keys and values of 350 000 tokens."""
 TOLERANCE = 1e-2
 """Relative error of the first token's logits."""
 
 
 def configurations() -> dict[str, dict[str, Any]]:
-    """Name -> {"args", "patches", "replicas", "ours", "env"}; ``ours`` starts from our engine's own arguments."""
+    """Name -> {"args", "patches", "replicas", "devices", "ours", "env"} or any of a job's other entries (crops,
+    in_flight, repeats); ``ours`` starts from our engine's own arguments."""
     graphs = {"compilation_config": {"cudagraph_mm_encoder": True}}
     return {
         "defaults": {"args": AS_MINERU, "patches": "none"},
@@ -59,7 +60,11 @@ def configurations() -> dict[str, dict[str, Any]]:
         "ours-4k": {"ours": True, "args": {"max_num_batched_tokens": 4096}},
         "ours-1024": {"ours": True, "args": {"max_num_seqs": 1024}},
         "ours-256": {"ours": True, "args": {"max_num_seqs": 256}},
-        "unfused": {"ours": True, "patches": "vllm-uint8-pixels,vllm-vit-graphs"},
+        "unfused": {"ours": True, "patches": "vllm-fast-processor,vllm-uint8-pixels,vllm-vit-graphs"},
+        "two-frames": {"ours": True, "patches": "vllm-fast-processor,vllm-vit-fused,vllm-vit-graphs"},
+        "graphs-mended": {"ours": True, "patches": "vllm-fast-processor,vllm-vit-graphs"},
+        "eager": {"ours": True, "patches": "vllm-fast-processor,vllm-uint8-pixels,vllm-vit-fused"},
+        "processor": {"ours": True, "patches": "vllm-fast-processor"},
         "unpatched": {"ours": True, "patches": "none"},
     }
 
@@ -83,6 +88,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--repeats", type=int, default=2, help="the best counts; default: %(default)s")
     parser.add_argument("--together", action="store_true", help="start all first, then measure in turn")
     parser.add_argument("--limit", type=float, default=180, help="seconds for each; default: %(default)s")
+    parser.add_argument("--deadline", type=float, help="seconds for all; what is left by then is not measured")
     parser.add_argument("--out", type=Path, help="folder for results.jsonl and each configuration's log")
     args = parser.parse_args(argv)
     known = configurations()
@@ -91,7 +97,7 @@ def run(argv: Sequence[str]) -> int:
         if not equals:
             raise UsageError(f"--add {text!r}: expected NAME=JSON")
         known[name] = json.loads(value)
-    wanted = args.configs.split(",") + [text.partition("=")[0] for text in args.add]
+    wanted = [name for name in args.configs.split(",") if name] + [text.partition("=")[0] for text in args.add]
     if missing := [name for name in wanted if name not in known]:
         raise UsageError(f"no configuration is called {missing[0]!r}; there are {', '.join(known)}")
     out = args.out or Path(tempfile.mkdtemp(prefix="bench-vlm-"))
@@ -108,18 +114,29 @@ def run(argv: Sequence[str]) -> int:
             config = {**config, "args": merge(config.get("args", {}), parse(args.vllm_arg))}
         if args.together:
             config = {**config, "args": merge(config.get("args", {}), SHARE)}
-        jobs[name] = {**common, **config, "name": name, "result": str(out / f"{name}.json"), "waits": args.together}
+        jobs[name] = {
+            **common,
+            "devices": None,
+            **config,
+            "name": name,
+            "result": str(out / f"{name}.json"),
+            "waits": args.together,
+        }
+    end = time.monotonic() + (args.deadline or float("inf"))
     children = {}
     if args.together:
         children = {name: _start(job, out) for name, job in jobs.items()}
-        deadline = time.monotonic() + args.limit
-        while time.monotonic() < deadline and not all(
+        latest = min(time.monotonic() + args.limit, end)
+        while time.monotonic() < latest and not all(
             child.poll() is not None or _file(jobs[name], "ready").exists() for name, child in children.items()
         ):
-            time.sleep(0.5)
+            time.sleep(0.2)
     rows = []
     for name, job in jobs.items():
-        row = _measure(job, children.get(name) or _start(job, out), out, args.limit)
+        left = end - time.monotonic()
+        if left <= 0 and name not in children:
+            continue
+        row = _measure(job, children.get(name) or _start(job, out), out, max(0.0, min(args.limit, left)))
         rows.append(row)
         with (out / "results.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
@@ -166,7 +183,8 @@ def _line(row: dict[str, Any]) -> str:
     if "rate" not in row:
         return f"{row['name']}: {row.get('error', 'no result')}"
     return (
-        f"{row['name']}: {row['rate']:.1f} crops/s, {row['tokens_s']:.0f} tokens/s, busy {row['busy']:.0f} %, "
+        f"{row['name']}: {row['rate']:.1f} crops/s, {row['tokens_s']:.0f} tokens/s, busy {row['busy']:.0f} % "
+        f"(before: {row.get('busy_before', float('nan')):.0f} %), "
         f"logits {row.get('error_logits', float('nan')):.1e}, start {row['start_s']:.0f} s, "
         f"client CPU {row['client_cpu']:.2f}, engine CPU {row['engine_cpu']}, rates {row['rates']}"
     )
@@ -205,9 +223,13 @@ async def _child(job: dict[str, Any]) -> None:
             args=merge(job.get("args", {}), extra),
             replicas=job.get("replicas", 1),
             patches=job.get("patches", "auto"),
+            devices=job["devices"],
         )
         await engine.start()
         row["patches"] = await asyncio.to_thread(_states)
+        row["worker"] = {
+            name: text.partition(":")[0] for name, text in (await engine.patch_states() or [{}])[0].items()
+        }
         llms, close = engine.llms, engine.close
     else:
         llms, close = _plain(merge(job["args"], extra) | {"model": job["model"]})
@@ -218,6 +240,9 @@ async def _child(job: dict[str, Any]) -> None:
         _file(job, "ready").touch()
         while job["waits"] and not _file(job, "go").exists():
             await asyncio.sleep(0.2)
+        with _Busy(job["devices"]) as before:
+            await asyncio.sleep(0.5)
+        row["busy_before"] = before.mean()
         row["error_logits"] = await _compare(llms[0], images[:4], Path(job["reference"]))
         save()
         await _rate(llms, images[: max(64, len(images) // 8)], job | {"tokens": 16})
@@ -316,7 +341,7 @@ async def _rate(llms: list[Any], images: list[Any], job: dict[str, Any]) -> dict
                 last = output
             assert len(last.outputs[0].token_ids) == tokens
 
-    with _Busy() as busy:
+    with _Busy(job["devices"]) as busy:
         client, engine, started = time.process_time(), [_cpu(pid) for pid in engines], time.perf_counter()
         await asyncio.gather(*(one(i, image) for i, image in enumerate(images)))
         seconds = time.perf_counter() - started
@@ -330,10 +355,12 @@ async def _rate(llms: list[Any], images: list[Any], job: dict[str, Any]) -> dict
 
 
 class _Busy(threading.Thread):
-    """Samples NVML's utilization (share of time with a kernel running) 5 times a second, mean over the GPUs in use."""
+    """Samples NVML's utilization (share of time with a kernel running) 5 times a second, mean over `devices` (None: all
+    that this process may use). Other programs on the same GPU count as well."""
 
-    def __init__(self) -> None:
+    def __init__(self, devices: Sequence[int] | None) -> None:
         super().__init__(daemon=True)
+        self._devices = devices
         self._samples: list[float] = []
         self._on = True
 
@@ -342,10 +369,12 @@ class _Busy(threading.Thread):
             import pynvml
 
             pynvml.nvmlInit()
-            gpus = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+            numbers = [int(n) for n in visible.split(",")] if visible else list(range(pynvml.nvmlDeviceGetCount()))
+            gpus = [pynvml.nvmlDeviceGetHandleByIndex(numbers[i]) for i in self._devices or range(len(numbers))]
             while self._on:
                 loads = [pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu for gpu in gpus]
-                self._samples.append(max(loads))
+                self._samples.append(statistics.mean(loads))
                 time.sleep(0.2)
         except Exception:
             return

@@ -18,6 +18,7 @@ import asyncio
 import atexit
 import contextlib
 import os
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -27,8 +28,8 @@ from typing import Any, TypeVar
 
 from loguru import logger
 
-from ..patches import machine
-from ..patches.registry import SWITCH, apply_selected
+from ..patches import State, machine, status
+from ..patches.registry import SWITCH, apply_selected, selected
 from . import lifeline
 from .arguments import defaults, longest_context, merge
 from .errors import EngineDied, EngineError
@@ -37,6 +38,9 @@ T = TypeVar("T")
 RESTARTS = 5
 """Restarts of an engine within `WINDOW` seconds; one more death and it stays dead."""
 WINDOW = 1800.0
+_WORKER_STATES = "mineru_accel.patches.worker.PatchStates"
+_configuring = threading.Lock()
+"""vLLM's configuration goes through module globals: one at a time."""
 
 
 @dataclass(eq=False)
@@ -66,6 +70,9 @@ class VllmEngine:
         patches: what ``MINERU_ACCEL_PATCHES`` is for this engine's processes (and this one): auto, none, or names.
         devices: GPUs by number; None for all that torch sees.
 
+    Engines of different GPUs start at once; those of one GPU one after the other, since each measures the memory that
+    is left, unless ``kv_cache_memory_bytes`` says how much each may have.
+
     A dead engine is started again by the next `run` or `restart`, at most `RESTARTS` times in `WINDOW` seconds.
     """
 
@@ -83,6 +90,7 @@ class VllmEngine:
         self.patches = patches
         self._per_device = 1 if replicas == "auto" else int(replicas)
         self._devices = devices
+        self._environment = _Environment({SWITCH: patches, lifeline.VARIABLE: lifeline.offer()})
         self._deaths: list[float] = []
         self._closed = False
         self.replicas: list[Replica] = []
@@ -119,10 +127,9 @@ class VllmEngine:
         self.replicas = [Replica(i, device) for i, device in enumerate(devices * self._per_device)]
         atexit.register(self._kill)
         try:
-            for device in devices:
-                mine = [replica for replica in self.replicas if replica.device == device]
-                for replica in mine:  # one after the other: each measures the memory that is left
-                    await self._launch(replica)
+            with self._environment:
+                await asyncio.gather(*(self._launch_all(batch) for batch in self._batches(devices)))
+            await self._compare_patches()
         except BaseException:
             await self.close()
             raise
@@ -173,6 +180,13 @@ class VllmEngine:
             replica.llm = None
         await self._alive(replica)
 
+    async def patch_states(self) -> list[dict[str, str]]:
+        """For each replica's (first) worker: name of a patch -> its state in that process."""
+        if not selected(self.patches) or "worker_extension_cls" in self.args:
+            return []
+        answers = [await llm.collective_rpc("accel_patch_states", 60.0) for llm in self.llms]
+        return [answer[0] for answer in answers]
+
     async def close(self) -> None:
         """Stop every process; may be called twice."""
         self._closed = True
@@ -188,6 +202,16 @@ class VllmEngine:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def _batches(self, devices: list[int | None]) -> list[list[Replica]]:
+        """Replicas that start one after the other, in lists that start at once."""
+        if "kv_cache_memory_bytes" in self.args:
+            return [[replica] for replica in self.replicas]
+        return [[replica for replica in self.replicas if replica.device == device] for device in devices]
+
+    async def _launch_all(self, replicas: list[Replica]) -> None:
+        for replica in replicas:
+            await self._launch(replica)
+
     async def _launch(self, replica: Replica) -> None:
         arguments = self._arguments(replica)
         started = time.monotonic()
@@ -201,6 +225,14 @@ class VllmEngine:
             _shutdown(replica.llm)
             replica.llm = None
             raise EngineError("vLLM started but does not answer")
+
+    async def _compare_patches(self) -> None:
+        """Client and workers must agree: one sends what the other reads."""
+        here = {each.name for each in status() if each.state is State.ACTIVE and each.name.startswith("vllm-")}
+        for index, states in enumerate(await self.patch_states()):
+            there = {name for name, state in states.items() if state.startswith(State.ACTIVE)}
+            for name in sorted(here - there):
+                logger.warning("engine {}: patch {} is {} in the worker", index, name, states.get(name))
 
     def _arguments(self, replica: Replica) -> dict[str, Any]:
         kind, memory = machine.accelerator().kind, _memory(replica.device)
@@ -217,19 +249,24 @@ class VllmEngine:
         os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
         if "device_ids" not in arguments and machine.accelerator().kind == "cpu":
             os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
-        with _environment({SWITCH: self.patches, lifeline.VARIABLE: lifeline.offer()}):
-            for package in ("vllm", "mineru-vl-utils"):
-                apply_selected(package, self.patches)
-            from mineru_vl_utils.logits_processor.vllm_v1_no_repeat_ngram import VllmV1NoRepeatNGramLogitsProcessor
-            from vllm import AsyncEngineArgs
-            from vllm.v1.engine.async_llm import AsyncLLM
+        with self._environment:
+            with _configuring:
+                for package in ("vllm", "mineru-vl-utils"):
+                    apply_selected(package, self.patches)
+                from mineru_vl_utils.logits_processor.vllm_v1_no_repeat_ngram import VllmV1NoRepeatNGramLogitsProcessor
+                from vllm import AsyncEngineArgs
+                from vllm.usage.usage_lib import UsageContext
+                from vllm.v1.engine.async_llm import AsyncLLM
 
-            known = AsyncEngineArgs.__dataclass_fields__
-            given = {name: value for name, value in arguments.items() if name in known}
-            if unknown := sorted(set(self.args) - set(known)):
-                raise TypeError(f"no such argument of vLLM: {', '.join(unknown)}")
-            given.setdefault("logits_processors", [VllmV1NoRepeatNGramLogitsProcessor])
-            return AsyncLLM.from_engine_args(AsyncEngineArgs(**given))
+                known = AsyncEngineArgs.__dataclass_fields__
+                given = {name: value for name, value in arguments.items() if name in known}
+                if unknown := sorted(set(self.args) - set(known)):
+                    raise TypeError(f"no such argument of vLLM: {', '.join(unknown)}")
+                given.setdefault("logits_processors", [VllmV1NoRepeatNGramLogitsProcessor])
+                if selected(self.patches):
+                    given.setdefault("worker_extension_cls", _WORKER_STATES)
+                config = AsyncEngineArgs(**given).create_engine_config(UsageContext.ENGINE_CONTEXT)
+            return AsyncLLM.from_vllm_config(config, disable_log_stats=given.get("disable_log_stats", False))
 
     async def _alive(self, replica: Replica) -> None:
         """Start the replica again if it is dead."""
@@ -316,18 +353,32 @@ class _Gate:
             self._changed.notify_all()
 
 
-@contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Any:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+class _Environment:
+    """Variables that are set while any process of an engine is being started; may be entered from several threads."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
+        self._before: dict[str, str | None] = {}
+        self._depth = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._depth == 0:
+                self._before = {name: os.environ.get(name) for name in self._values}
+                os.environ.update(self._values)
+            self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._depth -= 1
+            if self._depth:
+                return
+            for name, value in self._before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
 
 def _dead(llm: Any) -> bool:
