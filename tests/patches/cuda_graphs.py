@@ -1,8 +1,8 @@
 """CUDA graphs on a CPU: what is captured is the list of kernels and the tensors they read and write, nothing else.
 
-`Tape` stands in for ``torch.cuda.CUDAGraph`` and `record` for ``torch.cuda.graph``. Replaying runs the same ATen and custom
-ops on the same tensors, with the same numbers baked in; Python does not run again. What a capture on a GPU forbids
-(reading a tensor's value on the host, pinning memory, copies from the host) raises here as well.
+`Tape` stands in for ``torch.cuda.CUDAGraph`` and `record` for ``torch.cuda.graph``. Replaying runs the same ATen and
+custom ops on the same tensors, with the same numbers baked in; Python does not run again. What a capture on a GPU
+forbids and a CPU can show (a tensor's value read on the host, pinned memory) raises here as well.
 """
 
 from __future__ import annotations
