@@ -81,7 +81,8 @@ class Docling:
         return [*start, "--image-export-mode", "referenced", "--output", str(out / "out")]
 
     def environment(self, out: Path) -> dict[str, str]:
-        return {}
+        """With its models at hand it need not wait for a network that may not be there."""
+        return {"HF_HUB_OFFLINE": "1"} if os.environ.get("DOCLING_ARTIFACTS_PATH") else {}
 
     def text(self, out: Path, file: Path) -> str | None:
         return read(out / "out" / f"{file.stem}.md")
