@@ -205,10 +205,10 @@ def conv2d(
     n, k, _, c = weights.weight.shape
     if x.ndim != 4 or x.shape[3] != c:
         raise ValueError(f"x must be (B, H, W, {c}), got {tuple(x.shape)}")
-    b, h, w, _ = x.shape
-    shape = (b, -(-h // stride), -(-w // stride), n)
     if k % 2 == 0 or stride < 1 or activation not in (None, "silu"):
         raise ValueError(f"no kernel for k {k}, stride {stride}, activation {activation!r}")
+    b, h, w, _ = x.shape
+    shape = (b, -(-h // stride), -(-w // stride), n)
     half = (b, shape[1] // 2, shape[2] // 2, n)
     for name, tensor, wanted in (("out", out, shape), ("residual", residual, shape), ("low", low, half)):
         if tensor is not None and tensor.shape != wanted:

@@ -46,15 +46,14 @@ def depthwise_kernel(
     first, offset, row, col, ok = tile_pixels(pid // columns, B, HO, WO, BM, 0)
     image = (first + offset) // (HO * WO)
     px = x + ((image * H + row * STRIDE) * W + col * STRIDE)[:, None] * SX + rc[None, :]
+    pw = w + rc
     acc = tl.zeros((BM, BC), tl.float32) + tl.load(bias + rc, mask=cok, other=0.0)[None, :]
-    for tap in tl.static_range(KS * KS):
-        dy = tap // KS - KS // 2
-        dx = tap % KS - KS // 2
-        iy = row * STRIDE + dy
-        ix = col * STRIDE + dx
-        inside = (ok & (iy >= 0) & (iy < H) & (ix >= 0) & (ix < W))[:, None] & cok[None, :]
-        a = tl.load(px + (dy * W + dx) * SX, mask=inside, other=0.0).to(tl.float32)
-        acc += a * tl.load(w + tap * C + rc, mask=cok, other=0.0)[None, :]
+    if KS <= 3:
+        for tap in tl.static_range(KS * KS):
+            acc += _tap(tap, px, pw, row * STRIDE, col * STRIDE, ok, cok, H, W, C, SX, KS)
+    else:  # unrolled, it needs more registers than AMD's GPUs have
+        for tap in range(0, KS * KS):
+            acc += _tap(tap, px, pw, row * STRIDE, col * STRIDE, ok, cok, H, W, C, SX, KS)
     if SILU:
         acc = silu(acc, False)
     mask = ok[:, None] & cok[None, :]
@@ -63,6 +62,16 @@ def depthwise_kernel(
             tl.float32
         )
     tl.store(y + first * SY + (offset[:, None] * SY + rc[None, :]), acc.to(y.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def _tap(tap, px, pw, row, col, ok, cok, H, W, C, SX, KS: tl.constexpr):
+    """[BM, BC] float32: one tap's products; row and col are the window's centre."""
+    dy = tap // KS - KS // 2
+    dx = tap % KS - KS // 2
+    inside = (ok & (row + dy >= 0) & (row + dy < H) & (col + dx >= 0) & (col + dx < W))[:, None] & cok[None, :]
+    a = tl.load(px + (dy * W + dx) * SX, mask=inside, other=0.0).to(tl.float32)
+    return a * tl.load(pw + tap * C, mask=cok, other=0.0)[None, :]
 
 
 def depthwise_conv2d(
@@ -84,9 +93,11 @@ def depthwise_conv2d(
     Raises ValueError naming the offending shape, stride or option. Differentiation is not supported.
     """
     b, h, w, c = x.shape
+    if weight.ndim != 3 or weight.shape[0] != c or bias.shape != (c,) or stride < 1 or activation not in (None, "silu"):
+        raise ValueError(
+            f"no kernel for x {tuple(x.shape)}, weight {tuple(weight.shape)}, stride {stride}, {activation!r}"
+        )
     shape = (b, -(-h // stride), -(-w // stride), c)
-    if weight.ndim != 3 or weight.shape[0] != c or bias.shape != (c,) or activation not in (None, "silu"):
-        raise ValueError(f"no kernel for x {tuple(x.shape)}, weight {tuple(weight.shape)}, activation {activation!r}")
     for name, tensor in (("x", x), ("out", out), ("residual", residual)):
         if tensor is not None and ((name != "x" and tensor.shape != shape) or not evenly_spaced(tensor)):
             raise ValueError(f"{name} must be {shape}, evenly spaced, got {tuple(tensor.shape)} {tensor.stride()}")

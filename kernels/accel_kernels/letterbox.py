@@ -32,8 +32,8 @@ def letterbox_kernel(pixels, places, canvas, H, W, PAD: tl.constexpr, BLOCK: tl.
     inside = ok & (x >= 0) & (x < inner_w) & (y >= 0) & (y < inner_h)
     source = pixels + start + c
     if (height == inner_h) & (width == inner_w):
-        value = tl.load(source + (y * width + x) * 3, mask=inside, other=PAD)
-        tl.store(canvas + page.to(tl.int64) * H * W * 3 + i, value, mask=ok)
+        same = tl.load(source + (y * width + x) * 3, mask=inside, other=PAD)
+        tl.store(canvas + page.to(tl.int64) * H * W * 3 + i, same, mask=ok)
     else:
         fx = (x.to(tl.float32) + 0.5) * (width.to(tl.float32) / inner_w.to(tl.float32)) - 0.5
         fy = (y.to(tl.float32) + 0.5) * (height.to(tl.float32) / inner_h.to(tl.float32)) - 0.5

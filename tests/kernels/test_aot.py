@@ -17,7 +17,8 @@ INSTRUCTION = {
     "gfx12": "v_wmma",
     "gfx9": "v_mfma",
 }
-OPS = {"dilated_conv2d", "dilated_block", "patch_embed", "patch_embed_uint8"}
+NO_PRODUCTS = {"letterbox", "conv2d_epilogue", "depthwise_conv2d", "max_pool2d"}
+OPS = {"conv2d", "dilated_conv2d", "dilated_block", "patch_embed", "patch_embed_uint8", "image_conv2d", *NO_PRODUCTS}
 
 
 def compile_all(tmp_path, *options):
@@ -35,7 +36,8 @@ def check(rows, archs):
 
     for row in rows:
         wanted = next(text for prefix, text in INSTRUCTION.items() if row["arch"].startswith(prefix))
-        assert row["dtype"] == "float32" or any(wanted in instruction for instruction in row["matrix"]), row
+        products = row["dtype"] != "float32" and row["op"] not in NO_PRODUCTS
+        assert not products or any(wanted in instruction for instruction in row["matrix"]), row
         assert row["shared"] <= SHARED_LIMIT[row["arch"]], row
     assert {(r["op"], r["arch"]) for r in rows} == {(op, arch) for op in OPS for arch in archs}
 
@@ -58,10 +60,15 @@ def test_page_sizes_are_never_specialised():
 from accel_kernels.dilated_block import dilated_block_kernel as a
 from accel_kernels.dilated_conv2d import dilated_conv2d_kernel as b
 from accel_kernels.patch_embed import patch_gemm_kernel as c
-for kernel in (a, b, c):
+from accel_kernels.conv2d import conv2d_kernel as d, epilogue_kernel as e
+from accel_kernels.letterbox import letterbox_kernel as f
+from accel_kernels.image_conv2d import image_conv2d_kernel as g
+from accel_kernels.depthwise_conv2d import depthwise_kernel as h
+from accel_kernels.max_pool2d import max_pool2d_kernel as i
+for kernel in (a, b, c, d, e, f, g, h, i):
     print(",".join(p.name for p in kernel.params if p.do_not_specialize))
     assert not [p.name for p in kernel.params if p.name in "BHWM" and not p.do_not_specialize]
 """
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"} | {"PYTHONPATH": str(PACKAGE)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["B,H,W", "B,H,W,dilation", "M"]
+    assert done.stdout.split() == ["B,H,W", "B,H,W,dilation", "M", "B,H,W", "B,H,W", "H,W", "B,H,W", "B,H,W", "B,H,W"]
