@@ -35,6 +35,7 @@ class _Builder:
     def __init__(self, ckpt: Checkpoint) -> None:
         self.state: Mapping[str, np.ndarray] = ckpt.state
         self.yaml = ckpt.yaml
+        self.classes = ckpt.classes
         self.eps = ckpt.bn_eps
         self.graph = Graph()
         self.channels = [int(ckpt.yaml.get("ch", 3))]
@@ -226,6 +227,8 @@ class _Builder:
         self.graph.nc = self.channels[cls]
         if self.graph.nc != int(self.yaml["nc"]):
             raise CheckpointError(f"the head has {self.graph.nc} classes, the yaml {self.yaml['nc']}")
+        if self.graph.nc != len(self.classes):
+            raise CheckpointError(f"the head has {self.graph.nc} classes, {len(self.classes)} have names")
 
     def _plain_conv(self, prefix: str, x: int) -> int:
         return self.conv_op(prefix, x, Conv(self.weights(prefix, conv=""), act=False))

@@ -91,8 +91,10 @@ def read_torch_zip(path: Path) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             return _read_archive(archive, path)
-    except CheckpointError:
-        raise
+    except CheckpointError as exc:
+        if str(path) in str(exc):
+            raise
+        raise CheckpointError(f"{path}: {exc}") from exc
     except OSError as exc:
         raise CheckpointError(f"{path}: {exc.strerror or exc}") from exc
     except zipfile.BadZipFile as exc:
@@ -172,10 +174,19 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _dill_type(name: str) -> Callable[..., Any]:
+    """A builtin type, as dill names it: doclayout_yolo saves with dill's pickler where that is installed."""
+    plain = _PLAIN.get(f"builtins.{name}")
+    if plain is None:
+        raise CheckpointError(f"refused, its pickle names dill's type {name!r}, which no layout checkpoint needs")
+    return plain
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_tensor": _Function(_rebuild_tensor),
     "torch._utils._rebuild_tensor_v2": _Function(_rebuild_tensor),
     "torch._utils._rebuild_parameter": _Function(_rebuild_parameter),
     "torch._utils._rebuild_parameter_with_state": _Function(_rebuild_parameter),
     "_codecs.encode": _Function(_encode),
+    "dill._dill._load_type": _Function(_dill_type),
 }

@@ -147,6 +147,24 @@ def test_getattr_and_the_models_own_classes_do_nothing(tmp_path):
     assert [type(x).__mro__[1] for x in got] == [Stub, Stub]
 
 
+def test_types_as_dill_names_them(tmp_path):
+    """Where dill is installed, doclayout_yolo's checkpoints have set() as dill's _load_type("set")()."""
+
+    def pickled(name: bytes) -> Path:
+        code = b"\x80\x02cdill._dill\n_load_type\nU" + bytes([len(name)]) + name + b"\x85R]K\x07a\x85R."
+        return zip_of(tmp_path / "dill.pt", code)
+
+    assert read_torch_zip(pickled(b"set")) == {7}
+    for name in (b"FunctionType", b"CodeType", b"type", b"__import__", b"object"):
+        path = pickled(name)
+        with pytest.raises(CheckpointError, match="dill's type") as error:
+            read_torch_zip(path)
+        assert_one_line(error, path)
+    loader = b"\x80\x02cdill._dill\n_create_function\n)R."
+    with pytest.raises(CheckpointError, match="_create_function"):
+        read_torch_zip(zip_of(tmp_path / "function.pt", loader))
+
+
 def test_pickle_may_not_alter_our_functions(tmp_path):
     code = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}U\x0c__defaults__q\x00K\x01sb."
     with pytest.raises(CheckpointError, match="refused"):
@@ -219,6 +237,10 @@ def test_weights_of_another_scale(small_model, tmp_path):
     ckpt.yaml = {**ckpt.yaml, "scale": "m"}
     ckpt.yaml["scales"] = {"m": [0.67, 0.75, 768]}
     with pytest.raises(CheckpointError, match="don't fit the architecture"):
+        build_graph(ckpt)
+    ckpt = load_checkpoint(small_model.pt)
+    ckpt.classes = ckpt.classes[:-1]
+    with pytest.raises(CheckpointError, match="10 classes, 9 have names"):
         build_graph(ckpt)
     ckpt.yaml = {**ckpt.yaml, "backbone": [[-1, 1, "Transformer", [64]]]}
     with pytest.raises(CheckpointError, match="Transformer"):
