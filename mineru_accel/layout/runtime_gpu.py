@@ -18,7 +18,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,8 @@ STAGING = 128 << 20
 """Bytes of one staging buffer."""
 LARGE_PAGE = 48 << 20
 """Pages of more bytes are scaled on the host."""
+_PATIENCE = 100
+"""Runs until a capture that found no memory is tried again."""
 _WARM_SHAPES = ((1.0, 0.71875), (1.0, 0.78125), (0.5, 0.03125), (1.0, 0.25))
 """Heights and widths as parts of imgsz: A4, Letter, and small ones, so that every tile size is compiled."""
 
@@ -117,7 +119,6 @@ class GpuRuntime:
         self._ready: OrderedDict[tuple[int, int, int], _Ready] = OrderedDict()
         self._compute = torch.cuda.Stream(self.device) if self._on_gpu else None
         self._upload = torch.cuda.Stream(self.device) if self._on_gpu else None
-        self._pool: Any = None
         self._canvas = torch.empty(0, dtype=torch.uint8)
         self._slots: list[_Slot] = []
         self.fused: FusedNetwork | None = None
@@ -319,11 +320,14 @@ class GpuRuntime:
                 size = max(size, self.chunk * self.imgsz**2 * 3)
                 self._canvas = torch.empty(size, dtype=torch.uint8, device=self.device)
             images = self._canvas[: batch * shape[0] * shape[1] * 3].view(batch, *shape, 3)
-            if self.fused is not None and self.fused.reserve(batch, *shape):
-                self._ready.clear()
+            if self.fused is not None and self.fused.workspace_bytes(batch, *shape) > self.fused.reserved_bytes:
+                self._forget()
+                self.fused.reserve(batch, *shape)
             ready = self._ready[key] = _Ready(images, self.fused.program(images) if self.fused else None)
             while len(self._ready) > GRAPHS:
-                self._ready.popitem(last=False)
+                _, oldest = self._ready.popitem(last=False)
+                if oldest.graph is not None and self._compute is not None:
+                    self._compute.synchronize()  # it may still be running
         self._ready.move_to_end(key)
         ready.uses += 1
         return ready
@@ -331,22 +335,30 @@ class GpuRuntime:
     def _run(self, ready: _Ready) -> Tensor:
         """The network and its decoding: ``(B, n, 6)``, overwritten by the next run."""
         if ready.graph is None and self._on_gpu and ready.program is not None and ready.uses > 1:
-            self._capture(ready)
+            try:
+                self._capture(ready)
+            except torch.OutOfMemoryError:  # while capturing, the cache's spare memory can't be had
+                ready.uses = -_PATIENCE
         if ready.graph is not None and ready.result is not None:
             ready.graph.replay()
             return ready.result
         return self._forward(ready.images, ready.program)
 
     def _capture(self, ready: _Ready) -> None:
-        if self._pool is None:
-            self._pool = torch.cuda.graph_pool_handle()
+        """Make a graph of it, in the memory pool of the other graphs; without memory it stays without one."""
+        # A pool ends with its last graph, and its handle must not be used again: only a living graph's will do.
+        pool = next((other.graph.pool() for other in self._ready.values() if other.graph is not None), None)
         graph = torch.cuda.CUDAGraph()
         # Not torch.cuda.graph(): that collects garbage and empties the cache first, a tenth of a second.
-        graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
+        graph.capture_begin(pool=pool, capture_error_mode="thread_local")
         try:
             ready.result = self._forward(ready.images, ready.program)
-        finally:
-            graph.capture_end()
+        except BaseException:
+            ready.result = None
+            with suppress(RuntimeError):
+                graph.capture_end()
+            raise
+        graph.capture_end()
         ready.graph = graph
 
     def _forward(self, images: Tensor, program: Program | None) -> Tensor:
@@ -430,7 +442,6 @@ class GpuRuntime:
         if self._compute is not None:
             self._compute.synchronize()
         self._ready.clear()
-        self._pool = None
 
     def _on_device(self) -> Any:
         return torch.cuda.device(self.device) if self._on_gpu else nullcontext()
