@@ -71,7 +71,7 @@ def run(argv: Sequence[str]) -> int:
             for name, convert in systems.items():
                 try:
                     convert(args.pdf, Path(folder) / f"warm-{name}")
-                    rows = [_measure(convert, book, Path(folder) / f"{name}-{i}") for i in range(args.repeats)]
+                    rows = [_measure(bench, convert, book, Path(folder) / f"{name}-{i}") for i in range(args.repeats)]
                 except Exception as error:  # the others still count
                     out.add(name, {"error": f"{type(error).__name__}: {error}"})
                     good = False
@@ -133,7 +133,8 @@ class _Results:
             self.add("times as fast as MinerU's flow", ours)
 
 
-def _measure(convert: Any, book: Path, out: Path) -> dict[str, Any]:
+def _measure(bench: _Bench, convert: Any, book: Path, out: Path) -> dict[str, Any]:
+    before = dict(bench.asked)
     with _Busy() as busy:
         started = time.perf_counter()
         row = convert(book, out)
@@ -146,6 +147,7 @@ def _measure(convert: Any, book: Path, out: Path) -> dict[str, Any]:
         "pages_per_second": speed,
         "seconds": round(seconds, 2),
         "gpu_busy_percent": busy.mean,
+        **{name: count - before[name] for name, count in bench.asked.items()},
         "markdown_characters": len(text),
         **row,
     }
@@ -157,6 +159,9 @@ class _Bench:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         self.truth: Truth = {}
+        self.boxes: list[list[dict[str, Any]]] = []
+        """What MinerU's client is told of each page, so that all systems ask for the same crops."""
+        self.asked = dict.fromkeys(("requests", "tokens", "guessed"), 0)
         self.engine: Any = None
 
     def __enter__(self) -> _Bench:
@@ -197,6 +202,7 @@ class _Bench:
         for index, regions in enumerate(self.layout(pdf)):
             draft = drafts.of_regions(key, index, regions, None, make_rule(Backend.VLM, None, False), index == 0)
             image = _render(key, index)
+            self.boxes.append(_blocks(draft))
             asked, owners = mineru.ask_content(image, _blocks(draft), False, False)
             for one, owner in zip(asked, owners, strict=True):
                 pending = draft.pending[owner] if owner is not None else None
@@ -239,7 +245,6 @@ class _Bench:
         sources = [s for page in result.pages for s in page.sources]
         return {
             "pages": len(result.pages),
-            "crops": after["crops"] - before["crops"],
             "retries": after["retries"] - before["retries"],
             "sources": {str(s): sources.count(str(s)) for s in Source if str(s) in sources},
             "milliseconds_per_page": {k: round(1000 * v / len(result.pages), 1) for k, v in sorted(shares.items())},
@@ -270,7 +275,7 @@ class _Bench:
             )
             pictures = [image["img_pil"] for image in images]
             spent["render"] += (drawn := time.perf_counter()) - began
-            blocks = await asyncio.to_thread(self._mineru_layout, pictures)
+            blocks = await asyncio.to_thread(self._mineru_layout, pictures, first)
             spent["layout"] += (found := time.perf_counter()) - drawn
             results = await client.aio_batch_extract_with_layout(pictures, blocks)
             spent["vlm"] += (read := time.perf_counter()) - found
@@ -281,30 +286,16 @@ class _Bench:
         spent["write"] = time.perf_counter() - began
         return {"pages": pages, "milliseconds_per_page": {k: round(1000 * v / pages, 1) for k, v in spent.items()}}
 
-    def _mineru_layout(self, pictures: list[Any]) -> list[list[dict[str, Any]]]:
+    def _mineru_layout(self, pictures: list[Any], first: int) -> list[list[dict[str, Any]]]:
+        """Layout as MinerU runs it; the boxes are those that we found, so that all systems ask for the same crops."""
         import numpy as np
-
-        from ..extraction.draft import VLM_TYPES
-        from ..layout.classes import Label
-        from ..layout.reading_order import sort_regions
 
         detector = self.pipeline._flow._layout._detector  # type: ignore[union-attr]
         arrays = [np.asarray(picture).copy() for picture in pictures]
-        pages = []
         for start in range(0, len(arrays), _LAYOUT_BATCH):
-            for array, regions in zip(
-                arrays[start : start + _LAYOUT_BATCH],
-                detector.detect(arrays[start : start + _LAYOUT_BATCH]),
-                strict=True,
-            ):
-                size = float(array.shape[1]), float(array.shape[0])
-                pages.append(
-                    [
-                        {"type": VLM_TYPES[Label(r.label)], "bbox": [round(v, 4) for v in r.bbox], "angle": 0}
-                        for r in sort_regions(regions, size)
-                    ]
-                )
-        return pages
+            detector.detect(arrays[start : start + _LAYOUT_BATCH])
+        numbers = range(first, first + len(arrays))
+        return [[dict(block) for block in self.boxes[n % len(self.boxes)]] for n in numbers]
 
 
 def _forced(pipeline: Pipeline, bench: _Bench) -> Any:
@@ -319,7 +310,11 @@ def _forced(pipeline: Pipeline, bench: _Bench) -> Any:
 
     class Client(VllmAsyncEngineVlmClient):
         async def aio_predict(self, image: Any, prompt: str = "", *args: Any, **kwargs: Any) -> Any:
-            wanted.set(bench.truth.get((image.size, prompt)) or _guess(image.size))
+            known = bench.truth.get((image.size, prompt))
+            wanted.set(known or _guess(image.size))
+            bench.asked["requests"] += 1
+            bench.asked["tokens"] += wanted.get()[0]
+            bench.asked["guessed"] += known is None
             return await super().aio_predict(image, prompt, *args, **kwargs)
 
         def build_vllm_sampling_params(self, sampling_params: Any) -> Any:
