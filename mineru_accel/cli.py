@@ -124,8 +124,16 @@ def convert_parser() -> argparse.ArgumentParser:
     group.add_argument("paths", nargs="*", metavar="PATHS", help="PDFs, images, folders or globs")
     group.add_argument("-p", "--path", action="append", default=[], metavar="PATH", help="the same, as MinerU has it")
     group.add_argument("--jobs-from", type=Path, metavar="FILE", help="read paths from a file, one a line (- is stdin)")
+    group.add_argument(
+        "--watch", type=Path, metavar="FOLDER", help="convert what is there and what arrives, until Ctrl-C"
+    )
     group.add_argument("-o", "--output", type=Path, default=Path("output"), metavar="OUT", help="default: %(default)s")
     group.add_argument("--overwrite", action="store_true", help="replace results that are there; default: skip them")
+    group.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        help="go on where a killed run stopped, page by page; default: for documents found in folders",
+    )
     group.add_argument(
         "--formats",
         metavar="LIST",
@@ -154,6 +162,11 @@ def convert_parser() -> argparse.ArgumentParser:
 
     add_vlm(parser)
     add_machine(parser)
+    group = parser.add_argument_group("limits")
+    group.add_argument("--document-timeout", type=float, metavar="S", help="seconds a document may take; default: any")
+    group.add_argument("--worker-memory", type=int, metavar="MB", help="memory of a worker; default: 1024 to 4096")
+    group.add_argument("--max-failed-pages", type=int, metavar="N", help="give up when more pages have failed")
+    group.add_argument("--fail-fast", action="store_true", default=None, help="give up at the first failure")
 
     group = parser.add_argument_group("what to show")
     group.add_argument(
@@ -162,8 +175,12 @@ def convert_parser() -> argparse.ArgumentParser:
         default="auto",
         help="auto: bars on a terminal, else lines; json: events on standard output",
     )
+    group.add_argument("--dry-run", action="store_true", help="count pages and estimate the time; convert nothing")
+    group.add_argument("--summary", type=Path, metavar="FILE", help="write the run's summary there, as JSON")
+    group.add_argument("--profile", type=Path, metavar="FILE", help="write a trace of the run, for ui.perfetto.dev")
     group.add_argument("-q", "--quiet", action="store_true", help="only errors")
     group.add_argument("-v", "--verbose", action="count", default=0, help="more; twice: debug")
+    group.add_argument("--log-level", choices=["error", "warning", "info", "debug"], help="the same by name")
     return parser
 
 

@@ -73,6 +73,9 @@ class PageResult:
     """Why that source, where there is something to say; one per source, or none at all."""
     warnings: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
+    """Seconds by stage."""
+    why_ocr: str | None = None
+    """The reason, if the page was read by OCR."""
 
 
 @dataclass(slots=True)

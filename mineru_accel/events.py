@@ -42,6 +42,8 @@ class DocumentStarted(Event):
     """Pages to convert."""
     total: int
     """Pages that it has."""
+    resumed: int = 0
+    """How many of them an earlier run had done; no event tells of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,29 @@ class DocumentDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunDone(Event):
-    """The run is over."""
+    """The run is over: its account, see :class:`~mineru_accel.run.Run`."""
 
     documents: int
     failed_documents: int
+    skipped_documents: int
     pages: int
-    failed_pages: int
+    page_status: dict[str, int]
+    resumed_pages: int
     seconds: float
+    pages_per_second: float
+    """Of the pages that this run converted."""
+    stage_seconds: dict[str, float]
+    """Seconds of work by stage, over all workers."""
+    ocr_pages: dict[str, int]
+    """Pages read by OCR, by reason."""
+    stopped: str | None
+    """Why the run was given up before its end."""
+    failures: list[dict[str, Any]]
+    """``path``, ``error`` and, where it is one page, its 1-based ``page``; at most a thousand."""
+
+    @property
+    def failed_pages(self) -> int:
+        return self.page_status.get(PageStatus.FAILED, 0)
 
 
 OnEvent = Callable[[Event], None]

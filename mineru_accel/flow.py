@@ -2,25 +2,28 @@
 
 ::
 
-    inspect -> [ read -> (layout) -> (prepare -> VLM) -> extract ] per page -> write per document
+    inspect -> [ read -> (layout) -> (prepare -> VLM) -> extract ] per page -> (part) per 64 pages -> write per document
 
 Workers do all but layout and VLM, which run in threads of this process: batches of pages, a queue of crops. One thread
 owns all state; workers and the other threads only post what they finished to its queue. Knows nothing of PDFs or
 formats: it calls jobs by name.
 
 Contract: a page that fails costs itself; a worker that dies is replaced and its page tried once more, alone; an error
-that concerns the document (unreadable file, full disk) ends that document; the others go on.
+that concerns the document (unreadable file, full disk) ends that document; the others go on. A page that is done is in
+the document's journal before anybody hears of it, so a killed run is continued with the pages that it had not done.
 """
 
 from __future__ import annotations
 
+import math
 import queue
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,19 +33,25 @@ from loguru import logger
 from .document import DocumentResult, PageResult, PageStatus, Region
 from .errors import AccelError, InputError, OutputError, WorkerError
 from .events import DocumentDone, DocumentStarted, Event, OnEvent, PageDone
+from .export.types import PART, Part, PartDone
 from .inputs import Input
+from .journal import Entry
+from .trace import Tracer
 from .workers.arena import Arena
 from .workers.pool import JobError, WorkerPool
 from .workers.protocol import Job
 
 if TYPE_CHECKING:
     from .layout.base import LayoutDetector
+    from .output import Fingerprint, WorkFolder
+    from .run import Run
     from .stages import Stages
     from .vlm.stage import VlmStage
     from .vlm.types import Answer, Draft, Prepared
 
 _RANK = {"write": 0, "extract": 1, "prepare": 2, "inspect": 3, "read": 4}
 """What is nearer to its end goes first, so that pages in flight stay few."""
+_MB = 1 << 20
 
 
 @dataclass(slots=True)
@@ -58,6 +67,9 @@ class PageState:
     vlm: tuple[Draft, list[Answer]] | None = None
     """What the VLM said of it."""
     timings: dict[str, float] = field(default_factory=dict)
+    why_ocr: str | None = None
+    bytes: int = 0
+    """What it holds in memory between two stages."""
     done: bool = False
 
 
@@ -75,18 +87,34 @@ class DocumentState:
     """Who hears of this document, beside the flow's own listener."""
     name: str = ""
     """Of its folder in ``output``, once that is settled."""
-    staging: Path | None = None
-    """Where its files are made, once it was opened."""
+    work: WorkFolder | None = None
+    """Where its files are made."""
+    made_from: Fingerprint = field(default_factory=dict)
+    run: Run | None = None
+    """The account that it belongs to."""
     pages: list[PageState] = field(default_factory=list)
     unread: deque[PageState] = field(default_factory=deque)
     results: dict[int, PageResult] = field(default_factory=dict)
     whole: bool = True
     chunks: dict[int, int] = field(default_factory=dict)
     """Pages still to be read, by chunk."""
-    ocr_pages: int = 0
+    prefix: int = 0
+    """Pages from the first on that are done without a gap."""
+    parts: int = 0
+    """Parts of a long document that have been put together."""
+    text_to: int = 0
+    """Pages whose text stands in those parts."""
+    writing: bool = False
+    jobs: set[Future[Any]] = field(default_factory=set)
     lost: int = 0
     """Workers that were lost while they opened or wrote it."""
+    deadline: float = math.inf
     over: bool = False
+
+    @property
+    def staging(self) -> Path | None:
+        """The folder where its files are made."""
+        return self.work.path if self.work else None
 
 
 class Flow:
@@ -99,6 +127,8 @@ class Flow:
         detector: finds the regions of pages; None skips that stage. Closed with the flow.
         on_event: called from the flow's thread for every event.
         vlm: reads regions; None without one. Closed with the flow.
+        tracer: told when the detector worked.
+        memory: bytes that pages may hold between two stages; above, only the document that came first reads on.
     """
 
     def __init__(
@@ -109,7 +139,11 @@ class Flow:
         detector: LayoutDetector | None,
         on_event: Callable[[Event], None],
         vlm: VlmStage | None = None,
+        tracer: Tracer | None = None,
+        memory: int = 256 * _MB,
     ) -> None:
+        self._memory = memory
+        self._held = 0
         self._stages = stages
         self._pool = pool
         self._arena = arena
@@ -122,7 +156,9 @@ class Flow:
         self._count = 0
         self._closed = False
         self._lock = threading.Lock()
-        self._layout = _LayoutThread(detector, self._inbox, arena) if detector and arena else None
+        self._layout = None
+        if detector and arena:
+            self._layout = _LayoutThread(detector, self._inbox, arena, tracer or Tracer(None))
         self._vlm = vlm
         if vlm:
             vlm.post = self._inbox.put
@@ -130,13 +166,19 @@ class Flow:
         self._thread.start()
 
     def submit(
-        self, item: Input, output: Path, stages: Stages | None = None, on_event: OnEvent | None = None
+        self,
+        item: Input,
+        output: Path,
+        stages: Stages | None = None,
+        on_event: OnEvent | None = None,
+        run: Run | None = None,
     ) -> Future[DocumentResult]:
         """Convert one document into a folder of its own in ``output``. The future never raises.
 
         Args:
             stages: its own, for other options than the others'.
             on_event: also called for this document's events; by the flow's thread, so it should be quick.
+            run: the account in which it is counted.
 
         Raises:
             RuntimeError: if the flow is closed.
@@ -146,7 +188,7 @@ class Flow:
                 raise RuntimeError("the pipeline is closed")
             number, self._count = self._count, self._count + 1
             own = stages or self._stages
-            state = DocumentState(number, item, output, own, Future(), time.perf_counter(), on_event)
+            state = DocumentState(number, item, output, own, Future(), time.perf_counter(), on_event, run=run)
             state.future.set_running_or_notify_cancel()
             self._documents[number] = state
             self._inbox.put(lambda: self._admit(state))
@@ -156,7 +198,7 @@ class Flow:
         """Give up documents; their futures report that, once nothing of them is left."""
 
         def end() -> None:
-            for state in [s for s in self._documents.values() if s.future in futures]:
+            for state in [s for s in self._documents.copy().values() if s.future in futures]:
                 self._end(state, error="cancelled")
 
         self._inbox.put(end)
@@ -179,14 +221,19 @@ class Flow:
             self._layout.close()
         if self._vlm:
             self._vlm.close()
-        for state in list(self._documents.values()):
+        for state in self._documents.copy().values():
             self._end(state, error="stopped")
         if self._arena:
             self._arena.close()
 
     def _run(self) -> None:
-        while (step := self._inbox.get()) is not None:
-            if self._closed:
+        while True:
+            try:
+                step = self._inbox.get(timeout=self._until_deadline())
+            except queue.Empty:
+                self._end_late()
+                continue
+            if step is None or self._closed:
                 return
             try:
                 step()
@@ -194,13 +241,33 @@ class Flow:
                 if not self._closed:
                     logger.exception("a step of the pipeline failed")  # a bug: say so and go on
 
+    def _until_deadline(self) -> float | None:
+        """Seconds until a document has taken too long; None if none can."""
+        first = min((s.deadline for s in self._documents.copy().values()), default=math.inf)
+        return None if first == math.inf else max(0.0, first - time.monotonic()) + 0.01
+
+    def _end_late(self) -> None:
+        now = time.monotonic()
+        for state in [s for s in self._documents.copy().values() if s.deadline < now]:
+            limit = state.stages.document_timeout
+            self._end(
+                state, error=f"took longer than {limit:.0f} s; {len(state.results)} of {len(state.pages)} pages done"
+            )
+        self._pump()
+
     def _job(self, state: DocumentState, rank: str, job: Job, then: Any) -> None:
         """Run a job; ``then(value, error)`` is called in the flow's thread, unless the document is over by then."""
         try:
             future = self._pool.submit(job, (_RANK[rank], state.number))
         except RuntimeError:  # closing: close() ends the document
             return
-        future.add_done_callback(lambda f: self._inbox.put(lambda: then(*_outcome(f))))
+        state.jobs.add(future)
+
+        def done(future: Future[Any]) -> None:
+            state.jobs.discard(future)
+            then(*_outcome(future))
+
+        future.add_done_callback(lambda f: self._inbox.put(lambda: done(f)))
 
     def _tell(self, state: DocumentState, event: Event) -> None:
         self._emit(event)
@@ -213,15 +280,36 @@ class Flow:
     # Documents
 
     def _admit(self, state: DocumentState) -> None:
+        if state.run and state.run.stopped:
+            self._end(state, error=state.run.stopped)
+            return
         try:
-            state.name, report = state.stages.prepare(state.input, state.output)
+            state.name, state.work, report = state.stages.prepare(state.input, state.output)
         except (AccelError, OSError) as error:
             self._end(state, error=str(error))
             return
-        if report is not None:
-            self._end(state, report=report)
+        if report is None:
+            self._inspect(state)
+        else:
+            then = partial(self._compare, state, report)
+            self._job(state, "inspect", state.stages.digest(state.input), then=then)
+
+    def _compare(self, state: DocumentState, report: dict[str, Any], digest: Any, error: Exception | None) -> None:
+        """A result is there: is it still good?"""
+        if state.over:
             return
-        self._inspect(state)
+        if error is not None:
+            self._end(state, error=_describe(error))
+            return
+        try:
+            state.work = state.stages.refuse(state.input, state.output, state.name, report, digest)
+        except OutputError as problem:
+            self._end(state, error=str(problem))
+            return
+        if state.work is None:
+            self._end(state, report=report)
+        else:
+            self._inspect(state)
 
     def _inspect(self, state: DocumentState) -> None:
         self._job(state, "inspect", state.stages.inspect(state.input), then=lambda v, e: self._inspected(state, v, e))
@@ -238,27 +326,61 @@ class Flow:
             return
         try:
             indices, state.whole = state.stages.select(info)
-            state.staging = state.stages.stage(state.output, state.name)
+            done = state.stages.begin(state, info.digest)
         except (InputError, OutputError) as problem:
             self._end(state, error=str(problem))
             return
+        if state.stages.document_timeout is not None:
+            state.deadline = time.monotonic() + state.stages.document_timeout
         state.pages = [PageState(index, position) for position, index in enumerate(indices)]
-        state.unread.extend(state.pages)
-        for page in state.pages:
+        self._resume(state, done)
+        state.unread.extend(p for p in state.pages if not p.done)
+        for page in state.unread:
             chunk = page.position // state.stages.chunk
             state.chunks[chunk] = state.chunks.get(chunk, 0) + 1
-        total = len(info.page_sizes)
-        self._tell(state, DocumentStarted(state.number, str(state.input.path), state.name, len(state.pages), total))
+        counts = (len(state.pages), len(info.page_sizes), len(state.results))
+        self._tell(state, DocumentStarted(state.number, str(state.input.path), state.name, *counts))
         self._turn.append(state)
+        if not state.unread:
+            self._put_together(state)
         self._pump()
 
+    def _resume(self, state: DocumentState, done: list[Entry]) -> None:
+        """Take over what an earlier run has done: pages whose whole chunk is, and the parts made of such pages."""
+        assert state.staging is not None
+        known = {e["page"]: e for e in done if "page" in e and e["status"] != PageStatus.FAILED}
+        size = state.stages.chunk
+        for start in range(0, len(state.pages), size):
+            chunk = state.pages[start : start + size]
+            if not all(p.index in known for p in chunk):
+                continue  # pages that are analysed together
+            for page in chunk:
+                page.done = True
+                result = state.results[page.index] = _from_entry(known[page.index])
+                if state.run:
+                    state.run.page(str(state.input.path), result, resumed=True)
+        while state.prefix < len(state.pages) and state.pages[state.prefix].done:
+            state.prefix += 1
+        for entry in (e for e in done if "part" in e):
+            if entry["part"] != state.parts or state.prefix < self._part(state).around[1]:
+                break
+            self._count_part(state, PartDone(entry["text_to"], {int(i): w for i, w in entry["warnings"].items()}))
+
     def _pump(self) -> None:
-        """Read pages while there is room, taking turns among the open documents."""
+        """Read pages while there is room, taking turns among the open documents.
+
+        Short of memory, pages that are read come to their end first. Where they wait for others of their chunk, the
+        document that came first reads on.
+        """
         while self._turn and self._reading < self._max_reading:
             state = self._turn[0]
             if state.over or not state.unread:
                 self._turn.popleft()
                 continue
+            if self._held > self._memory:
+                if self._layout or self._vlm:
+                    return
+                state = min((s for s in self._turn if s.unread and not s.over), key=lambda s: s.number)
             slot = None
             if self._arena:
                 slot = self._arena.acquire()
@@ -296,7 +418,9 @@ class Flow:
             page.read = read
             page.attempts = 0
             page.timings.update(read.timings)
-            state.ocr_pages += read.ocr is not None
+            page.why_ocr = read.why_ocr if read.ocr else None
+            page.bytes = len(read.ocr.pdf) if read.ocr else 0
+            self._held += page.bytes
             if self._layout:
                 self._layout.put(read.pixels, page.slot, lambda r, s, e: self._laid_out(state, page, r, s, e))
             elif self._vlm:
@@ -429,21 +553,26 @@ class Flow:
         if error is None:
             for page, summary in zip(pages, summaries, strict=True):
                 page.timings.update(summary.timings)
-                warnings = list(summary.warnings)
-                self._finish(
-                    state,
-                    page,
-                    PageResult(
-                        page.index,
-                        summary.status,
-                        None,
-                        summary.blocks,
-                        summary.sources,
-                        summary.reasons,
-                        warnings,
-                        page.timings,
-                    ),
-                )
+            self._finish(
+                state,
+                [
+                    (
+                        page,
+                        PageResult(
+                            page.index,
+                            summary.status,
+                            None,
+                            summary.blocks,
+                            [sys.intern(s) for s in summary.sources],
+                            summary.reasons,
+                            list(summary.warnings),
+                            page.timings,
+                            page.why_ocr,
+                        ),
+                    )
+                    for page, summary in zip(pages, summaries, strict=True)
+                ],
+            )
         elif isinstance(error, OutputError):
             self._end(state, error=str(error))
         elif len(pages) > 1:
@@ -461,20 +590,97 @@ class Flow:
             self._end(state, error=str(error))
             return
         text = _describe(error)
-        self._finish(state, page, PageResult(page.index, PageStatus.FAILED, text, timings=page.timings))
+        result = PageResult(page.index, PageStatus.FAILED, text, timings=page.timings, why_ocr=page.why_ocr)
+        self._finish(state, [(page, result)])
 
-    def _finish(self, state: DocumentState, page: PageState, result: PageResult) -> None:
-        if page.done:
-            raise RuntimeError(f"page {page.index} of {state.input.path} finished twice")
-        page.done = True
-        page.read = page.vlm = None
-        result.timings = {k: round(v, 4) for k, v in result.timings.items()}
-        state.results[page.index] = result
-        seconds = sum(result.timings.values())
-        how = (result.status, result.error, seconds, result.warnings, result.timings, state.staging)
-        self._tell(state, PageDone(state.number, page.index, *how))
-        if len(state.results) == len(state.pages):
+    def _finish(self, state: DocumentState, pages: list[tuple[PageState, PageResult]]) -> None:
+        """Pages are done, those of a chunk together: first the journal knows, then everybody."""
+        for page, result in pages:
+            if page.done:
+                raise RuntimeError(f"page {page.index} of {state.input.path} finished twice")
+            result.timings = {k: round(v, 4) for k, v in result.timings.items()}
+        if not self._note(state, [_entry(result) for _, result in pages]):
+            return
+        for page, result in pages:
+            page.done = True
+            page.read = page.vlm = None
+            self._held -= page.bytes
+            page.bytes = 0
+            state.results[page.index] = result
+            seconds = sum(result.timings.values())
+            how = (result.status, result.error, seconds, result.warnings, result.timings, state.staging)
+            self._tell(state, PageDone(state.number, page.index, *how))
+            if state.run:
+                state.run.page(str(state.input.path), result)
+        if not self._stopped(state):
+            self._put_together(state)
+
+    def _note(self, state: DocumentState, entries: list[Entry]) -> bool:
+        """Write to a document's journal; a document whose journal can't be written is over."""
+        assert state.work is not None
+        try:
+            state.work.journal.append(entries)
+        except OSError as error:
+            self._end(state, error=f"can't write results: {error.strerror or error}")
+            return False
+        return True
+
+    def _stopped(self, state: DocumentState) -> bool:
+        """Was the run given up? Then all its documents are."""
+        if not (state.run and state.run.stopped):
+            return False
+        for other in [s for s in self._documents.copy().values() if s.run is state.run]:
+            self._end(other, error=state.run.stopped)
+        return True
+
+    # Long documents are put together in parts while they are read
+
+    def _part(self, state: DocumentState) -> Part:
+        start = state.parts * PART
+        count = len(state.pages)
+        return Part(state.parts, start, min(start + PART, count), state.text_to, count)
+
+    def _put_together(self, state: DocumentState) -> None:
+        """Put a document together, or the next part of a long one, once its pages are done."""
+        if state.over or state.writing:
+            return
+        count = len(state.pages)
+        while state.prefix < count and state.pages[state.prefix].done:
+            state.prefix += 1
+        if count > PART and state.parts * PART < count:
+            part = self._part(state)
+            low, high = part.around
+            if state.prefix >= high:
+                state.writing = True
+                pages = [p.index for p in state.pages[low:high]]
+                until = state.pages[part.stop].index if part.stop < count else None
+                job = state.stages.part(state, part, pages, until)
+                self._job(state, "write", job, then=lambda v, e: self._part_done(state, v, e))
+        elif len(state.results) == count:
+            state.writing = True
             self._write(state)
+
+    def _part_done(self, state: DocumentState, done: Any, error: Exception | None) -> None:
+        if state.over:
+            return
+        state.writing = False
+        if isinstance(error, WorkerError) and not state.lost:
+            state.lost += 1
+        elif error is not None:
+            self._cant_write(state, error)
+            return
+        else:
+            state.lost = 0
+            _count_writing(state, done.seconds)
+            if not self._note(state, [{"part": state.parts, "text_to": done.text_to, "warnings": done.warnings}]):
+                return
+            self._count_part(state, done)
+        self._put_together(state)
+
+    def _count_part(self, state: DocumentState, done: PartDone) -> None:
+        state.parts += 1
+        state.text_to = done.text_to
+        _warn(state, done.warnings)
 
     def _write(self, state: DocumentState) -> None:
         if all(r.status is PageStatus.FAILED for r in state.results.values()):
@@ -491,13 +697,15 @@ class Flow:
             self._write(state)
             return
         if error is not None:
-            prefix = "" if isinstance(error, OutputError) else "its results can't be put together: "
-            self._end(state, error=prefix + _describe(error))
+            self._cant_write(state, error)
             return
-        for index, warnings in written.warnings.items():
-            state.results[index].warnings.extend(warnings)
-            state.results[index].status = PageStatus.FALLBACK
+        _warn(state, written.warnings)
+        _count_writing(state, written.seconds)
         self._end(state, written=written)
+
+    def _cant_write(self, state: DocumentState, error: Exception) -> None:
+        prefix = "" if isinstance(error, OutputError) else "its results can't be put together: "
+        self._end(state, error=prefix + _describe(error))
 
     def _end(
         self,
@@ -513,9 +721,40 @@ class Flow:
         self._documents.pop(state.number, None)
         if self._vlm:
             self._vlm.forget(state.number)
+        for job in list(state.jobs):
+            job.cancel()
+        for page in state.pages:
+            self._held -= page.bytes
+            page.bytes = 0
         result = state.stages.result(state, error, written, report)
         self._tell(state, DocumentDone(state.number, result))
+        if state.run:
+            state.run.document(result)
         state.future.set_result(result)
+        self._stopped(state)
+
+
+def _entry(result: PageResult) -> Entry:
+    """A page's line in the journal."""
+    entry = asdict(result)
+    return {"page": entry.pop("index"), **entry, "status": str(result.status)}
+
+
+def _from_entry(entry: Entry) -> PageResult:
+    fields = {k: v for k, v in entry.items() if k not in ("page", "status")}
+    return PageResult(index=entry["page"], status=PageStatus(entry["status"]), **fields)
+
+
+def _count_writing(state: DocumentState, seconds: float) -> None:
+    if state.run:
+        state.run.stages["write"] += seconds
+
+
+def _warn(state: DocumentState, warnings: dict[int, list[str]]) -> None:
+    """What was noticed about pages when they were put together."""
+    for index, texts in warnings.items():
+        state.results[index].warnings.extend(texts)
+        state.results[index].status = PageStatus.FALLBACK
 
 
 def _outcome(future: Future[Any]) -> tuple[Any, Exception | None]:
@@ -536,8 +775,13 @@ class _LayoutThread:
     """Runs the detector on batches of whatever pages are ready: no page waits for a batch to fill."""
 
     def __init__(
-        self, detector: LayoutDetector, inbox: queue.SimpleQueue[Callable[[], None] | None], arena: Arena
+        self,
+        detector: LayoutDetector,
+        inbox: queue.SimpleQueue[Callable[[], None] | None],
+        arena: Arena,
+        tracer: Tracer,
     ) -> None:
+        self._tracer = tracer
         self._detector = detector
         self._inbox = inbox
         self._arena = arena
@@ -570,6 +814,7 @@ class _LayoutThread:
                 regions = self._detector.detect([self._arena.read(slot, shape) for shape, slot, _ in batch])
             except Exception as error:
                 failed = error
+            self._tracer.span("layout", "detect", started, pages=len(batch))
             seconds = (time.perf_counter() - started) / len(batch)
             for (_, _, then), found in zip(batch, regions, strict=True):
                 self._inbox.put(partial(then, found, seconds, failed))

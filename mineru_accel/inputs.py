@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import UsageError
+from .errors import InputError, UsageError
 
 PDF_SUFFIXES = frozenset({".pdf"})
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".jp2", ".gif"})
@@ -27,6 +28,10 @@ class Input:
     path: Path
     known_as: str | None = None
     """The name that its user gave it, where ``path`` is a place of ours that nobody needs to know."""
+    in_folder: bool = False
+    """Was it found in a folder?"""
+    replace: bool = False
+    """Is an earlier result replaced if it was made from another version of the file or with other options?"""
 
     @property
     def stem(self) -> str:
@@ -40,6 +45,11 @@ class Input:
 
 
 def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """The files of :func:`find`."""
+    return [item.path for item in find(paths)]
+
+
+def find(paths: Iterable[str | os.PathLike[str]]) -> list[Input]:
     """Files named by paths, folders (searched recursively for known suffixes; not hidden ones, nor results of ours) and
     globs.
 
@@ -49,27 +59,20 @@ def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     Raises:
         UsageError: if a glob matches nothing or a folder holds no document.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, Input] = {}
 
-    def add(path: Path) -> None:
-        found.setdefault(os.path.abspath(path), path)
+    def add(path: Path, in_folder: bool = False) -> None:
+        found.setdefault(os.path.abspath(path), Input(path, in_folder=in_folder))
 
     for given in paths:
         text = os.path.expanduser(os.fspath(given))
         path = Path(text)
         if path.is_dir():
-            inside = [
-                p
-                for p in sorted(path.rglob("*"))
-                if p.suffix.lower() in SUFFIXES
-                and p.is_file()
-                and not any(part.startswith(".") for part in p.relative_to(path).parts)
-                and not _in_result(p, path)
-            ]
+            inside = list(in_folder(path))
             if not inside:
                 raise UsageError(f"{text}: no PDF or image in this folder")
             for file in inside:
-                add(file)
+                add(file, in_folder=True)
         elif not path.exists() and glob.has_magic(text):
             matches = [Path(m) for m in sorted(glob.glob(text, recursive=True)) if os.path.isfile(m)]
             if not matches:
@@ -81,9 +84,49 @@ def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     return list(found.values())
 
 
+def in_folder(folder: Path) -> Iterator[Path]:
+    """The documents in a folder and below, sorted."""
+    for path in sorted(folder.rglob("*")):
+        if (
+            path.suffix.lower() in SUFFIXES
+            and path.is_file()
+            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+            and not _in_result(path, folder)
+        ):
+            yield path
+
+
+def digest(path: str) -> str:
+    """SHA-256 of a file, in hex.
+
+    Raises:
+        InputError: if it can't be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(os_error(error)) from error
+
+
+def os_error(error: OSError) -> str:
+    """Why a file can't be read, in a few words."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder"
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    return error.strerror or str(error)
+
+
 def _in_result(file: Path, top: Path) -> bool:
     """Does a file below ``top`` lie in a folder that a run has written?"""
-    return any((p / f"{p.name}_report.json").exists() for p in file.parents if p.is_relative_to(top))
+    return any(
+        (p / f"{p.name}_report.json").exists() or (p.name.endswith(".partial") and (p / "pages").is_dir())
+        for p in file.parents
+        if p.is_relative_to(top)
+    )
 
 
 def read_list(path: Path) -> list[str]:

@@ -152,6 +152,18 @@ class Options(BaseModel):
     timeout: float = Field(
         300.0, ge=1, le=86400, description="Seconds one request to the VLM may take, attempts included."
     )
+    document_timeout: float | None = Field(
+        None, ge=1, le=31_536_000, description="Seconds a document may take in all before it is given up."
+    )
+    worker_memory: int | None = Field(
+        None, ge=256, description="MB a worker may take; default: its share of the machine's memory, 1024 to 4096."
+    )
+    resume: bool | None = Field(
+        None, description="Go on where a killed run stopped, page by page; default: for documents found in folders."
+    )
+    max_failed_pages: int | None = Field(None, ge=0, description="Give the run up when more pages have failed.")
+    fail_fast: bool = Field(False, description="Give the run up at the first page or document that fails.")
+    profile: Path | None = Field(None, description="Write a trace of the run there, for ui.perfetto.dev.")
     offline: bool = Field(False, description="Never use the network, not even for a missing model.")
 
     @model_validator(mode="before")

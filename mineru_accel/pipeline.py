@@ -7,25 +7,28 @@ import contextlib
 import os
 import sys
 import tempfile
-import time
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from .document import DocumentResult, PageStatus
+from .document import DocumentResult
 from .errors import UsageError
 from .events import Event, OnEvent, RunDone, RunStarted
 from .flow import Flow
-from .inputs import Input, expand
+from .inputs import Input, find
 from .languages import unknown
 from .options import Engine, Layout, Options
 from .plan import Plan, make_plan
+from .run import Run
 from .stages import PER_DOCUMENT, Stages
+from .trace import Tracer
 from .vlm.stage import VlmStage
 from .workers.arena import Arena
+from .workers.memory import default_limit
 from .workers.pool import WorkerPool
 from .workers.protocol import Job
 
@@ -42,6 +45,8 @@ _EXTRACTION = {
     Layout.DOCLAYOUT_YOLO: "mineru_accel.extraction.regions",
 }
 _MAX_WORKERS = 16
+WORKER_OUTPUT = "MINERU_ACCEL_WORKER_OUTPUT"
+"""Environment variable: if set, what native libraries print in workers is shown."""
 _MAX_IMGSZ = 2048
 _SLOT_BYTES = 3 * 2200 * 2200
 """A page at 200 dpi, of A4 or Letter; crops of a larger one that don't fit travel otherwise."""
@@ -80,7 +85,16 @@ class Pipeline:
         workers = self.options.workers or default_workers()
         arena = self._make_arena(workers)
         extraction = "mineru_accel.vlm.jobs" if self.plan.engine else _EXTRACTION[self.plan.layout]
-        self._pool = WorkerPool(workers, (*_PRELOAD, extraction), arena)  # starts while the models are loaded
+        self._tracer = Tracer(self.options.profile)
+        memory = self.options.worker_memory
+        self._pool = WorkerPool(  # starts while the models are loaded
+            workers,
+            (*_PRELOAD, extraction),
+            arena,
+            memory=memory << 20 if memory else default_limit(workers),
+            tracer=self._tracer,
+            quiet=not os.environ.get(WORKER_OUTPUT),
+        )
         try:
             detector = self._load_detector() if self.plan.layout is Layout.DOCLAYOUT_YOLO else None
             vlm = VlmStage(self._make_engine(), arena, self.options.timeout) if self.plan.engine and arena else None
@@ -94,7 +108,7 @@ class Pipeline:
             self._pool.close()
             raise
         self._stages = Stages(self.options, self.plan, detector.imgsz if detector else 0)
-        self._flow = Flow(self._stages, self._pool, arena, detector, self._event, vlm)
+        self._flow = Flow(self._stages, self._pool, arena, detector, self._event, vlm, self._tracer)
         self._window = 2 * workers + 2 if vlm is None else max(2 * workers + 2, 16)
         self._closed = False
 
@@ -109,6 +123,7 @@ class Pipeline:
         if not self._closed:
             self._closed = True
             self._flow.close()
+            self._tracer.close()
 
     def convert(self, path: PathLike, output: PathLike | None = None) -> DocumentResult:
         """Convert one document.
@@ -139,7 +154,7 @@ class Pipeline:
             UsageError: if a folder or glob holds nothing to convert, before anything is converted.
             RuntimeError: if the pipeline is closed.
         """
-        return self.run([Input(p) for p in expand(paths)], _folder(output))
+        return self.run(find(paths), _folder(output))
 
     async def convert_async(self, path: PathLike, output: PathLike | None = None) -> DocumentResult:
         """:meth:`convert` for asyncio."""
@@ -150,18 +165,26 @@ class Pipeline:
         self, paths: Iterable[PathLike], output: PathLike | None = None
     ) -> AsyncGenerator[DocumentResult, None]:
         """:meth:`convert_batch` for asyncio."""
-        inputs = [Input(p) for p in await asyncio.to_thread(expand, list(paths))]
+        inputs = await asyncio.to_thread(find, list(paths))
         async with contextlib.aclosing(self._run_async(inputs, _folder(output))) as results:
             async for result in results:
                 yield result
 
-    def run(self, inputs: list[Input], output: Path | None) -> Iterator[DocumentResult]:
-        """:meth:`convert_batch` for files that are known one by one."""
-        batch = _Batch(self._flow, inputs, output, self._window)
+    def run(
+        self, inputs: list[Input], output: Path | None, arrivals: Callable[[], list[Input]] | None = None
+    ) -> Iterator[DocumentResult]:
+        """:meth:`convert_batch` for files that are known one by one.
+
+        Args:
+            arrivals: asked again and again for more, without end; it should wait a while if there is nothing.
+        """
+        batch = _Batch(self._flow, inputs, output, self._window, self.options)
         self._event(batch.started(self.plan))
         try:
-            while batch.pending:
-                done, _ = wait(batch.pending, return_when=FIRST_COMPLETED)
+            while batch.pending or (arrivals and not batch.stopped):
+                if arrivals:
+                    batch.add(arrivals())
+                done, _ = wait(batch.pending, timeout=0 if arrivals else None, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield batch.take(future)
             self._event(batch.done())
@@ -169,7 +192,7 @@ class Pipeline:
             batch.close()
 
     async def _run_async(self, inputs: list[Input], output: Path | None) -> AsyncGenerator[DocumentResult, None]:
-        batch = _Batch(self._flow, inputs, output, self._window)
+        batch = _Batch(self._flow, inputs, output, self._window, self.options)
         self._event(batch.started(self.plan))
         try:
             while batch.pending:
@@ -266,30 +289,37 @@ def _folder(output: PathLike | None) -> Path | None:
 class _Batch:
     """The documents of one call: a window of them in the flow, their temporary folders, their counts."""
 
-    def __init__(self, flow: Flow, inputs: list[Input], output: Path | None, window: int) -> None:
+    def __init__(self, flow: Flow, inputs: list[Input], output: Path | None, window: int, options: Options) -> None:
         self._flow, self._output, self._window = flow, output, window
         self._count = len(inputs)
-        self._waiting = iter(inputs)
-        self._started = time.perf_counter()
-        self._failed = self._pages = self._failed_pages = 0
+        self._waiting = deque(inputs)
+        self._account = Run(options)
         self.pending: dict[Future[DocumentResult], tempfile.TemporaryDirectory[str] | None] = {}
         self._fill()
 
     def _fill(self) -> None:
-        while len(self.pending) < self._window and (item := next(self._waiting, None)) is not None:
+        while len(self.pending) < self._window and self._waiting:
+            item = self._waiting.popleft()
             keep, folder = None, self._output
             if folder is None:
                 keep = tempfile.TemporaryDirectory(prefix="mineru-accel-")
                 folder = Path(keep.name)
-            self.pending[self._flow.submit(item, folder)] = keep
+            self.pending[self._flow.submit(item, folder, run=self._account)] = keep
+
+    def add(self, inputs: list[Input]) -> None:
+        """More documents."""
+        self._count += len(inputs)
+        self._waiting.extend(inputs)
+        self._fill()
+
+    @property
+    def stopped(self) -> bool:
+        return self._account.stopped is not None
 
     def take(self, future: Future[DocumentResult]) -> DocumentResult:
         """The result of a future that is done; another document takes its place."""
         result = future.result()
         result._keep = self.pending.pop(future)
-        self._failed += not result.ok and not result.skipped
-        self._pages += len(result.pages)
-        self._failed_pages += sum(p.status is PageStatus.FAILED for p in result.pages)
         with contextlib.suppress(RuntimeError):  # closed meanwhile: what is pending will be over at once
             self._fill()
         return result
@@ -298,8 +328,7 @@ class _Batch:
         return RunStarted(self._count, str(plan.backend), str(plan.layout), plan.reason)
 
     def done(self) -> RunDone:
-        seconds = time.perf_counter() - self._started
-        return RunDone(self._count, self._failed, self._pages, self._failed_pages, seconds)
+        return RunDone(**self._account.summary())
 
     def close(self) -> None:
         """Give up what is not done, and wait until nothing of it is left."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 _ENOUGH = 8
+_SHOWN = 10
+"""Failures in the summary of a run."""
 
 
 class Reporter(AbstractContextManager["Reporter"]):
@@ -101,6 +103,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.documents = self.documents_done = self.pages_known = self.pages_done = self.opened = 0
+        self.resumed = 0
         self.names: dict[int, str] = {}
         self.started = time.monotonic()
 
@@ -111,6 +114,8 @@ class Tally:
         elif isinstance(event, DocumentStarted):
             self.opened += 1
             self.pages_known += event.pages
+            self.pages_done += event.resumed
+            self.resumed += event.resumed
             self.names[event.document] = Path(event.path).name
         elif isinstance(event, PageDone):
             self.pages_done += 1
@@ -127,12 +132,14 @@ class Tally:
     @property
     def rate(self) -> float:
         """Pages a second since the run began."""
-        return self.pages_done / max(time.monotonic() - self.started, 1e-3)
+        return (self.pages_done - self.resumed) / max(time.monotonic() - self.started, 1e-3)
 
     @property
     def eta(self) -> float | None:
         """Seconds left, if that can be told: not from the first pages, which waited for models to load."""
-        return (self.pages_expected - self.pages_done) / self.rate if self.pages_done >= _ENOUGH else None
+        return (
+            (self.pages_expected - self.pages_done) / self.rate if self.pages_done - self.resumed >= _ENOUGH else None
+        )
 
     def line(self) -> str:
         left = f", about {duration(self.eta)} left" if self.eta else ""
@@ -212,11 +219,12 @@ def _rate_column(tally: Tally) -> ProgressColumn:
 
 def describe(result: DocumentResult) -> str:
     """One line about a finished document."""
+    failed = [p.index + 1 for p in result.pages if p.status is PageStatus.FAILED]
     if result.skipped:
-        return f"{result.path}: {result.output_dir} is there already; --overwrite replaces it"
+        but = f", {len(failed)} failed ({_numbers(failed)})" if failed else ""
+        return f"{result.path}: {result.output_dir} is there already{but}; --overwrite replaces it"
     if result.error and not result.files:
         return f"{result.path}: {result.error}"
-    failed = [p.index + 1 for p in result.pages if p.status is PageStatus.FAILED]
     parts = [f"{result.path} -> {result.output_dir}: {len(result.pages)} page(s) in {result.seconds:.1f} s"]
     if failed:
         parts.append(f"{len(failed)} failed ({_numbers(failed)})")
@@ -226,12 +234,31 @@ def describe(result: DocumentResult) -> str:
 
 
 def summary(event: RunDone) -> str:
-    """One line about a finished run."""
-    rate = event.pages / event.seconds if event.seconds else 0.0
-    text = f"{event.documents} document(s), {event.pages} page(s) in {duration(event.seconds)} ({rate:.1f} pages/s)"
+    """A finished run: a line with its counts, one on where the time went, and one for each of the first failures."""
+    rate = f"{event.pages_per_second:.1f} pages/s"
+    text = f"{event.documents} document(s), {event.pages} page(s) in {duration(event.seconds)} ({rate})"
+    if event.skipped_documents:
+        text += f"; {event.skipped_documents} were there already"
+    if event.resumed_pages:
+        text += f"; {event.resumed_pages} page(s) were done by an earlier run"
     if event.failed_documents:
         text += f"; {event.failed_documents} document(s) with failures, {event.failed_pages} page(s) failed"
-    return text
+    if event.stopped:
+        text += f"; {event.stopped}"
+    lines = [text]
+    whole = sum(event.stage_seconds.values())
+    if whole >= 1:
+        shares = (f"{stage} {seconds / whole:.0%}" for stage, seconds in event.stage_seconds.items())
+        lines.append(f"{duration(whole)} of work: {', '.join(shares)}")
+    if event.ocr_pages:
+        reasons = (f"{count} because {reason}" for reason, count in event.ocr_pages.items())
+        lines.append(f"read by OCR: {', '.join(reasons)}")
+    for failure in event.failures[:_SHOWN]:
+        page = f", page {failure['page']}" if "page" in failure else ""
+        lines.append(f"failed: {failure['path']}{page}: {failure['error']}")
+    if len(event.failures) > _SHOWN:
+        lines.append(f"failed: {len(event.failures) - _SHOWN} more; --summary FILE writes them all")
+    return "\n".join(lines)
 
 
 def _numbers(pages: list[int]) -> str:

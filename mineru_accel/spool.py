@@ -19,10 +19,14 @@ def write_page(staging: Path, index: int, blocks: list[Block], found: Sequence[F
     """Put a page's blocks away (atomically: a half-written page is never read), and how each was found."""
     folder = staging / FOLDER
     folder.mkdir(exist_ok=True)  # not its parents: a document that was given up stays gone
-    target = _path(staging, index)
-    temporary = target.with_suffix(".part")
     page = {"blocks": blocks, "found": [[f.label, f.score, f.source] for f in found]}
-    temporary.write_text(json.dumps(page, ensure_ascii=False), encoding="utf-8")
+    write_file(_path(staging, index), json.dumps(page, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def write_file(target: Path, data: bytes) -> None:
+    """Write a file so that it is there in full or not at all."""
+    temporary = target.with_suffix(".part")
+    temporary.write_bytes(data)
     temporary.replace(target)
 
 

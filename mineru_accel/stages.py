@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any
 from . import spool
 from .document import DocumentResult, PageResult, PageStatus, Region
 from .errors import AccelError, InputError, OutputError
-from .export.types import WriteJob
+from .export.types import PART, Part, PartJob, WriteJob, Writing
 from .extraction.rules import make_rule
 from .extraction.types import CHUNK, PageSource
 from .inputs import Input
+from .journal import Entry
 from .options import Engine, Images, Layout, Options
 from .output import (
     Fingerprint,
     Names,
+    WorkFolder,
     check_output,
-    discard,
+    difference,
     fingerprint,
+    locked,
     publish,
     report_path,
-    staging_folder,
     write_report,
 )
 from .pdf.page_range import select
@@ -36,16 +38,16 @@ if TYPE_CHECKING:
     from .flow import DocumentState, PageState
 
 _WRITE_SECONDS_PER_PAGE = 3.0
-_MANY_PAGES = 64
-"""Putting together a document of more takes memory that is worth giving back."""
+_DIGEST_SECONDS = 600.0
 _NO_MATTER = {
-    *("workers", "device", "page_timeout", "overwrite", "password", "offline"),
+    *("workers", "device", "overwrite", "password", "offline", "page_timeout", "document_timeout", "worker_memory"),
+    *("resume", "max_failed_pages", "fail_fast", "profile"),
     *("engine", "urls", "vllm_args", "timeout"),
 }
 """Options that change how a result is made, not what it is."""
 PER_DOCUMENT = {
     *("method", "pages", "start", "end", "max_pages", "lang", "dpi", "formats", "images", "password", "overwrite"),
-    "page_timeout",
+    *("page_timeout", "document_timeout", "resume"),
 }
 """Options in which the documents of one pipeline may differ: no model and no worker depends on them."""
 
@@ -63,10 +65,13 @@ class Stages:
         self._plan = plan
         self._rule = make_rule(plan.backend, options.vlm_for, options.describe_images) if plan.engine else {}
         self._png = plan.engine is Engine.HTTP
+        self.document_timeout = options.document_timeout
         self.chunk = CHUNK if plan.layout is Layout.NATIVE else 1
         self._checked: set[Path] = set()
         self._names = Names()
-        self._fingerprint = options.model_dump(mode="json", exclude=_NO_MATTER) | {"plan": str(plan.layout)}
+        weights = plan.weights.name if plan.weights else None
+        self._fingerprint = options.model_dump(mode="json", exclude=_NO_MATTER)
+        self._fingerprint |= {"plan": str(plan.layout), "weights": weights}
 
     def with_options(self, options: Options) -> Stages:
         """The same stages for a document with other options; the two give no name in OUT twice."""
@@ -74,43 +79,80 @@ class Stages:
         other._names = self._names
         return other
 
-    def prepare(self, item: Input, output: Path) -> tuple[str, dict[str, Any] | None]:
-        """The document's name in OUT, and the report of the result that is there and still good, if there is one.
+    def prepare(self, item: Input, output: Path) -> tuple[str, WorkFolder | None, dict[str, Any] | None]:
+        """The document's name in OUT, and either where it is made or the report of the result that is there.
 
         Raises:
-            OutputError: if OUT can't be written, or a result is there that only ``overwrite`` may replace.
+            OutputError: if OUT can't be written, or another run is making this document.
         """
         if output not in self._checked:
             check_output(output)
             self._checked.add(output)
-        name, report = self._names.claim(output, item.stem, item.source)
-        if report is None or self._options.overwrite:
-            return name, None
-        if report.get("fingerprint") != fingerprint(item.path, self._fingerprint):
-            self._names.release(output, name)
-            raise OutputError(
-                f"{output / name} was made from another version of this file or with other options; "
-                "--overwrite replaces it"
-            )
-        return name, report
+        with locked(output):
+            name, report = self._names.claim(output, item.stem, item.source)
+            if report is not None and not self._options.overwrite:
+                spool.remove(output / name)  # killed between the two last steps
+                return name, None, report
+            try:
+                return name, WorkFolder(output, name), None
+            except OutputError:
+                self._names.release(output, name)
+                raise
 
-    def stage(self, output: Path, name: str) -> Path:
-        """Make the folder where the document's files are made.
+    def digest(self, item: Input) -> Job:
+        return _job("inputs:digest", _DIGEST_SECONDS, item.path.name, path=str(item.path))
+
+    def refuse(self, item: Input, output: Path, name: str, report: dict[str, Any], digest: str) -> WorkFolder | None:
+        """Where the document is made anew although a result is there; None if that result is still good.
 
         Raises:
-            OutputError: if it can't be made.
+            OutputError: if it was made otherwise and only ``overwrite`` may replace it.
         """
-        folder = staging_folder(output, name)
+        changed = difference(report.get("fingerprint"), self._made_from(digest))
+        if changed is None:
+            return None
+        if not item.replace:
+            raise OutputError(f"{output / name} was made {changed}; --overwrite replaces it")
+        with locked(output):
+            return WorkFolder(output, name)
+
+    def begin(self, state: DocumentState, digest: str) -> list[Entry]:
+        """Begin a document's journal; what an earlier run has done of it, if that is to be resumed.
+
+        Returns:
+            The journal's lines on pages and parts.
+
+        Raises:
+            OutputError: if it can't be written.
+        """
+        assert state.work is not None
+        state.made_from = self._made_from(digest)
+        header = {"source": state.input.source, "fingerprint": state.made_from}
+        done: list[Entry] = []
         try:
-            folder.mkdir()
+            if self.resumes(state.input):
+                there = state.work.journal.read()
+                if there and there[0] == header:
+                    done = there[1:]
+            if not done:
+                state.work.clear()
+            state.work.journal.start([header, *done])
         except OSError as error:
-            raise OutputError(f"{output}: can't write there: {error.strerror or error}") from error
-        return folder
+            raise OutputError(f"{state.output}: can't write there: {error.strerror or error}") from error
+        return done
+
+    def resumes(self, item: Input) -> bool:
+        """Is what was done of a document kept, and gone on with?"""
+        return item.in_folder if self._options.resume is None else self._options.resume
+
+    def _made_from(self, digest: str) -> Fingerprint:
+        return fingerprint(digest, self._fingerprint, __version__)
 
     def inspect(self, item: Input) -> Job:
         return _job(
             "pdf.jobs:inspect",
             self._options.page_timeout,
+            item.path.name,
             path=str(item.path),
             password=self._options.password,
         )
@@ -134,6 +176,7 @@ class Stages:
         return _job(
             "pdf.jobs:read",
             o.page_timeout,
+            f"{item.path.name} {index + 1}",
             key=self._key(item),
             index=index,
             method=o.method,
@@ -149,6 +192,7 @@ class Stages:
         return _job(
             "vlm.jobs:prepare",
             self._options.page_timeout,
+            f"{state.input.path.name} {page.index + 1}",
             key=self._key(state.input),
             index=page.index,
             regions=regions,
@@ -173,30 +217,47 @@ class Stages:
             "first": pages[0].position == 0,
         }
         limit = self._options.page_timeout * len(pages)
+        what = f"{state.input.path.name} {pages[0].index + 1}" + (f"-{pages[-1].index + 1}" if pages[1:] else "")
         if pages[0].vlm is not None:
             del common["first"]
             draft, answers = pages[0].vlm
             describe = self._options.describe_images
-            return _job("vlm.jobs:finish", limit, draft=draft, answers=answers, describe=describe, **common)
+            return _job("vlm.jobs:finish", limit, what, draft=draft, answers=answers, describe=describe, **common)
         if regions is None:
-            return _job("extraction.jobs:native", limit, pages=sources, **common)
-        return _job("extraction.jobs:regions", limit, page=sources[0], regions=regions, **common)
+            return _job("extraction.jobs:native", limit, what, pages=sources, **common)
+        return _job("extraction.jobs:regions", limit, what, page=sources[0], regions=regions, **common)
+
+    def part(self, state: DocumentState, part: Part, pages: list[int], until: int | None) -> Job:
+        """Put a part of a long document together.
+
+        Args:
+            pages: 0-based numbers of the pages around the part.
+            until: number of the page after the last that the layout PDF shows with it.
+        """
+        job = PartJob(self._writing(state, pages), part, self._options.formats, until)
+        return self._write_job("export.parts:write_part", state, len(pages), job=job)
 
     def write(self, state: DocumentState) -> Job:
-        job = WriteJob(
+        pages = [p.index for p in state.pages]
+        job = WriteJob(self._writing(state, pages), self._options.formats, state.parts)
+        return replace(self._write_job("export.writer:write", state, len(pages), job=job), alone=len(pages) > PART)
+
+    def _write_job(self, function: str, state: DocumentState, pages: int, **kwargs: Any) -> Job:
+        limit = self._options.page_timeout + _WRITE_SECONDS_PER_PAGE * pages
+        return replace(_job(function, limit, state.input.path.name, **kwargs), complete=True)
+
+    def _writing(self, state: DocumentState, pages: list[int]) -> Writing:
+        ocr = sum(r.why_ocr is not None for r in state.results.values())
+        return Writing(
             key=self._key(state.input),
             name=state.name,
             staging=str(state.staging),
-            pages=[p.index for p in state.pages],
+            pages=pages,
             whole=state.whole,
-            formats=self._options.formats,
             images=self._options.images,
             effort=self._plan.effort,
-            parse_mode="ocr" if 2 * state.ocr_pages > len(state.pages) else "txt",
+            parse_mode="ocr" if 2 * ocr > len(state.pages) else "txt",
         )
-        limit = self._options.page_timeout + _WRITE_SECONDS_PER_PAGE * len(state.pages)
-        alone = len(state.pages) > _MANY_PAGES
-        return replace(_job("export.writer:write", limit, job=job), complete=True, alone=alone)
 
     def result(
         self, state: DocumentState, error: str | None, written: Any, report: dict[str, Any] | None
@@ -211,19 +272,18 @@ class Stages:
             layout=str(self._plan.layout),
             pages=[state.results[p.index] for p in state.pages if p.index in state.results],
             error=error,
-            skipped=report is not None,
+            skipped=report is not None and error is None,
         )
         result.seconds = time.perf_counter() - state.started
-        if report is not None:
+        if report is not None and error is None:
             folder = result.output_dir = state.output / state.name
             result.files = {f: folder / n for f, n in report.get("files", {}).items()}
             result.files["report"] = report_path(state.output, state.name)
-        elif error is None and state.staging is not None:
+            result.pages = _pages_of(report)
+        elif error is None and state.work is not None:
             try:
-                spool.remove(state.staging)
-                made_from = fingerprint(item.path, self._fingerprint)
-                write_report(state.staging, state.name, _report(result, item, written, self._plan, made_from))
-                folder = publish(state.staging, state.output, state.name)
+                write_report(state.work.path, state.name, _report(result, item, written, self._plan, state.made_from))
+                folder = publish(state.work.path, state.output, state.name)
                 result.output_dir = folder
                 result.files = {fmt: folder / name for fmt, name in written.files.items()}
                 result.files["report"] = report_path(state.output, state.name)
@@ -232,8 +292,9 @@ class Stages:
                     result.error = f"some formats failed: {named}"
             except AccelError as problem:
                 result.error = str(problem)
-        if state.staging is not None:
-            discard(state.staging)
+        if state.work is not None:
+            some = any(r.status is not PageStatus.FAILED for r in state.results.values())
+            state.work.close(keep=result.error is not None and some and self.resumes(item))
         if state.name:
             self._names.release(state.output, state.name)
         return result
@@ -242,8 +303,17 @@ class Stages:
         return Key(str(item.path), self._options.password)
 
 
-def _job(function: str, timeout: float, **kwargs: Any) -> Job:
-    return Job(f"mineru_accel.{function}", timeout, kwargs)
+def _job(function: str, timeout: float, what: str, **kwargs: Any) -> Job:
+    return Job(f"mineru_accel.{function}", timeout, kwargs, what=what)
+
+
+def _pages_of(report: dict[str, Any]) -> list[PageResult]:
+    """What an earlier run said of the pages."""
+    fields = ("error", "regions", "sources", "warnings", "timings", "why_ocr")
+    return [
+        PageResult(p["page_idx"], PageStatus(p["status"]), **{f: p[f] for f in fields if f in p})
+        for p in report.get("page_results", [])
+    ]
 
 
 def _report(result: DocumentResult, item: Input, written: Any, plan: Plan, made_from: Fingerprint) -> dict[str, Any]:
@@ -266,6 +336,7 @@ def _report(result: DocumentResult, item: Input, written: Any, plan: Plan, made_
                 "page_idx": p.index,
                 "status": str(p.status),
                 "error": p.error,
+                "why_ocr": p.why_ocr,
                 "regions": p.regions,
                 "sources": p.sources,
                 **({"reasons": p.reasons} if any(p.reasons) else {}),

@@ -40,6 +40,28 @@ def test_odd_file_is_converted(pipeline: Pipeline, tmp_path: Path, name: str) ->
     assert len(result.pages) == pages
 
 
+def test_hostile_files_are_survived(tmp_path: Path) -> None:
+    paths = [zoo.write(tmp_path / "in", name, make()) for name, make in zoo.HOSTILE.items()]
+    assert len(paths) + len(zoo.BAD) + len(zoo.ODD) + 1 >= 60
+    options = {**FAST, "formats": "md,html,layout_pdf", "workers": 2, "page_timeout": 3, "worker_memory": 1024}
+    with Pipeline(pages="1-3", **options) as pipeline:  # type: ignore[arg-type]
+        results = {r.path: r for r in pipeline.convert_batch(paths, tmp_path / "out")}
+        assert pipeline.convert(zoo.write(tmp_path, "sound.pdf", zoo.one_page()), tmp_path / "out").error is None
+    assert set(results) == set(paths)
+    for path, result in results.items():
+        texts = [result.error or "", *(p.error or "" for p in result.pages)]
+        assert not any("\n" in t or "Traceback" in t or "internal error" in t for t in texts), (path.name, texts)
+        assert result.pages or result.error
+    assert {p.parent for p in (tmp_path / "out").rglob("*.sh")} == set()
+
+
+def test_hundred_thousand_pages_are_opened(tmp_path: Path) -> None:
+    path = zoo.write(tmp_path, "many.pdf", zoo.many_pages(100_000))
+    with Pipeline(pages="1,r1", **FAST) as pipeline:  # type: ignore[arg-type]
+        result = pipeline.convert(path, tmp_path / "out")
+    assert result.ok and [p.index for p in result.pages] == [0, 99_999]
+
+
 def test_damaged_page_costs_only_itself(pipeline: Pipeline, tmp_path: Path) -> None:
     result = pipeline.convert(zoo.write(tmp_path, "damaged.pdf", zoo.damaged_page()), tmp_path / "out")
     statuses = {p.index: p.status for p in result.pages}

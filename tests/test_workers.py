@@ -54,6 +54,17 @@ def test_crash_and_hang_cost_only_themselves(pool: WorkerPool) -> None:
     assert [f.result(20) for f in good] == [x * x for x in range(6)]
 
 
+def test_memory_is_limited(path: None) -> None:
+    pool = WorkerPool(1, ["worker_jobs"], memory=600 << 20)
+    try:
+        assert pool.submit(job("hog", megabytes=50)).result(20) == 50 << 20
+        with pytest.raises(MemoryError, match="out of memory"):
+            pool.submit(job("hog", megabytes=900)).result(20)
+        assert pool.submit(job("square", x=3)).result(20) == 9
+    finally:
+        pool.close()
+
+
 def test_priority(path: None) -> None:
     pool = WorkerPool(1, ["worker_jobs"])
     try:
@@ -72,6 +83,7 @@ def test_close_ends_everything(path: None) -> None:
     pool = WorkerPool(2, ["worker_jobs"])
     pids = {pool.submit(job("pid")).result(20) for _ in range(4)}
     running, waiting = pool.submit(job("hang")), [pool.submit(job("hang")) for _ in range(5)]
+    assert pool.submit(job("hang")).cancel()  # is nobody's concern any more
     started = time.monotonic()
     pool.close()
     assert time.monotonic() - started < 5

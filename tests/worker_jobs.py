@@ -27,6 +27,10 @@ def crash() -> None:
     os.abort()
 
 
+def hog(megabytes: int) -> int:
+    return len(bytes(megabytes << 20))
+
+
 def hang() -> None:
     time.sleep(1000)
 

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 from pydantic import ValidationError
 
 from ..errors import EXIT_FAILED, EXIT_OK, UsageError
-from ..inputs import Input, expand, read_list
+from ..events import Event, RunDone
+from ..inputs import find, read_list
 from ..options import Options
-from ..pipeline import Pipeline
+from ..pipeline import WORKER_OUTPUT, Pipeline
 from ..progress import describe, make_reporter
 from ..vlm.arguments import parse
 
+if TYPE_CHECKING:
+    from ..watch import Arrivals
+
 _FIELDS = (
     *("backend", "method", "lang", "layout", "layout_weights", "imgsz", "dpi", "device", "workers", "page_timeout"),
+    *("document_timeout", "worker_memory", "resume", "max_failed_pages", "fail_fast", "profile"),
     *("offline", "pages", "start", "end", "max_pages", "formats", "images", "password"),
     *("engine", "urls", "vlm", "vlm_for", "describe_images", "timeout"),
 )
@@ -40,22 +46,62 @@ def run(args: argparse.Namespace) -> int:
     _log(args)
     options = make_options(args, overwrite=args.overwrite)
     given = [*args.path, *args.paths, *(read_list(args.jobs_from) if args.jobs_from else [])]
-    if not given:
+    arrivals = _watched(args)
+    if not given and arrivals is None:
         raise UsageError("name at least one PDF, image or folder (try 'mineru-accel --help')")
-    inputs = [Input(path) for path in expand(given)]
+    inputs = find(given)
+    if args.dry_run:
+        from . import dry_run
+
+        return dry_run.run(inputs, options, as_json=args.progress == "json")
     _check_output(args.output)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupt)
     reporter = make_reporter("none" if args.quiet and args.progress != "json" else args.progress)
+    keep = _Keep(args.summary)
+
+    def tell(event: Event) -> None:
+        keep.on_event(event)
+        reporter.on_event(event)
+
     failed = False
-    with reporter, Pipeline(options, on_event=reporter.on_event) as pipeline:
-        for result in pipeline.run(inputs, args.output):
-            failed |= not result.ok and not result.skipped
+    with reporter, Pipeline(options, on_event=tell) as pipeline:
+        for result in pipeline.run(inputs, args.output, arrivals):
+            failed |= not result.ok
+            if arrivals:
+                arrivals.done(result.path)
             if args.quiet and not result.ok:
                 print(f"mineru-accel: {describe(result)}", file=sys.stderr)
             if reporter.broken:  # nobody reads on: stop, as other commands do
                 return EXIT_FAILED
     return EXIT_FAILED if failed else EXIT_OK
+
+
+class _Keep:
+    """Writes a run's summary to a file."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def on_event(self, event: Event) -> None:
+        if self._path is not None and isinstance(event, RunDone):
+            try:
+                self._path.write_text(json.dumps(event.to_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
+            except OSError as error:
+                logger.error("{}: can't write the summary: {}", self._path, error.strerror or error)
+
+
+def _watched(args: argparse.Namespace) -> Arrivals | None:
+    if args.watch is None:
+        return None
+    if args.dry_run:
+        raise UsageError("--dry-run counts what is there, --watch waits for what is not: give one of them")
+    from ..watch import Arrivals
+
+    try:
+        return Arrivals(args.watch)
+    except OSError as error:
+        raise UsageError(f"{args.watch}: can't be watched: {error.strerror or error}") from error
 
 
 def _interrupt(*_: object) -> None:
@@ -94,7 +140,10 @@ def _log(args: argparse.Namespace) -> None:
     import logging
 
     level = "ERROR" if args.quiet else ("WARNING", "INFO", "DEBUG")[min(args.verbose, 2)]
+    level = (args.log_level or level).upper()
     logger.remove()
     logger.add(sys.stderr, level=level, format="<level>{level: <7}</level> {message}", diagnose=False)
-    if args.verbose < 2:
+    if level != "DEBUG":
         logging.disable(logging.WARNING)
+    else:
+        os.environ[WORKER_OUTPUT] = "1"

@@ -32,6 +32,7 @@ from mineru.types import DocumentMetadata, MiddleJson, ModelJson, Producer
 from ..document import Block
 from ..options import Format
 from ..version import __version__
+from .inert import inert_text
 from .layout_pdf import layout_pdf
 
 SUFFIXES = {
@@ -129,6 +130,40 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
+def empty(model: ModelJson, whole: bool, pages: list[int]) -> tuple[ModelJson, MiddleJson]:
+    """The raw and the structured document without their pages, of which ``model`` has none either.
+
+    Args:
+        whole: whether all pages of the file were converted.
+        pages: 0-based numbers of the converted ones.
+    """
+    middle = to_middle(model)
+    return (
+        model.model_copy(update={"page_index_map": [] if whole else pages}),
+        middle.model_copy(update={"is_full_document": whole}),
+    )
+
+
+def markdown(middle: MiddleJson) -> str:
+    """Markdown of which nothing is active, whatever the text says."""
+    return render_markdown(inert_text(middle))
+
+
+def content_list(middle: MiddleJson) -> list[Any]:
+    """MinerU's flat list of blocks."""
+    return render_content_list(inert_text(middle))
+
+
+def content_list_v2(middle: MiddleJson) -> list[Any]:
+    """MinerU's list of blocks by page."""
+    return render_content_list_v2(middle)
+
+
+def middle_dict(middle: MiddleJson) -> dict[str, Any]:
+    """What stands in ``_middle.json``."""
+    return middle.to_dict(exclude_block_fields={"image_base64"})
+
+
 def render(fmt: Format, model: ModelJson, middle: MiddleJson, pdf: bytes, title: str, assets: Path) -> bytes:
     """One output file.
 
@@ -148,9 +183,9 @@ def _json(value: Any) -> bytes:
 
 
 _RENDERERS: dict[Format, Callable[[ModelJson, MiddleJson, bytes, str, _Resolver], bytes]] = {
-    Format.MD: lambda model, middle, pdf, title, assets: render_markdown(middle).encode(),
-    Format.CONTENT_LIST: lambda model, middle, pdf, title, assets: _json(render_content_list(middle)),
-    Format.CONTENT_LIST_V2: lambda model, middle, pdf, title, assets: _json(render_content_list_v2(middle)),
+    Format.MD: lambda model, middle, pdf, title, assets: markdown(middle).encode(),
+    Format.CONTENT_LIST: lambda model, middle, pdf, title, assets: _json(content_list(middle)),
+    Format.CONTENT_LIST_V2: lambda model, middle, pdf, title, assets: _json(content_list_v2(middle)),
     Format.MIDDLE: lambda model, middle, pdf, title, assets: middle.to_json(
         exclude_block_fields={"image_base64"}
     ).encode(),

@@ -8,22 +8,79 @@ from ..document import BBox
 from ..options import Format, Images
 from ..pdf.types import Key
 
+PART = 64
+"""Pages of a long document that are put together at a time."""
+AHEAD = 2
+"""Pages after a part that have to be known for it: where paragraphs go on is told by what follows."""
+
 
 @dataclass(slots=True)
-class WriteJob:
-    """What a worker needs to write a document's files from its spooled pages."""
+class Writing:
+    """What every job needs that puts spooled pages together."""
 
     key: Key
     name: str
     staging: str
     pages: list[int]
-    """0-based numbers of the converted pages."""
+    """0-based numbers of the converted pages, or of those around a part."""
     whole: bool
     """Are these all pages of the document?"""
-    formats: tuple[Format, ...]
     images: Images
     effort: str
     parse_mode: str
+
+
+@dataclass(slots=True)
+class Part:
+    """Consecutive pages of a long document; positions count its converted pages."""
+
+    number: int
+    start: int
+    stop: int
+    """Positions of the first page and after the last one."""
+    text_from: int
+    """Position of the first page whose text is not written yet: a paragraph is never cut."""
+    count: int
+    """Converted pages of the document."""
+
+    @property
+    def around(self) -> tuple[int, int]:
+        """Positions of the first page that it depends on, and after the last one."""
+        return max(0, min(self.start, self.text_from) - 1), min(self.count, self.stop + AHEAD)
+
+
+@dataclass(slots=True)
+class PartJob:
+    """What a worker needs to put a part together."""
+
+    document: Writing
+    """With the pages around the part."""
+    part: Part
+    formats: tuple[Format, ...]
+    until: int | None
+    """0-based page after the last that the layout PDF shows with this part; None: up to the end."""
+
+
+@dataclass(slots=True)
+class PartDone:
+    """What became of a :class:`PartJob`."""
+
+    text_to: int
+    """Position of the first page whose text the next part writes."""
+    warnings: dict[int, list[str]] = field(default_factory=dict)
+    """By 0-based page."""
+    seconds: float = 0.0
+    """Time it took."""
+
+
+@dataclass(slots=True)
+class WriteJob:
+    """What a worker needs to write a document's files from its spooled pages."""
+
+    document: Writing
+    formats: tuple[Format, ...]
+    parts: int
+    """How many have been put together already; 0 for a document that is no long one."""
 
 
 @dataclass(slots=True)
@@ -35,6 +92,8 @@ class Written:
     warnings: dict[int, list[str]] = field(default_factory=dict)
     """By 0-based page."""
     failed_formats: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    """Time it took."""
 
 
 @dataclass(slots=True)

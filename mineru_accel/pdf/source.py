@@ -14,11 +14,12 @@ from docvortex.document.pdf import PDFDocument
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ..errors import InputError
-from ..inputs import IMAGE_SUFFIXES
+from ..inputs import IMAGE_SUFFIXES, digest, os_error
 from .types import DocumentInfo, Key
 
 MAX_IMAGE_PIXELS = 200_000_000
 """Images above this are refused: 600 MB of pixels, far above any scanned page."""
+_MAX_FRAMES = 5000
 _MAX_FILE = 2 << 30
 
 _PDFIUM_ERRORS = {
@@ -94,7 +95,7 @@ def inspect(path: str, password: str | None = None) -> DocumentInfo:
         sizes.append((width, height))
     if not sizes:
         raise InputError("has no pages")
-    return DocumentInfo(sizes)
+    return DocumentInfo(sizes, digest(path))
 
 
 def _load(key: Key) -> bytes:
@@ -107,22 +108,12 @@ def _load(key: Key) -> bytes:
         with open(key.path, "rb") as file:
             data = file.read()
     except OSError as error:
-        raise InputError(_os_error(error)) from error
+        raise InputError(os_error(error)) from error
     if _looks_like_image(key.path, data):
         return _image_to_pdf(data)
     if b"%PDF-" not in data[:1024] and Path(key.path).suffix.lower() != ".pdf":
         raise InputError("neither a PDF nor an image of a known kind")
     return _readable_pdf(data, key.password)
-
-
-def _os_error(error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, IsADirectoryError):
-        return "is a folder"
-    if isinstance(error, PermissionError):
-        return "no permission to read it"
-    return error.strerror or str(error)
 
 
 def _looks_like_image(path: str, data: bytes) -> bool:
@@ -139,21 +130,26 @@ def _image_to_pdf(data: bytes) -> bytes:
         image = Image.open(io.BytesIO(data))
         if image.width * image.height > MAX_IMAGE_PIXELS:
             raise InputError(f"image of {image.width}x{image.height} pixels is too large")
-        frames = []
-        for frame in ImageSequence.Iterator(image):
+        dpi = float(image.info.get("dpi", (200, 200))[0] or 200)
+        whole = pdfium.PdfDocument.new()
+        for number, frame in enumerate(ImageSequence.Iterator(image)):
+            if number >= _MAX_FRAMES:
+                raise InputError(f"image of more than {_MAX_FRAMES} frames")
             upright = ImageOps.exif_transpose(frame)
             if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
                 upright = upright.convert("RGBA")
                 flat = Image.new("RGB", upright.size, "white")
                 flat.paste(upright, mask=upright.getchannel("A"))
                 upright = flat
-            frames.append(upright.convert("L" if upright.mode in ("1", "L", "I;16") else "RGB"))
-        dpi = float(image.info.get("dpi", (200, 200))[0] or 200)
+            pixels = upright.convert("L" if upright.mode in ("1", "L", "I;16") else "RGB")
+            one = io.BytesIO()
+            pixels.save(one, "PDF", resolution=dpi if 72 <= dpi <= 600 else 200.0, quality=95, subsampling=0)
+            page = pdfium.PdfDocument(one.getvalue())
+            whole.import_pages(page)  # frame by frame: a long scan's pixels would fill the memory
+            page.close()
         out = io.BytesIO()
-        resolution = dpi if 72 <= dpi <= 600 else 200.0
-        frames[0].save(
-            out, "PDF", resolution=resolution, save_all=True, append_images=frames[1:], quality=95, subsampling=0
-        )
+        whole.save(out)
+        whole.close()
     except InputError:
         raise
     except UnidentifiedImageError as error:

@@ -19,6 +19,8 @@ class DocumentInfo:
 
     page_sizes: list[tuple[float, float]]
     """Displayed width and height in points, one per page."""
+    digest: str = ""
+    """SHA-256 of the file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from ..errors import InputError, ModelError, OutputError, WorkerError
+from ..trace import Tracer
 from .arena import Arena
 from .protocol import FORK, FORK_COMPLETE, FORKED, Done, Failed, Job
 
@@ -53,12 +55,25 @@ class WorkerPool:
         preload: modules that every worker has imported before its first job.
         arena: shared memory that workers can write pixels into.
         later: modules that workers started later on, and complete ones, have imported too.
+        memory: bytes of data a worker may have; above, what it does fails. None: no limit.
+        tracer: told of every job, in a lane per worker.
+        quiet: whether what native libraries print is thrown away.
     """
 
     def __init__(
-        self, size: int, preload: Sequence[str] = (), arena: Arena | None = None, later: Sequence[str] = ()
+        self,
+        size: int,
+        preload: Sequence[str] = (),
+        arena: Arena | None = None,
+        later: Sequence[str] = (),
+        *,
+        memory: int | None = None,
+        tracer: Tracer | None = None,
+        quiet: bool = False,
     ) -> None:
         self.size = size
+        self._quiet = quiet
+        self._tracer = tracer or Tracer(None)
         self._arena = arena
         self._jobs: queue.PriorityQueue[tuple[tuple[float, ...], int, Job | None, Future[Any]]]
         self._jobs = queue.PriorityQueue()
@@ -66,7 +81,7 @@ class WorkerPool:
         self._lock = threading.Lock()
         self._closed = False
         self._pids: set[int] = set()
-        self._command = [*preload, "--", *later]
+        self._command = [str(memory or 0), *preload, "--", *later]
         self._start_zygote()
         self._threads = [threading.Thread(target=self._run, name=f"worker-{i}", daemon=True) for i in range(size)]
         for thread in self._threads:
@@ -76,7 +91,10 @@ class WorkerPool:
         ours, theirs = socket.socketpair()
         environment = {**os.environ, **dict.fromkeys(_SINGLE_THREADED, "1")}
         command = [sys.executable, "-m", "mineru_accel.workers.zygote", str(theirs.fileno()), *self._command]
-        self._zygote = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL)
+        out = subprocess.DEVNULL if self._quiet else None
+        self._zygote = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+        )
         theirs.close()
         self._control = ours
 
@@ -112,7 +130,8 @@ class WorkerPool:
                 *_, future = self._jobs.get_nowait()
             except queue.Empty:
                 break
-            future.set_exception(WorkerError("stopped"))
+            if future.set_running_or_notify_cancel():  # not given up already
+                future.set_exception(WorkerError("stopped"))
         for number, _ in enumerate(self._threads):
             self._jobs.put(((float("inf"),), number, None, Future()))
         self._control.close()
@@ -174,7 +193,13 @@ class WorkerPool:
                     self._forget(process)
                     process = None
                 process = process or self._fork(job.complete)
-                value = self._call(process.connection, job)
+                started = time.perf_counter()
+                try:
+                    value = self._call(process.connection, job)
+                finally:
+                    self._tracer.span(
+                        threading.current_thread().name, job.function.partition(":")[2], started, what=job.what
+                    )
                 if job.alone:
                     self._forget(process)
                     process = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -29,6 +30,8 @@ class Job:
     """Run it in a worker that has everything imported."""
     alone: bool = False
     """Run it in a process of its own, whose memory is given back when it is done."""
+    what: str = ""
+    """What it works on, for people who look at a trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,21 @@ class Failed:
     message: str
     expected: bool
     traceback: str
+
+
+def limit_memory(size: int) -> None:
+    """Let this process have at most ``size`` bytes of data (0: any), and be the first that the kernel kills for memory.
+
+    Data is what malloc and private mappings take; shared memory and files don't count.
+    """
+    if sys.platform == "linux":
+        import resource
+
+        if size:
+            with contextlib.suppress(ValueError):  # a stricter limit is set already
+                resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+            file.write("500")
 
 
 def die_with_parent() -> None:

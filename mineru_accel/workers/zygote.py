@@ -1,7 +1,7 @@
 """The zygote: imports what workers need once, then forks a worker whenever the parent asks for one.
 
-Started as ``python -m mineru_accel.workers.zygote FD MODULE... -- MODULE...``, so that it never runs the user's main
-module (scripts without an ``if __name__ == "__main__"`` guard and notebooks work) and has a single thread when it
+Started as ``python -m mineru_accel.workers.zygote FD MEMORY MODULE... -- MODULE...``, so that it never runs the user's
+main module (scripts without an ``if __name__ == "__main__"`` guard and notebooks work) and has a single thread when it
 forks. A forked worker shares the imported modules' memory and is ready in milliseconds. The modules after ``--`` are
 imported when nobody is waiting: workers forked after that are complete.
 """
@@ -19,15 +19,16 @@ import traceback
 from multiprocessing.connection import Connection
 
 from ..errors import AccelError
-from .protocol import FORK_COMPLETE, FORKED, Done, Failed, Job, die_with_parent
+from .protocol import FORK_COMPLETE, FORKED, Done, Failed, Job, die_with_parent, limit_memory
 
 
 def main(argv: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps dead workers
     control = socket.socket(fileno=int(argv[0]))
+    memory = int(argv[1])
     split = argv.index("--")
-    _import(argv[1:split])
+    _import(argv[2:split])
     later = argv[split + 1 :]
     while True:
         if later and not select.select([control], [], [], 0)[0]:
@@ -42,6 +43,7 @@ def main(argv: list[str]) -> None:
         pid = os.fork()
         if pid == 0:
             control.close()
+            limit_memory(memory)
             _serve(Connection(fds[0]), arena=fds[1] if len(fds) > 1 else None)
             os._exit(0)
         for fd in fds:

@@ -11,7 +11,7 @@ from common import SAMPLES
 from metrics import reading_order_exact, table_cells, tables_match, text_similarity, truth_blocks
 
 from mineru_accel.document import PageStatus, Region
-from mineru_accel.export.types import WriteJob
+from mineru_accel.export.types import WriteJob, Writing
 from mineru_accel.export.writer import write
 from mineru_accel.extraction import jobs
 from mineru_accel.extraction.geometry import tilt
@@ -48,8 +48,8 @@ def convert(name: str, staging: Path, jitter: float = 0.0) -> str:
         rng.shuffle(regions)
         (summary,) = jobs.regions(key, PageSource(index, seen.ocr), regions, str(staging), 100, True, index == 0)
         assert summary.status in (PageStatus.OK, PageStatus.FALLBACK)
-    job = WriteJob(key, name, str(staging), list(range(len(pages))), True, (Format.MD,), Images.FILE, "medium", "txt")
-    assert write(job).failed_formats == {}
+    document = Writing(key, name, str(staging), list(range(len(pages))), True, Images.FILE, "medium", "txt")
+    assert write(WriteJob(document, (Format.MD,), 0)).failed_formats == {}
     return (staging / f"{name}.md").read_text(encoding="utf-8")
 
 

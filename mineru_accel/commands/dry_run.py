@@ -1,0 +1,95 @@
+"""``mineru-accel --dry-run``: how many pages, and about how long they would take on this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from concurrent.futures import Future, wait
+from typing import Any
+
+from ..document import DocumentResult
+from ..errors import EXIT_FAILED, EXIT_OK, AccelError
+from ..inputs import Input
+from ..options import Options
+from ..pdf.page_range import select
+from ..pipeline import Pipeline
+from ..progress import duration
+
+_DOCUMENTS, _PAGES = 4, 4
+"""Of the probe: documents spread over all, and pages from the middle of each."""
+
+
+def run(inputs: list[Input], options: Options, as_json: bool) -> int:
+    """Count the pages of documents, convert a few of them into a temporary folder, and print what to expect.
+
+    Returns:
+        ``EXIT_OK`` if all documents can be opened, else ``EXIT_FAILED``.
+    """
+    quiet = options.model_copy(update={"profile": None, "max_failed_pages": None, "fail_fast": False, "resume": False})
+    with Pipeline(quiet) as pipeline:
+        asked = {
+            item.path: pipeline.ask(
+                "pdf.jobs:inspect", options.page_timeout, path=str(item.path), password=options.password
+            )
+            for item in inputs
+        }
+        pages: dict[Input, list[int]] = {}
+        failures = []
+        for item in inputs:
+            try:
+                count = len(asked[item.path].result().page_sizes)
+            except AccelError as error:
+                failures.append({"path": str(item.path), "error": str(error)})
+                continue
+            pages[item] = select(count, options.pages, options.start, options.end)[: options.max_pages]
+        rate, probed = _probe(pipeline, {i: p for i, p in pages.items() if p})
+    total = sum(map(len, pages.values()))
+    found: dict[str, Any] = {
+        "documents": len(inputs),
+        "pages": total,
+        "probed_pages": probed,
+        "pages_per_second": round(rate, 3) if rate else None,
+        "seconds": round(total / rate, 1) if rate else None,
+        "failures": failures,
+    }
+    print(json.dumps({"event": "dry_run", **found}, ensure_ascii=False) if as_json else _text(found))
+    for failure in failures if not as_json else []:
+        print(f"mineru-accel: {failure['path']}: {failure['error']}", file=sys.stderr)
+    return EXIT_FAILED if failures else EXIT_OK
+
+
+def _probe(pipeline: Pipeline, pages: dict[Input, list[int]]) -> tuple[float | None, int]:
+    """Pages a second of a short trial, and how many pages it converted."""
+    items = list(pages)
+    chosen = items[:: max(1, len(items) // _DOCUMENTS)][:_DOCUMENTS]
+    if not chosen:
+        return None, 0
+    with tempfile.TemporaryDirectory(prefix="mineru-accel-") as folder:
+
+        def start(item: Input, most: int) -> Future[DocumentResult]:
+            middle = max(0, (len(pages[item]) - most) // 2)
+            some = ",".join(str(index + 1) for index in pages[item][middle : middle + most])
+            own: dict[str, Any] = {"pages": some, "start": None, "end": None, "max_pages": None, "overwrite": True}
+            return pipeline.submit(item, folder, **own)
+
+        start(chosen[0], 1).result()  # the first page waits for models to load
+        started = time.perf_counter()
+        running = [start(item, _PAGES) for item in chosen]
+        wait(running)
+        seconds = time.perf_counter() - started
+    done = sum(len(f.result().pages) for f in running)
+    return (done / seconds if done else None), done
+
+
+def _text(found: dict[str, Any]) -> str:
+    text = f"{found['documents']} document(s), {found['pages']} page(s)"
+    if found["failures"]:
+        text += f"; {len(found['failures'])} document(s) can't be opened"
+    if found["seconds"] is not None:
+        text += (
+            f"; about {duration(found['seconds'])} at {found['pages_per_second']:.1f} pages/s, "
+            f"as {found['probed_pages']} of them took"
+        )
+    return text

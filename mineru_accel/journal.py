@@ -1,0 +1,85 @@
+"""What is done of a document, kept beside its spooled pages so that a killed run can be continued.
+
+One JSON line each: first what the document is made from, then pages and parts as they are finished. Lines are appended
+whole; what a kill or a full disk left of a last one is ignored and cut off. A page's line is written after its blocks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from . import spool
+
+Entry = dict[str, Any]
+
+
+class Journal:
+    """The journal of a document that is being made in ``staging``."""
+
+    def __init__(self, staging: Path) -> None:
+        self._staging = staging
+        self._fd: int | None = None
+
+    def read(self) -> list[Entry]:
+        """What is there, the line on the whole document first; empty where there is nothing of use."""
+        return list(_entries(_path(self._staging)))
+
+    def start(self, entries: Iterable[Entry]) -> None:
+        """Begin with these lines, whatever was there.
+
+        Raises:
+            OSError: if they can't be written.
+        """
+        path = _path(self._staging)
+        path.parent.mkdir(exist_ok=True)
+        temporary = path.with_suffix(".part")
+        temporary.write_bytes(b"".join(map(_line, entries)))
+        temporary.replace(path)
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+
+    def append(self, entries: Iterable[Entry]) -> None:
+        """Add lines.
+
+        Raises:
+            OSError: if they can't be written; the document should be given up then.
+        """
+        data = b"".join(map(_line, entries))
+        if self._fd is None:
+            raise OSError("the journal is closed")
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def made_from(staging: Path) -> Entry | None:
+    """The first line of the journal in a folder, None where there is none."""
+    return next(_entries(_path(staging)), None)
+
+
+def _path(staging: Path) -> Path:
+    return staging / spool.FOLDER / "journal.jsonl"
+
+
+def _line(entry: Entry) -> bytes:
+    return json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _entries(path: Path) -> Iterator[Entry]:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        for line in file:
+            try:
+                entry = json.loads(line) if line.endswith(b"\n") else None
+            except ValueError:
+                entry = None
+            if not isinstance(entry, dict):
+                return
+            yield entry

@@ -1,0 +1,204 @@
+"""Faults while a batch is converted: nothing is lost, nothing is left running, and resuming gives the same bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zoo
+from common import MakePdf
+from pypdf import PdfReader, PdfWriter
+
+from mineru_accel import PageStatus, Pipeline
+
+PAGES = {"long": 140, "short0": 3, "short1": 3, "short2": 3}
+FAST = ["--layout", "native", "--formats", "md,content_list,middle,model", "--progress", "json"]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, make_pdf: MakePdf) -> Path:
+    for name, count in PAGES.items():
+        make_pdf(f"in/{name}.pdf", [f"{name} has a page {p}" for p in range(count)])
+    return tmp_path / "in"
+
+
+def start(corpus: Path, out: Path, *more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mineru_accel", str(corpus), "-o", str(out), *FAST, *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def finish(corpus: Path, out: Path, *more: str) -> list[dict]:
+    process = start(corpus, out, *more)
+    stdout, stderr = process.communicate(timeout=400)
+    assert process.returncode == 0, stderr
+    return [json.loads(line) for line in stdout.splitlines()]
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    """Every file below a folder, reports without what differs from run to run."""
+    found = {}
+    for path in sorted(out.rglob("*")):
+        if path.is_file():
+            data = path.read_bytes()
+            if path.name.endswith("_report.json"):
+                report = json.loads(data)
+                report["seconds"] = 0
+                for page in report["page_results"]:
+                    page["timings"] = {}
+                data = json.dumps(report).encode()
+            found[str(path.relative_to(out))] = data
+    return found
+
+
+def no_one_is_left(session: int) -> bool:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if not any(_in_session(stat, session) for stat in Path("/proc").glob("[0-9]*/stat")):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _in_session(stat: Path, session: int) -> bool:
+    try:
+        fields = stat.read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return fields[3] == str(session) and fields[0] != "Z"
+
+
+def _killed_at_random(corpus: Path, tmp_path: Path, times: int) -> None:
+    reference, out = tmp_path / "reference", tmp_path / "out"
+    finish(corpus, reference)
+    shared = set(os.listdir("/dev/shm"))
+    rng = random.Random(times)
+    seen = -1
+    for _ in range(times):
+        process = start(corpus, out)
+        assert process.stdout is not None
+        after = rng.randrange(sum(PAGES.values()) // 2)
+        pages = 0
+        for line in process.stdout:
+            event = json.loads(line)
+            if event["event"] == "document_started" and event["name"] == "long":
+                assert event["resumed"] >= seen  # what was done stays done
+                seen = event["resumed"]
+            pages += event["event"] == "page_done"
+            if pages > after:
+                break
+        time.sleep(rng.random() * 0.2)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert no_one_is_left(process.pid)
+        if pages <= after:  # it was done before
+            break
+    events = finish(corpus, out)
+    assert events[-1]["resumed_pages"] + events[-1]["skipped_documents"] > 0
+    assert contents(out) == contents(reference)
+    assert sorted(os.listdir(out)) == sorted(PAGES)
+    assert set(os.listdir("/dev/shm")) <= shared
+
+
+def test_killed_twice(corpus: Path, tmp_path: Path) -> None:
+    _killed_at_random(corpus, tmp_path, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_killed_twenty_times(corpus: Path, tmp_path: Path) -> None:
+    _killed_at_random(corpus, tmp_path, 20)
+
+
+def test_interrupted_and_resumed(corpus: Path, tmp_path: Path) -> None:
+    process = start(corpus, tmp_path / "out")
+    assert process.stdout is not None
+    pages = 0
+    for line in process.stdout:
+        pages += '"page_done"' in line
+        if pages > 60:
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err
+    assert no_one_is_left(process.pid)
+    part = tmp_path / "out" / "long.partial"
+    assert part.is_dir() or (tmp_path / "out" / "long").is_dir()
+    events = finish(corpus, tmp_path / "out")
+    assert events[-1]["pages"] == events[-1]["page_status"]["ok"] and not list((tmp_path / "out").glob("*.partial"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "none", disk], capture_output=True).returncode:
+        pytest.skip("no permission to mount a small disk")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_full_disk(corpus: Path, tmp_path: Path, small_disk: Path) -> None:
+    out = small_disk / "out"
+    process = start(corpus, out)
+    _, err = process.communicate(timeout=400)
+    assert process.returncode == 1 and "Traceback" not in err and no_one_is_left(process.pid)
+    for name in PAGES:  # all or nothing
+        assert not (out / name).exists() or (out / name / f"{name}_report.json").stat().st_size > 100
+    subprocess.run(["mount", "-o", "remount,size=50m", small_disk], check=True)
+    finish(corpus, out)
+    finish(corpus, tmp_path / "reference")
+    assert contents(out) == contents(tmp_path / "reference")
+
+
+def test_out_on_a_read_only_disk(corpus: Path, small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    process = start(corpus, small_disk)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode in (1, 2) and "Traceback" not in err and "write" in err
+
+
+def test_two_runs_into_one_folder(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    processes = [start(corpus, out, "--workers", "1") for _ in range(2)]
+    errors = []
+    for process in processes:
+        stdout, err = process.communicate(timeout=400)
+        assert "Traceback" not in err
+        done = [json.loads(line) for line in stdout.splitlines() if '"document_done"' in line]
+        assert len(done) == len(PAGES)
+        errors += [e["error"] for e in done if e["error"]]
+    assert all("being made by another run" in e for e in errors)
+    finish(corpus, out)
+    finish(corpus, tmp_path / "reference")
+    assert contents(out) == contents(tmp_path / "reference")
+
+
+def test_page_that_eats_time_and_memory_costs_itself(tmp_path: Path) -> None:
+    writer = PdfWriter()
+    for data in (zoo.one_page(), zoo.HOSTILE["billion_laughs.pdf"](), zoo.one_page()):
+        (tmp_path / "part.pdf").write_bytes(data)
+        writer.append(PdfReader(tmp_path / "part.pdf"))
+    writer.write(tmp_path / "a.pdf")
+    with Pipeline(layout="native", formats="md", workers=1, worker_memory=1024, page_timeout=15) as pipeline:
+        result = pipeline.convert(tmp_path / "a.pdf", tmp_path / "out")
+        assert len(result.pages) == 3 and result.error is None
+        assert [result.pages[i].status for i in (0, 2)] == [PageStatus.OK] * 2
+        for pid in pipeline._pool._pids:
+            with contextlib.suppress(OSError):
+                limits = Path(f"/proc/{pid}/limits").read_text()
+                assert str(1024 << 20) in next(line for line in limits.splitlines() if "data size" in line)

@@ -1,0 +1,182 @@
+"""What a long run needs: limits, summary, trace, dry run, watching a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import zoo
+from common import MakePdf
+
+from mineru_accel import PageStatus, Pipeline
+from mineru_accel.events import DocumentStarted, Event, RunDone
+
+COMMAND = [sys.executable, "-m", "mineru_accel"]
+FAST = {"layout": "native", "formats": "md", "workers": 1}
+
+
+def run(*args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, args)], capture_output=True, text=True, timeout=180)
+
+
+def _damaged(folder: Path, count: int) -> list[Path]:
+    return [zoo.write(folder, f"d{i}.pdf", zoo.damaged_page()) for i in range(count)]
+
+
+@pytest.mark.parametrize(("limit", "stops"), [({"fail_fast": True}, True), ({"max_failed_pages": 99}, False)])
+def test_run_is_given_up(tmp_path: Path, limit: dict[str, object], stops: bool) -> None:
+    paths = _damaged(tmp_path / "in", 12)
+    events: list[Event] = []
+    with Pipeline(on_event=events.append, **FAST, **limit) as pipeline:  # type: ignore[arg-type]
+        results = list(pipeline.convert_batch(paths, tmp_path / "out"))
+    assert len(results) == 12
+    given_up = [r for r in results if r.error and "given up" in r.error]
+    assert bool(given_up) is stops
+    done = events[-1]
+    assert isinstance(done, RunDone) and bool(done.stopped) is stops
+    assert not list((tmp_path / "out").glob("*.partial"))  # not in a folder: nothing is kept
+
+
+def test_failed_pages_stay_failed_when_skipped(tmp_path: Path) -> None:
+    (path,) = _damaged(tmp_path / "in", 1)
+    with Pipeline(**FAST) as pipeline:  # type: ignore[arg-type]
+        assert not pipeline.convert(path, tmp_path / "out").ok
+        again = pipeline.convert(path, tmp_path / "out")
+    assert again.skipped and not again.ok and again.pages[1].status is PageStatus.FAILED
+
+
+def test_file_that_changed_and_kept_size_and_time(tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", ["the first version"])
+    times = path.stat()
+    with Pipeline(**FAST) as pipeline:  # type: ignore[arg-type]
+        assert pipeline.convert(path, tmp_path / "out").ok
+        path.write_bytes(path.read_bytes().replace(b"the first version", b"the other version"))
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert "another version" in (pipeline.convert(path, tmp_path / "out").error or "")
+
+
+def test_document_timeout(tmp_path: Path, make_pdf: MakePdf) -> None:
+    make_pdf("in/a.pdf", ["some text"] * 150)
+    short = make_pdf("in/b.pdf", ["some text"])
+    with Pipeline(document_timeout=1.0, **FAST) as pipeline:  # type: ignore[arg-type]
+        results = {r.name: r for r in pipeline.convert_batch([tmp_path / "in"], tmp_path / "out")}
+    assert "took longer than 1 s" in (results["a"].error or "") and short.exists()
+    with Pipeline(resume=True, **FAST) as pipeline:  # type: ignore[arg-type]
+        assert pipeline.convert(tmp_path / "in" / "a.pdf", tmp_path / "out").ok  # and what was done is of use
+
+
+def test_short_documents_do_not_wait_for_a_long_one(tmp_path: Path, make_pdf: MakePdf) -> None:
+    make_pdf("in/a_long.pdf", ["some text"] * 300)
+    for i in range(6):
+        make_pdf(f"in/b{i}.pdf", ["some text"] * 2)
+    seen: list[str] = []
+    growing = ""
+    with Pipeline(**FAST) as pipeline:  # type: ignore[arg-type]
+        for result in pipeline.convert_batch([tmp_path / "in"], tmp_path / "out"):
+            assert result.ok
+            seen.append(result.name)
+            text = tmp_path / "out" / "a_long.partial" / "a_long.md"
+            growing = text.read_text() if text.exists() else growing
+    assert seen[-1] == "a_long"
+
+
+def test_text_of_a_long_document_grows(tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", [f"text of page {i}" for i in range(200)])
+    sizes = set()
+
+    def look(event: Event) -> None:
+        text = tmp_path / "out" / "a.partial" / "a.md"
+        sizes.add(text.stat().st_size if text.exists() else 0)
+
+    with Pipeline(on_event=look, **FAST) as pipeline:  # type: ignore[arg-type]
+        result = pipeline.convert(path, tmp_path / "out")
+    assert len(sizes) >= 3 and 0 in sizes
+    positions = [result.markdown.find(f"text of page {i},") for i in range(200)]
+    assert -1 not in positions and positions == sorted(positions)
+
+
+def test_resume_is_told(tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", [f"text of page {i}" for i in range(80)])
+    stop = threading.Event()
+    pipeline = Pipeline(resume=True, on_event=lambda e: stop.set() if "index" in e.to_dict() else None, **FAST)  # type: ignore[arg-type]
+    threading.Thread(target=lambda: (stop.wait(100), pipeline.close())).start()
+    given_up = pipeline.convert(path, tmp_path / "out")
+    assert given_up.error == "stopped"
+    events: list[Event] = []
+    with Pipeline(resume=True, on_event=events.append, **FAST) as pipeline:  # type: ignore[arg-type]
+        result = pipeline.convert(path, tmp_path / "out")
+    assert result.ok and len(result.pages) == 80
+    (started,) = (e for e in events if isinstance(e, DocumentStarted))
+    assert 0 < started.resumed < 80 and started.resumed % 16 == 0
+
+
+def test_summary_and_trace(tmp_path: Path) -> None:
+    _damaged(tmp_path / "in", 1)
+    zoo.write(tmp_path / "in", "bad.pdf", b"")
+    summary, trace = tmp_path / "summary.json", tmp_path / "trace.json"
+    files = ("--summary", summary, "--profile", trace)
+    done = run(tmp_path / "in", "-o", tmp_path / "out", "--layout", "native", "--formats", "md", *files)
+    assert done.returncode == 1 and "empty file" in done.stderr and "page 2: the page is damaged" in done.stderr
+    told = json.loads(summary.read_text())
+    assert told["documents"] == 2 and told["failed_documents"] == 2 and told["page_status"] == {"ok": 2, "failed": 1}
+    assert {f.get("page") for f in told["failures"]} == {None, 2} and told["stage_seconds"]["extract"] > 0
+    events = json.loads(trace.read_text())
+    lanes = {e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    spans = [e for e in events if e["ph"] == "X"]
+    assert lanes and {"read", "native", "write"} <= {e["name"] for e in spans} and all(e["dur"] >= 0 for e in spans)
+
+
+def test_dry_run_counts_and_writes_nothing(tmp_path: Path, make_pdf: MakePdf) -> None:
+    make_pdf("in/a.pdf", ["some text"] * 30)
+    make_pdf("in/b.pdf", ["some text"] * 5)
+    zoo.write(tmp_path / "in", "bad.pdf", b"")
+    done = run(tmp_path / "in", "-o", tmp_path / "out", "--layout", "native", "--dry-run", "--pages", "1-20")
+    assert done.returncode == 1 and "3 document(s), 25 page(s); 1 document(s) can't be opened; about" in done.stdout
+    assert "bad.pdf: empty file" in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_watch(tmp_path: Path, make_pdf: MakePdf) -> None:
+    inbox, out = tmp_path / "inbox", tmp_path / "out"
+    first, second = make_pdf("first.pdf", ["the first text"]), make_pdf("second.pdf", ["the second text"])
+    inbox.mkdir()
+    shutil.copy(first, inbox)
+    process = subprocess.Popen(
+        [*COMMAND, "--watch", str(inbox), "-o", str(out), "--layout", "native", "--formats", "md"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        _wait_for(lambda: "first text" in _text(out / "first" / "first.md"))
+        data = second.read_bytes()
+        with (inbox / "second.pdf").open("wb") as file:  # arrives slowly
+            file.write(data[:500])
+            file.flush()
+            time.sleep(1)
+            file.write(data[500:])
+        _wait_for(lambda: "second text" in _text(out / "second" / "second.md"))
+        shutil.copy(second, inbox / "first.pdf")
+        _wait_for(lambda: "second text" in _text(out / "first" / "first.md"))
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Traceback" not in err and "not a PDF" not in err
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def _wait_for(condition: object) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
