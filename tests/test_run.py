@@ -63,6 +63,12 @@ def test_file_that_changed_and_kept_size_and_time(tmp_path: Path, make_pdf: Make
         assert "another version" in (pipeline.convert(path, tmp_path / "out").error or "")
 
 
+def test_file_that_changes_between_two_conversions(tmp_path: Path, make_pdf: MakePdf) -> None:
+    with Pipeline(overwrite=True, **FAST) as pipeline:  # type: ignore[arg-type]
+        for text in ("the first version", "the second version, which is longer"):
+            assert text in pipeline.convert(make_pdf("a.pdf", [text]), tmp_path / "out").markdown
+
+
 def test_document_timeout(tmp_path: Path, make_pdf: MakePdf) -> None:
     make_pdf("in/a.pdf", ["some text"] * 150)
     short = make_pdf("in/b.pdf", ["some text"])

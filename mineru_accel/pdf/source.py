@@ -29,8 +29,9 @@ _PDFIUM_ERRORS = {
 }
 
 
-_open: dict[Key, tuple[PDFDocument, int]] = {}
-"""Open documents with how often they were asked for; the last used last."""
+_State = tuple[int, int, int]
+_open: dict[Key, tuple[PDFDocument, int, _State | None]] = {}
+"""Open documents with how often they were asked for and the state of their file; the last used last."""
 _MAX_USES = 200  # pdfium keeps what it parsed until a document is closed, which adds up over a thousand pages
 _MAX_OPEN = 2  # a worker sees pages of few documents at a time; each holds its file's bytes
 
@@ -41,16 +42,26 @@ def open_document(key: Key) -> PDFDocument:
     Raises:
         InputError: one line with the cause.
     """
-    document, uses = _open.pop(key, (None, 0))
-    if document is not None and uses >= _MAX_USES:
+    document, uses, opened = _open.pop(key, (None, 0, None))
+    state = _state(key.path)
+    if document is not None and (uses >= _MAX_USES or (state is not None and state != opened)):
         document.close()
         document, uses = None, 0
     if document is None:
         while len(_open) >= _MAX_OPEN:
             _open.pop(next(iter(_open)))[0].close()
-        document = PDFDocument(_load(key))
-    _open[key] = (document, uses + 1)
+        document, opened = PDFDocument(_load(key)), state
+    _open[key] = (document, uses + 1, opened)
     return document
+
+
+def _state(path: str) -> _State | None:
+    """What changes when a file is replaced; None for a file that is gone, of which what was read is still good."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def close_documents() -> None:
