@@ -2,8 +2,8 @@
 
 Work: random crops, greedy, a fixed number of tokens out. First the equality of what comes out (logits of the first
 token against vLLM's defaults without patches), then the rate. A configuration that computes something else has no
-figure. ``--together`` starts all at once, each with a share of the memory, and measures one after the other: most of
-the time goes into starting.
+figure. ``--together`` starts three at once, each with a share of the memory, and measures them one after the other:
+most of the time goes into starting.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -23,7 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EXIT_FAILED, EXIT_OK, UsageError
+from ..vlm import lifeline
 from ..vlm.arguments import merge, parse
+from . import turns
 
 PROMPT = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|>"
@@ -88,9 +91,11 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--in-flight", type=int, default=512, help="default: %(default)s")
     parser.add_argument("--sampling", choices=["greedy", "mineru"], default="greedy", help="mineru: its penalties")
     parser.add_argument("--repeats", type=int, default=2, help="the best counts; default: %(default)s")
-    parser.add_argument("--together", action="store_true", help="start all first, then measure in turn")
-    parser.add_argument("--limit", type=float, default=180, help="seconds for each; default: %(default)s")
-    parser.add_argument("--deadline", type=float, help="seconds for all; what is left by then is not measured")
+    parser.add_argument("--together", action="store_true", help="start several at once, then measure them in turn")
+    parser.add_argument("--at-once", type=int, default=3, metavar="N", help="with --together; default: %(default)s")
+    parser.add_argument("--ready", type=float, default=240, help="seconds for the start of each; default: %(default)s")
+    parser.add_argument("--limit", type=float, default=180, help="seconds to measure each; default: %(default)s")
+    parser.add_argument("--deadline", type=float, default=math.inf, help="seconds for all; what is ready is measured")
     parser.add_argument("--out", type=Path, help="folder for results.jsonl and each configuration's log")
     args = parser.parse_args(argv)
     known = configurations()
@@ -122,63 +127,28 @@ def run(argv: Sequence[str]) -> int:
             **config,
             "name": name,
             "result": str(out / f"{name}.json"),
-            "waits": args.together,
         }
-    end = time.monotonic() + (args.deadline or float("inf"))
-    children = {}
-    if args.together:
-        children = {name: _start(job, out) for name, job in jobs.items()}
-        latest = min(time.monotonic() + args.limit, end)
-        while time.monotonic() < latest and not all(
-            child.poll() is not None or _file(jobs[name], "ready").exists() for name, child in children.items()
-        ):
-            time.sleep(0.2)
+    at_once = max(1, args.at_once) if args.together else 1
+    limits = {name: getattr(args, name) for name in ("ready", "limit", "deadline")}
     rows = []
-    for name, job in jobs.items():
-        left = end - time.monotonic()
-        if left <= 0 and name not in children:
-            continue
-        row = _measure(job, children.get(name) or _start(job, out), out, max(0.0, min(args.limit, left)))
+    for row in turns.measure(list(jobs.values()), _start, at_once=at_once, **limits):
         rows.append(row)
         with (out / "results.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         print(_line(row), flush=True)
+    for name in jobs.keys() - {row["name"] for row in rows}:
+        print(f"{name}: not started, {args.deadline:.0f} s are over", flush=True)
     table = _table(rows)
     (out / "table.md").write_text(table + "\n", encoding="utf-8")
     print("\n" + table, flush=True)
-    return EXIT_OK if all("rate" in row for row in rows) else EXIT_FAILED
+    return EXIT_OK if len(rows) == len(jobs) and all("rate" in row for row in rows) else EXIT_FAILED
 
 
-def _start(job: dict[str, Any], out: Path) -> subprocess.Popen[bytes]:
-    for stale in ("json", "ready", "go"):
-        _file(job, stale).unlink(missing_ok=True)
+def _start(job: dict[str, Any]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "mineru_accel.bench.vlm", "--child", json.dumps(job)]
-    with (out / f"{job['name']}.log").open("wb") as file:
-        return subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **job.get("env", {})}
-        )
-
-
-def _file(job: dict[str, Any], kind: str) -> Path:
-    return Path(job["result"]).with_suffix(f".{kind}")
-
-
-def _measure(job: dict[str, Any], child: subprocess.Popen[bytes], out: Path, limit: float) -> dict[str, Any]:
-    if not job["waits"] or _file(job, "ready").exists():
-        _file(job, "go").touch()
-    try:
-        code = child.wait(limit if not job["waits"] or _file(job, "ready").exists() else 1)
-    except subprocess.TimeoutExpired:
-        child.kill()  # its engine's processes follow it
-        child.wait()
-        code = -9
-    result = _file(job, "json")
-    row = {"name": job["name"], **(json.loads(result.read_text(encoding="utf-8")) if result.exists() else {})}
-    if code != 0 and "rate" not in row:
-        log = out / f"{job['name']}.log"
-        tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
-        row["error"] = f"time limit of {limit:.0f} s" if code == -9 else " / ".join(tail)[-400:]
-    return row
+    environment = {**os.environ, **job.get("env", {}), lifeline.VARIABLE: lifeline.offer()}
+    with turns.file(job, "log").open("wb") as log:
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -212,10 +182,14 @@ async def _child(job: dict[str, Any]) -> None:
     """One configuration: start, compare, measure; the result is written after each step."""
     from ..vlm.engine import VllmEngine
 
+    lifeline.hold()  # ends with the benchmark, and its engine with it
+    os.environ[lifeline.VARIABLE] = lifeline.offer()
     row: dict[str, Any] = {}
 
     def save() -> None:
-        Path(job["result"]).write_text(json.dumps(row), encoding="utf-8")
+        new = turns.file(job, "new")
+        new.write_text(json.dumps(row), encoding="utf-8")
+        new.replace(job["result"])  # whole or not at all: this process may be killed
 
     started = time.perf_counter()
     extra = {"logprobs_mode": "raw_logits", "max_logprobs": LOGITS}
@@ -239,8 +213,8 @@ async def _child(job: dict[str, Any]) -> None:
     try:
         images = _crops(job)
         save()
-        _file(job, "ready").touch()
-        while job["waits"] and not _file(job, "go").exists():
+        turns.file(job, "ready").touch()
+        while not turns.file(job, "go").exists():
             await asyncio.sleep(0.2)
         with _Busy(job["devices"]) as before:
             await asyncio.sleep(0.5)
