@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -348,17 +349,17 @@ class _Bench:
             detector = self._detector(runtime)
             suffix = "" if chunk == self.args.chunk[0] else f", chunks of {chunk}"
             for what, batch in ((f"at layout size{suffix}", small), (f"of 200 dpi{suffix}", large)):
-                places = [Letterbox.fit(*p.shape[:2], side) for p in batch]
+                places = [Letterbox.fit(p.shape[0], p.shape[1], side) for p in batch]
                 for _ in range(3):
                     boxes = sum(map(len, detector.detect(batch))) / len(batch)
-                seconds = _median(lambda b=batch, q=places, r=runtime: r.detect(b, q, 0.2), 9)
+                seconds = _median(partial(runtime.detect, batch, places, 0.2), 9)
                 self.say(f"pages {what}: {len(batch) / seconds:.0f} pages/s, decoded uint8 -> boxes on the host, "
                          f"{len(batch)} a call, {boxes:.0f} regions a page")  # fmt: skip
                 self.results[f"pages {what}"] = len(batch) / seconds
-                seconds = _median(lambda b=batch, d=detector: d.detect(b), 9)
+                seconds = _median(partial(detector.detect, batch), 9)
                 self.say(f"  with regions (near-copies dropped): {len(batch) / seconds:.0f} pages/s")
                 self.results[f"pages {what}, regions"] = len(batch) / seconds
-                seconds = _median(lambda b=batch, d=detector: d.detect(b[:1]), 30)
+                seconds = _median(partial(detector.detect, batch[:1]), 30)
                 self.say(f"  one page a call: {1e3 * seconds:.2f} ms")
                 self._shares(runtime, batch, places)
             runtime.close()
@@ -478,7 +479,12 @@ class _Bench:
         self.say(
             f"alone against in a batch: {equal} of {len(pages)} pages bit for bit, boxes off by {worst:.3f} px at most"
         )
-        self.results["parity"] = {"matched": matched, "total": total, "extra": extra, "equal": equal}
+        self.results["parity"] = {
+            "matched": int(matched),
+            "total": int(total),
+            "extra": int(extra),
+            "equal": int(equal),
+        }
         del DocLayoutYolo
 
     def predict(self) -> None:
@@ -499,7 +505,7 @@ class _Bench:
             model = YOLOv10(str(path))
         side = self.args.imgsz
         for what, size in (("at layout size", (side, round(side / 2**0.5))), ("of 200 dpi", (2339, 1654))):
-            pages = [np.ascontiguousarray(self._page(*size, i)[:, :, ::-1]) for i in range(16)]
+            pages = [np.ascontiguousarray(self._page(size[0], size[1], i)[:, :, ::-1]) for i in range(16)]
 
             def one_by_one(pages: list[Any] = pages) -> None:
                 for page in pages:
@@ -524,7 +530,7 @@ class _Bench:
             with torch.inference_mode():
                 for _ in range(3):
                     model(x)
-                eager = triton.testing.do_bench(_captured(lambda x=x: model(x)), rep=200, return_mode="median")
+                eager = triton.testing.do_bench(_captured(partial(model, x)), rep=200, return_mode="median")
                 self.say(f"unmodified fp16 NHWC, graph, B={batch}: {1e3 * batch / eager:.0f} pages/s")
                 torch._dynamo.reset()
                 began = time.perf_counter()
@@ -545,7 +551,7 @@ class _Bench:
         import torch
 
         images = torch.zeros(1, *self.a4, 3, dtype=torch.uint8, device=self.device)
-        found = set()
+        found: set[tuple[int, ...]] = set()
         for bound in self.fused.program(images).launches:
             if bound.step.conv:
                 _, h, w, _ = bound.inputs[0].shape
@@ -623,7 +629,7 @@ class _Bench:
         from ..layout.classes import CLASSES
 
         os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp())
-        connect, socket.create_connection = socket.create_connection, _offline  # its import looks for the network
+        connect, socket.create_connection = socket.create_connection, _offline  # type: ignore[assignment]  # its import asks the network
         try:
             from doclayout_yolo.nn.tasks import YOLOv10DetectionModel
         finally:
@@ -651,6 +657,7 @@ class _Bench:
             model.eval()
             for norm in norms:
                 norm.momentum = 0.03
+                assert norm.running_var is not None
                 norm.running_var += 0.3 * norm.running_var.mean()
             raw = model(x)["one2one"][1]
             head = model.model[-1]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -261,8 +262,7 @@ class _Lowering:
                 case g.Add():
                     self._step(node.name, node.inputs, node.output, lambda x, out: torch.add(x[0], x[1], out=out))
                 case g.MaxPool():
-                    kernel = node.op.kernel
-                    self._step(node.name, node.inputs, node.output, lambda x, out, k=kernel: max_pool2d(x[0], out, k))
+                    self._step(node.name, node.inputs, node.output, partial(_max_pool, node.op.kernel))
                 case g.Upsample():
                     self._step(node.name, node.inputs, node.output, _upsample)
         return self.out
@@ -503,6 +503,10 @@ class _Lowering:
     def _writes_views(self, value: int) -> bool:
         node = self.graph.nodes[self.producer[value]]
         return isinstance(node.op, (g.Conv, g.MaxPool, g.Add, g.Upsample))
+
+
+def _max_pool(kernel: int, x: Sequence[Tensor], out: Tensor) -> object:
+    return max_pool2d(x[0], out, kernel)
 
 
 def _upsample(x: Sequence[Tensor], out: Tensor) -> object:

@@ -15,7 +15,7 @@ class SingleFrameNorm(nn.Module):
 
     is_identity = False
 
-    def __init__(self, norm: nn.Module, columns: int) -> None:
+    def __init__(self, norm: Any, columns: int) -> None:
         super().__init__()
         self.norm = norm
         self.columns = columns

@@ -1,5 +1,6 @@
-"""The weighted mean of two checkpoints of one training: ``python -m samples.training.layout.average A.pt B.pt SHARE OUT.pt``
+"""The weighted mean of two checkpoints of one training.
 
+``python -m samples.training.layout.average A.pt B.pt SHARE OUT.pt``
 SHARE is B's. Flatter minima lie between the ends of legs that follow one another (Izmailov et al., arXiv 1803.05407).
 """
 
