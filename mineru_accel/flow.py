@@ -796,7 +796,7 @@ class _LayoutThread:
 
     def close(self) -> None:
         self._queue.put(None)
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=30)  # native code that still runs when Python ends aborts the process
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
