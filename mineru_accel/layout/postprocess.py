@@ -105,23 +105,33 @@ def suppress_duplicates(
     The head is free of NMS only as far as training made it so: it still gives one region two classes (a caption that
     may be text), and a small model repeats itself. Only near-copies go: a box inside a larger one stays.
     """
-    n = len(found)
-    if n < 2:
+    if len(found) < 2:
         return found
     overlap = iou_matrix(found.boxes)
-    limit = np.where(found.classes[:, None] == found.classes, same_class, cross_class)
-    clash = overlap > limit
-    keep = np.ones(n, bool)
-    for i in range(n):
-        if keep[i]:
-            keep[i + 1 :] &= ~clash[i, i + 1 :]
+    # float32(limit) may lie a rounding below or above the limit: nothing over the limit is below it
+    better, worse = np.nonzero(overlap >= np.float32(min(same_class, cross_class)))
+    limit = np.where(found.classes[better] == found.classes[worse], same_class, cross_class)
+    clash = (better < worse) & (overlap[better, worse] > limit)
+    rows, starts = np.unique(better[clash], return_index=True)
+    keep = np.ones(len(found), bool)
+    for row, copies in zip(rows, np.split(worse[clash], starts[1:]), strict=False):
+        if keep[row]:
+            keep[copies] = False
     return found.take(keep)
 
 
 def iou_matrix(boxes: np.ndarray) -> np.ndarray:
     """Intersection over union of each pair of ``(n, 4)`` boxes: ``(n, n) float32``."""
-    low = np.maximum(boxes[:, None, :2], boxes[:, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[:, 2:])
-    inter = np.clip(high - low, 0, None).prod(2)
-    area = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(1)
-    return inter / np.maximum(area[:, None] + area - inter, np.float32(1e-9))
+    x0, y0, x1, y1 = np.ascontiguousarray(boxes.T)  # whole rows: four times as fast as (n, n, 2)
+    inter = _overhang(x0, x1) * _overhang(y0, y1)
+    area = np.clip(x1 - x0, 0, None) * np.clip(y1 - y0, 0, None)
+    union = np.add.outer(area, area)
+    union -= inter
+    return np.divide(inter, np.maximum(union, np.float32(1e-9), out=union), out=inter)
+
+
+def _overhang(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """How far each pair of intervals ``(n,)`` overlaps: ``(n, n)``, 0 for those apart."""
+    length = np.minimum.outer(high, high)
+    length -= np.maximum.outer(low, low)
+    return np.maximum(length, 0, out=length)

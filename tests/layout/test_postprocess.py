@@ -84,3 +84,45 @@ def test_iou_of_empty_boxes():
     overlap = iou_matrix(boxes)
     assert np.isfinite(overlap).all()
     assert overlap[0].max() == overlap[2].max() == 0
+
+
+def one_by_one(found: Detections, same_class: float = 0.7, cross_class: float = 0.8) -> list[int]:
+    """What :func:`suppress_duplicates` keeps, as it is defined: pair by pair, best first."""
+    kept: list[int] = []
+    for i, (x0, y0, x1, y1) in enumerate(found.boxes):
+        for k in kept:
+            u0, v0, u1, v1 = found.boxes[k]
+            inter = max(min(x1, u1) - max(x0, u0), np.float32(0)) * max(min(y1, v1) - max(y0, v0), np.float32(0))
+            both = (u1 - u0) * (v1 - v0) + (x1 - x0) * (y1 - y0) - inter
+            limit = same_class if found.classes[i] == found.classes[k] else cross_class
+            if float(inter / max(both, np.float32(1e-9))) > limit:
+                break
+        else:
+            kept.append(i)
+    return kept
+
+
+@pytest.mark.parametrize("grid", [0, 10], ids=["any place", "on a grid, so that many overlaps are at a limit"])
+def test_duplicates_pair_by_pair(grid):
+    rng = np.random.default_rng(3)
+    dropped = 0
+    for n in (1, 2, 3, 40, 80):
+        corner, size = rng.uniform(0, 60, (12, 2)), rng.uniform(20, 100, (12, 2))
+        boxes = np.concatenate([corner, corner + size], 1)[rng.integers(0, 12, n)] + rng.normal(0, 4, (n, 4))
+        boxes = (np.round(boxes / grid) * grid if grid else boxes).astype(np.float32)
+        scores = np.sort(rng.integers(0, 9, n).astype(np.float32))[::-1]  # ties: the first of them stays
+        found = Detections(boxes, scores, rng.integers(0, 3, n))
+        kept, wanted = suppress_duplicates(found), found.take(np.array(one_by_one(found)))
+        np.testing.assert_array_equal(kept.boxes, wanted.boxes)
+        np.testing.assert_array_equal(kept.scores, wanted.scores)
+        np.testing.assert_array_equal(kept.classes, wanted.classes)
+        dropped += n - len(kept)
+    assert dropped > 30
+
+
+def test_limits_are_exclusive():
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 8], [0, 0, 10, 5]], np.float32)  # IoU 0.8 and 0.5, 0.625
+    found = Detections(boxes, np.array([0.9, 0.8, 0.7], np.float32), np.array([0, 1, 1]))
+    over = float(np.float32(0.8)) - 1e-12  # the nearest float32 to a limit may lie on its other side
+    assert len(suppress_duplicates(found, 0.7, float(np.float32(0.8)))) == 3
+    assert len(suppress_duplicates(found, over, over)) == 2
