@@ -131,7 +131,7 @@ def _bars(bars: Sequence[tuple[str, str, float]], title: str, unit: str, path: P
     values = [value for _, _, value in bars]
     colours = [_OUR_COLOUR if label.startswith(OURS) else _OTHER_COLOUR for _, label, _ in bars]
     drawn = axes.barh(places, values, height=0.75, color=colours)
-    axes.bar_label(drawn, labels=[f"{value:.3g}" for value in values], padding=3)
+    axes.bar_label(drawn, labels=[f"{v:.0f}" if v >= 100 else f"{v:.3g}" for v in values], padding=3)
     for at, group in headings:
         axes.text(0.0, at, group, transform=axes.get_yaxis_transform(), va="bottom", ha="left", fontweight="bold")
     axes.set_yticks(places, [label for _, label, _ in bars])
