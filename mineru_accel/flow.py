@@ -23,7 +23,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ from .errors import AccelError, InputError, OutputError, WorkerError
 from .events import DocumentDone, DocumentStarted, Event, OnEvent, PageDone
 from .export.types import PART, Part, PartDone
 from .inputs import Input
-from .journal import Entry
+from .journal import Entry, page_entry, page_result
 from .trace import Tracer
 from .workers.arena import Arena
 from .workers.pool import JobError, WorkerPool
@@ -348,7 +348,8 @@ class Flow:
     def _resume(self, state: DocumentState, done: list[Entry]) -> None:
         """Take over what an earlier run has done: pages whose whole chunk is, and the parts made of such pages."""
         assert state.staging is not None
-        known = {e["page"]: e for e in done if "page" in e and e["status"] != PageStatus.FAILED}
+        keep = state.stages.keep_failures
+        known = {e["page"]: e for e in done if "page" in e and (keep or e["status"] != PageStatus.FAILED)}
         size = state.stages.chunk
         for start in range(0, len(state.pages), size):
             chunk = state.pages[start : start + size]
@@ -356,7 +357,7 @@ class Flow:
                 continue  # pages that are analysed together
             for page in chunk:
                 page.done = True
-                result = state.results[page.index] = _from_entry(known[page.index])
+                result = state.results[page.index] = page_result(known[page.index])
                 if state.run:
                     state.run.page(str(state.input.path), result, resumed=True)
         while state.prefix < len(state.pages) and state.pages[state.prefix].done:
@@ -599,7 +600,7 @@ class Flow:
             if page.done:
                 raise RuntimeError(f"page {page.index} of {state.input.path} finished twice")
             result.timings = {k: round(v, 4) for k, v in result.timings.items()}
-        if not self._note(state, [_entry(result) for _, result in pages]):
+        if not self._note(state, [page_entry(result) for _, result in pages]):
             return
         for page, result in pages:
             page.done = True
@@ -732,17 +733,6 @@ class Flow:
             state.run.document(result)
         state.future.set_result(result)
         self._stopped(state)
-
-
-def _entry(result: PageResult) -> Entry:
-    """A page's line in the journal."""
-    entry = asdict(result)
-    return {"page": entry.pop("index"), **entry, "status": str(result.status)}
-
-
-def _from_entry(entry: Entry) -> PageResult:
-    fields = {k: v for k, v in entry.items() if k not in ("page", "status")}
-    return PageResult(index=entry["page"], status=PageStatus(entry["status"]), **fields)
 
 
 def _count_writing(state: DocumentState, seconds: float) -> None:

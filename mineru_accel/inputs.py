@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import urls
 from .errors import InputError, UsageError
+from .urls import is_url
 
 PDF_SUFFIXES = frozenset({".pdf"})
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".jp2", ".gif"})
@@ -36,12 +38,12 @@ class Input:
     @property
     def stem(self) -> str:
         """Its name without suffix, safe as a folder name; :class:`~mineru_accel.output.Names` makes it unique."""
-        return safe_name(Path(self.known_as or self.path).stem)
+        return safe_name(Path(self.known_as or str(self.path)).stem)
 
     @property
     def source(self) -> str:
         """Its absolute path, by which it is known in reports."""
-        return self.known_as or os.path.abspath(self.path)
+        return self.known_as or (str(self.path) if is_url(self.path) else os.path.abspath(self.path))
 
 
 def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -51,7 +53,7 @@ def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
 def find(paths: Iterable[str | os.PathLike[str]]) -> list[Input]:
     """Files named by paths, folders (searched recursively for known suffixes; not hidden ones, nor results of ours) and
-    globs.
+    globs. URLs of files, folders and globs too, see :mod:`mineru_accel.urls`.
 
     Keeps the order given (folders and globs sorted) and drops repetitions. A path that is not there is kept: it
     becomes that document's error and costs the others nothing.
@@ -65,6 +67,10 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> list[Input]:
         found.setdefault(os.path.abspath(path), Input(path, in_folder=in_folder))
 
     for given in paths:
+        if is_url(given):
+            for remote in urls.expand(str(given), lambda name: Path(name).suffix.lower() in SUFFIXES):
+                found.setdefault(str(remote), Input(remote, in_folder=str(remote) != str(given)))
+            continue
         text = os.path.expanduser(os.fspath(given))
         path = Path(text)
         if path.is_dir():

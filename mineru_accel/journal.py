@@ -10,10 +10,12 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from . import spool
+from .document import PageResult, PageStatus
 
 Entry = dict[str, Any]
 
@@ -83,3 +85,15 @@ def _entries(path: Path) -> Iterator[Entry]:
             if not isinstance(entry, dict):
                 return
             yield entry
+
+
+def page_entry(result: PageResult) -> Entry:
+    """A page's line in the journal."""
+    entry = asdict(result)
+    return {"page": entry.pop("index"), **entry, "status": str(result.status)}
+
+
+def page_result(entry: Entry) -> PageResult:
+    """What a journal's line says of a page."""
+    fields = {k: v for k, v in entry.items() if k not in ("page", "status")}
+    return PageResult(index=entry["page"], status=PageStatus(entry["status"]), **fields)

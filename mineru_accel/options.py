@@ -57,6 +57,13 @@ class Method(StrEnum):
     OCR = "ocr"
 
 
+class Executor(StrEnum):
+    """Where a run takes place."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 class Images(StrEnum):
     """What becomes of pictures."""
 
@@ -130,6 +137,15 @@ class Options(BaseModel):
     images: Images = Field(Images.FILE, description="file: beside the Markdown; embed: in it as data URIs; none.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda[:n].")
     workers: int | None = Field(None, ge=1, le=256, description="Worker processes; default: one per core, 16 at most.")
+    executor: Executor = Field(Executor.LOCAL, description="local: this machine; ray: a Ray cluster.")
+    ray_address: str | None = Field(
+        None, description="auto or HOST:PORT; default: $RAY_ADDRESS, a cluster running here, else one of its own."
+    )
+    ray_actors: int | None = Field(None, ge=1, description="Actors that convert pages; default: what the cluster has.")
+    ray_gpus: float | None = Field(None, ge=0, description="GPUs (or a fraction) of such an actor; default: its share.")
+    part_pages: int = Field(
+        16, ge=16, le=64, multiple_of=16, description="Pages that go to a Ray actor together, and are lost with it."
+    )
     password: str | None = Field(None, description="Password of encrypted PDFs.", repr=False)
     overwrite: bool = Field(False, description="Replace results that are there already instead of skipping them.")
     layout_weights: Path | None = Field(None, description="Weights of DocLayout-YOLO (.pt or .safetensors).")

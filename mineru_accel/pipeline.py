@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 import tempfile
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
@@ -21,38 +20,23 @@ from .events import Event, OnEvent, RunDone, RunStarted
 from .flow import Flow
 from .inputs import Input, find
 from .languages import unknown
-from .options import Engine, Layout, Options
+from .launch import default_workers, launch, make_engine
+from .options import Executor, Options
 from .plan import Plan, make_plan
 from .run import Run
 from .stages import PER_DOCUMENT, Stages
 from .trace import Tracer
-from .vlm.stage import VlmStage
-from .workers.arena import Arena
-from .workers.memory import default_limit
-from .workers.pool import WorkerPool
+from .urls import to_path
 from .workers.protocol import Job
 
 if TYPE_CHECKING:
-    from .layout.base import LayoutDetector
     from .vlm.base import VlmEngine
 
 PathLike = str | os.PathLike[str]
 
-_PRELOAD = ("mineru_accel.preload",)
-_LATER = ("mineru_accel.export.writer",)
-_EXTRACTION = {
-    Layout.NATIVE: "mineru_accel.extraction.native",
-    Layout.DOCLAYOUT_YOLO: "mineru_accel.extraction.regions",
-}
-_MAX_WORKERS = 16
-WORKER_OUTPUT = "MINERU_ACCEL_WORKER_OUTPUT"
-"""Environment variable: if set, what native libraries print in workers is shown."""
-_MAX_IMGSZ = 2048
-_SLOT_BYTES = 3 * 2200 * 2200
-"""A page at 200 dpi, of A4 or Letter; crops of a larger one that don't fit travel otherwise."""
-_VLM_PAGES = 192
-_VLM_BYTES = 1 << 30
-"""Pages in flight with a VLM: at most so many, and at least so many bytes."""
+
+def _ignore(event: Event) -> None:
+    pass
 
 
 class Pipeline:
@@ -82,35 +66,18 @@ class Pipeline:
         if warning := unknown(self.options.lang):
             logger.warning(warning)
         self._on_event = on_event or _ignore
-        workers = self.options.workers or default_workers()
-        arena = self._make_arena(workers)
-        extraction = "mineru_accel.vlm.jobs" if self.plan.engine else _EXTRACTION[self.plan.layout]
         self._tracer = Tracer(self.options.profile)
-        memory = self.options.worker_memory
-        self._pool = WorkerPool(  # starts while the models are loaded
-            workers,
-            (*_PRELOAD, extraction),
-            arena,
-            memory=memory << 20 if memory else default_limit(workers),
-            tracer=self._tracer,
-            quiet=not os.environ.get(WORKER_OUTPUT),
-        )
-        try:
-            detector = self._load_detector() if self.plan.layout is Layout.DOCLAYOUT_YOLO else None
-            vlm = VlmStage(self._make_engine(), arena, self.options.timeout) if self.plan.engine and arena else None
-            if vlm:
-                try:
-                    vlm.start()
-                except BaseException:
-                    vlm.close()
-                    raise
-        except BaseException:
-            self._pool.close()
-            raise
-        self._stages = Stages(self.options, self.plan, detector.imgsz if detector else 0)
-        self._flow = Flow(self._stages, self._pool, arena, detector, self._event, vlm, self._tracer)
-        self._window = 2 * workers + 2 if vlm is None else max(2 * workers + 2, 16)
         self._closed = False
+        self._cluster = None
+        if self.options.executor is Executor.RAY:
+            from .distributed.executor import Cluster
+
+            self._cluster = Cluster(self.options, self.plan, self._event)
+            return
+        workers = self.options.workers or default_workers()
+        launched = launch(self.options, self.plan, workers, self._event, self._tracer, engine=self._make_engine)
+        self._flow, self._stages, self._pool = launched.flow, launched.stages, launched.pool
+        self._window = max(2 * workers + 2, 16 if self.plan.engine else 0)
 
     def __enter__(self) -> Pipeline:
         return self
@@ -122,7 +89,7 @@ class Pipeline:
         """Stop at once; documents under way are given up and leave nothing behind."""
         if not self._closed:
             self._closed = True
-            self._flow.close()
+            (self._cluster or self._flow).close()
             self._tracer.close()
 
     def convert(self, path: PathLike, output: PathLike | None = None) -> DocumentResult:
@@ -138,7 +105,7 @@ class Pipeline:
         Raises:
             RuntimeError: if the pipeline is closed.
         """
-        (result,) = self.run([Input(Path(path))], _folder(output))
+        (result,) = self.run([Input(to_path(path))], _folder(output))
         return result
 
     def convert_batch(self, paths: Iterable[PathLike], output: PathLike | None = None) -> Iterator[DocumentResult]:
@@ -158,7 +125,7 @@ class Pipeline:
 
     async def convert_async(self, path: PathLike, output: PathLike | None = None) -> DocumentResult:
         """:meth:`convert` for asyncio."""
-        async with contextlib.aclosing(self._run_async([Input(Path(path))], _folder(output))) as results:
+        async with contextlib.aclosing(self._run_async([Input(to_path(path))], _folder(output))) as results:
             return await anext(results)
 
     async def convert_batch_async(
@@ -178,6 +145,11 @@ class Pipeline:
         Args:
             arrivals: asked again and again for more, without end; it should wait a while if there is nothing.
         """
+        if self._cluster:
+            if arrivals:
+                raise UsageError("on Ray nothing is waited for: leave out --watch")
+            yield from self._cluster.run(inputs, output)
+            return
         batch = _Batch(self._flow, inputs, output, self._window, self.options)
         self._event(batch.started(self.plan))
         try:
@@ -192,6 +164,14 @@ class Pipeline:
             batch.close()
 
     async def _run_async(self, inputs: list[Input], output: Path | None) -> AsyncGenerator[DocumentResult, None]:
+        if self._cluster:
+            results = self._cluster.run(inputs, output)
+            try:
+                while (result := await asyncio.to_thread(next, results, None)) is not None:
+                    yield result
+            finally:
+                await asyncio.to_thread(results.close)
+            return
         batch = _Batch(self._flow, inputs, output, self._window, self.options)
         self._event(batch.started(self.plan))
         try:
@@ -222,6 +202,8 @@ class Pipeline:
             UsageError: for options that belong to the pipeline as a whole.
             RuntimeError: if the pipeline is closed.
         """
+        if self._cluster:
+            raise UsageError("on Ray documents come in batches only")
         return self._flow.submit(item, Path(output), self._stages_for(fields), on_event)
 
     def cancel(self, future: Future[DocumentResult]) -> None:
@@ -236,6 +218,9 @@ class Pipeline:
         """
         return self._flow.ask(Job(f"mineru_accel.{function}", timeout, kwargs))
 
+    def _make_engine(self) -> VlmEngine:
+        return make_engine(self.options, self.plan)
+
     def _stages_for(self, fields: dict[str, Any]) -> Stages:
         if wrong := fields.keys() - PER_DOCUMENT:
             raise UsageError(f"{', '.join(sorted(wrong))}: can't differ between the documents of a pipeline")
@@ -247,43 +232,9 @@ class Pipeline:
         except Exception:
             logger.exception("on_event failed")
 
-    def _make_arena(self, workers: int) -> Arena | None:
-        """Room for the pixels of the pages in flight: those that wait for the detector, and for the VLM."""
-        if self.plan.engine:
-            pages = 8 if self.plan.engine is Engine.TRANSFORMERS else _VLM_PAGES
-            room = max(_VLM_BYTES, _available_bytes() // 8)
-            return Arena(slots=max(2 * workers, min(pages, room // _SLOT_BYTES)), slot_bytes=_SLOT_BYTES)
-        if self.plan.layout is Layout.DOCLAYOUT_YOLO:
-            return Arena(slots=max(8, 2 * workers), slot_bytes=3 * (self.options.imgsz or _MAX_IMGSZ) ** 2)
-        return None
-
-    def _make_engine(self) -> VlmEngine:
-        from .vlm.engines import make_engine
-
-        return make_engine(self.options, self.plan)
-
-    def _load_detector(self) -> LayoutDetector:
-        from .layout import load_detector
-
-        assert self.plan.weights is not None
-        return load_detector(self.plan.weights, device=self.options.device, imgsz=self.options.imgsz)
-
-
-def default_workers() -> int:
-    """One worker a core that this process may use, 16 at most."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(cores, _MAX_WORKERS)
-
-
-def _available_bytes() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (ValueError, OSError):
-        return 0
-
 
 def _folder(output: PathLike | None) -> Path | None:
-    return Path(output) if output is not None else None
+    return to_path(output) if output is not None else None
 
 
 class _Batch:
@@ -340,10 +291,6 @@ class _Batch:
             if keep is not None:
                 keep.cleanup()
         self.pending.clear()
-
-
-def _ignore(event: Event) -> None:
-    pass
 
 
 def convert(

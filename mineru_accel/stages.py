@@ -42,6 +42,7 @@ _DIGEST_SECONDS = 600.0
 _NO_MATTER = {
     *("workers", "device", "overwrite", "password", "offline", "page_timeout", "document_timeout", "worker_memory"),
     *("resume", "max_failed_pages", "fail_fast", "profile"),
+    *("executor", "ray_address", "ray_actors", "ray_gpus", "part_pages"),
     *("engine", "urls", "vllm_args", "timeout"),
 }
 """Options that change how a result is made, not what it is."""
@@ -59,8 +60,11 @@ class Stages:
     layout model sees.
     """
 
+    keep_failures = False
+    """Are pages that failed in an earlier run left as they are, rather than tried again?"""
+
     def __init__(self, options: Options, plan: Plan, imgsz: int) -> None:
-        self._imgsz = imgsz
+        self.imgsz = imgsz
         self._options = options
         self._plan = plan
         self._rule = make_rule(plan.backend, options.vlm_for, options.describe_images) if plan.engine else {}
@@ -75,7 +79,7 @@ class Stages:
 
     def with_options(self, options: Options) -> Stages:
         """The same stages for a document with other options; the two give no name in OUT twice."""
-        other = Stages(options, self._plan, self._imgsz)
+        other = Stages(options, self._plan, self.imgsz)
         other._names = self._names
         return other
 
@@ -100,7 +104,7 @@ class Stages:
                 raise
 
     def digest(self, item: Input) -> Job:
-        return _job("inputs:digest", _DIGEST_SECONDS, item.path.name, path=str(item.path))
+        return job("inputs:digest", _DIGEST_SECONDS, item.path.name, path=str(item.path))
 
     def refuse(self, item: Input, output: Path, name: str, report: dict[str, Any], digest: str) -> WorkFolder | None:
         """Where the document is made anew although a result is there; None if that result is still good.
@@ -108,7 +112,7 @@ class Stages:
         Raises:
             OutputError: if it was made otherwise and only ``overwrite`` may replace it.
         """
-        changed = difference(report.get("fingerprint"), self._made_from(digest))
+        changed = difference(report.get("fingerprint"), self.made_from(digest))
         if changed is None:
             return None
         if not item.replace:
@@ -126,7 +130,7 @@ class Stages:
             OutputError: if it can't be written.
         """
         assert state.work is not None
-        state.made_from = self._made_from(digest)
+        state.made_from = self.made_from(digest)
         header = {"source": state.input.source, "fingerprint": state.made_from}
         done: list[Entry] = []
         try:
@@ -145,11 +149,12 @@ class Stages:
         """Is what was done of a document kept, and gone on with?"""
         return item.in_folder if self._options.resume is None else self._options.resume
 
-    def _made_from(self, digest: str) -> Fingerprint:
+    def made_from(self, digest: str) -> Fingerprint:
+        """What a result of a file with this SHA-256 depends on."""
         return fingerprint(digest, self._fingerprint, __version__)
 
     def inspect(self, item: Input) -> Job:
-        return _job(
+        return job(
             "pdf.jobs:inspect",
             self._options.page_timeout,
             item.path.name,
@@ -173,7 +178,7 @@ class Stages:
 
     def read(self, item: Input, index: int, slot: int | None, slot_bytes: int) -> Job:
         o = self._options
-        return _job(
+        return job(
             "pdf.jobs:read",
             o.page_timeout,
             f"{item.path.name} {index + 1}",
@@ -181,7 +186,7 @@ class Stages:
             index=index,
             method=o.method,
             dpi=o.dpi,
-            layout_side=(self._imgsz or None) if slot is not None else None,
+            layout_side=(self.imgsz or None) if slot is not None else None,
             slot=slot or 0,
             slot_bytes=slot_bytes,
             ocr=self._plan.engine is None,
@@ -189,7 +194,7 @@ class Stages:
 
     def prepare_vlm(self, state: DocumentState, page: PageState, regions: list[Region] | None, slot_bytes: int) -> Job:
         draft, answers = page.vlm or (None, [])
-        return _job(
+        return job(
             "vlm.jobs:prepare",
             self._options.page_timeout,
             f"{state.input.path.name} {page.index + 1}",
@@ -222,10 +227,10 @@ class Stages:
             del common["first"]
             draft, answers = pages[0].vlm
             describe = self._options.describe_images
-            return _job("vlm.jobs:finish", limit, what, draft=draft, answers=answers, describe=describe, **common)
+            return job("vlm.jobs:finish", limit, what, draft=draft, answers=answers, describe=describe, **common)
         if regions is None:
-            return _job("extraction.jobs:native", limit, what, pages=sources, **common)
-        return _job("extraction.jobs:regions", limit, what, page=sources[0], regions=regions, **common)
+            return job("extraction.jobs:native", limit, what, pages=sources, **common)
+        return job("extraction.jobs:regions", limit, what, page=sources[0], regions=regions, **common)
 
     def part(self, state: DocumentState, part: Part, pages: list[int], until: int | None) -> Job:
         """Put a part of a long document together.
@@ -244,7 +249,7 @@ class Stages:
 
     def _write_job(self, function: str, state: DocumentState, pages: int, **kwargs: Any) -> Job:
         limit = self._options.page_timeout + _WRITE_SECONDS_PER_PAGE * pages
-        return replace(_job(function, limit, state.input.path.name, **kwargs), complete=True)
+        return replace(job(function, limit, state.input.path.name, **kwargs), complete=True)
 
     def _writing(self, state: DocumentState, pages: list[int]) -> Writing:
         ocr = sum(r.why_ocr is not None for r in state.results.values())
@@ -279,7 +284,7 @@ class Stages:
             folder = result.output_dir = state.output / state.name
             result.files = {f: folder / n for f, n in report.get("files", {}).items()}
             result.files["report"] = report_path(state.output, state.name)
-            result.pages = _pages_of(report)
+            result.pages = pages_of(report)
         elif error is None and state.work is not None:
             try:
                 write_report(state.work.path, state.name, _report(result, item, written, self._plan, state.made_from))
@@ -303,11 +308,11 @@ class Stages:
         return Key(str(item.path), self._options.password)
 
 
-def _job(function: str, timeout: float, what: str, **kwargs: Any) -> Job:
+def job(function: str, timeout: float, what: str, **kwargs: Any) -> Job:
     return Job(f"mineru_accel.{function}", timeout, kwargs, what=what)
 
 
-def _pages_of(report: dict[str, Any]) -> list[PageResult]:
+def pages_of(report: dict[str, Any]) -> list[PageResult]:
     """What an earlier run said of the pages."""
     fields = ("error", "regions", "sources", "warnings", "timings", "why_ocr")
     return [

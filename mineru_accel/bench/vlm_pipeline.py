@@ -31,8 +31,9 @@ from typing import Any
 from ..document import Region, Source
 from ..errors import EXIT_FAILED, EXIT_OK
 from ..inputs import Input
+from ..launch import default_workers
 from ..options import Backend, Format
-from ..pipeline import Pipeline, default_workers
+from ..pipeline import Pipeline
 from ..stages import Stages
 from ..vlm.base import VlmEngine
 from ..vlm.types import Generated, Sampling
@@ -233,7 +234,7 @@ class _Bench:
         """One document through our pipeline."""
         p = self.pipeline
         before = dict(p._flow._vlm.counts)  # type: ignore[union-attr]
-        stages = Stages(p.options, replace(p.plan, backend=Backend(back_end)), p._stages._imgsz)
+        stages = Stages(p.options, replace(p.plan, backend=Backend(back_end)), p._stages.imgsz)
         result = p._flow.submit(Input(pdf), out, stages).result()
         if not result.ok:
             raise RuntimeError(result.error or next(r.error for r in result.pages if r.error))

@@ -17,9 +17,11 @@ from pydantic import ValidationError
 from ..errors import EXIT_FAILED, EXIT_OK, UsageError
 from ..events import Event, RunDone
 from ..inputs import find, read_list
+from ..launch import WORKER_OUTPUT
 from ..options import Options
-from ..pipeline import WORKER_OUTPUT, Pipeline
+from ..pipeline import Pipeline
 from ..progress import describe, make_reporter
+from ..urls import is_url
 from ..vlm.arguments import parse
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _FIELDS = (
     *("backend", "method", "lang", "layout", "layout_weights", "imgsz", "dpi", "device", "workers", "page_timeout"),
     *("document_timeout", "worker_memory", "resume", "max_failed_pages", "fail_fast", "profile"),
+    *("executor", "ray_address", "ray_actors", "ray_gpus", "part_pages"),
     *("offline", "pages", "start", "end", "max_pages", "formats", "images", "password"),
     *("engine", "urls", "vlm", "vlm_for", "describe_images", "timeout"),
 )
@@ -126,6 +129,8 @@ def make_options(args: argparse.Namespace, **fields: Any) -> Options:
 
 
 def _check_output(output: Path) -> None:
+    if is_url(output):
+        return
     if os.path.lexists(output) and not output.is_dir():
         raise UsageError(f"{output}: is no folder")
     nearest = output

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from ..document import DocumentResult
 from ..errors import UsageError
 from ..inputs import SUFFIXES
+from ..launch import default_workers
 from ..options import Options
-from ..pipeline import default_workers
 from .engines import Engines
 from .job import File, Job
 from .queue import FairQueue

@@ -1,0 +1,153 @@
+"""Starting what a pipeline needs: workers, models, and the flow that brings documents through them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .events import Event
+from .flow import Flow
+from .options import Engine, Layout, Options
+from .plan import Plan
+from .stages import Stages
+from .trace import Tracer
+from .vlm.stage import VlmStage
+from .workers.arena import Arena
+from .workers.memory import default_limit
+from .workers.pool import WorkerPool
+
+if TYPE_CHECKING:
+    from .layout.base import LayoutDetector
+    from .vlm.base import VlmEngine
+
+WORKER_OUTPUT = "MINERU_ACCEL_WORKER_OUTPUT"
+"""Environment variable: if set, what native libraries print in workers is shown."""
+_PRELOAD = ("mineru_accel.preload",)
+_WRITING = "mineru_accel.export.writer"
+_EXTRACTION = {
+    Layout.NATIVE: "mineru_accel.extraction.native",
+    Layout.DOCLAYOUT_YOLO: "mineru_accel.extraction.regions",
+}
+_MAX_WORKERS = 16
+_MAX_IMGSZ = 2048
+_SLOT_BYTES = 3 * 2200 * 2200
+"""A page at 200 dpi, of A4 or Letter; crops of a larger one that don't fit travel otherwise."""
+_VLM_PAGES = 192
+_VLM_BYTES = 1 << 30
+"""Pages in flight with a VLM: at most so many, and at least so many bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A flow that is ready for documents; closing it closes the rest."""
+
+    flow: Flow
+    stages: Stages
+    """Of documents that bring none of their own."""
+    pool: WorkerPool
+
+
+def launch(
+    options: Options,
+    plan: Plan,
+    workers: int,
+    on_event: Callable[[Event], None],
+    tracer: Tracer | None = None,
+    threads: int | None = None,
+    engine: Callable[[], VlmEngine] | None = None,
+) -> Launched:
+    """Start workers and load models, once for as many documents as follow.
+
+    Args:
+        workers: processes.
+        threads: CPU threads of the layout model; default: one per CPU.
+        engine: makes the VLM's, if the plan has one; default: :func:`make_engine`.
+
+    Raises:
+        ModelError: if a model is not there.
+    """
+    arena = _make_arena(options, plan, workers)
+    extraction = "mineru_accel.vlm.jobs" if plan.engine else _EXTRACTION[plan.layout]
+    pool = make_pool(options, workers, extraction, arena, tracer)  # starts while the models are loaded
+    try:
+        detector = _load_detector(options, plan, threads) if plan.layout is Layout.DOCLAYOUT_YOLO else None
+        vlm = None
+        if plan.engine and arena:
+            vlm = _start_vlm(engine() if engine else make_engine(options, plan), arena, options.timeout)
+    except BaseException:
+        pool.close()
+        raise
+    stages = Stages(options, plan, detector.imgsz if detector else 0)
+    return Launched(Flow(stages, pool, arena, detector, on_event, vlm, tracer), stages, pool)
+
+
+def launch_writer(options: Options, plan: Plan, workers: int) -> Launched:
+    """Start workers only, for documents of which all pages are done."""
+    pool = make_pool(options, workers, _WRITING)
+    stages = Stages(options, plan, 0)
+    return Launched(Flow(stages, pool, None, None, lambda event: None), stages, pool)
+
+
+def make_pool(
+    options: Options, workers: int, module: str, arena: Arena | None = None, tracer: Tracer | None = None
+) -> WorkerPool:
+    """Start workers that have imported a module besides what all have."""
+    return WorkerPool(
+        workers,
+        (*_PRELOAD, module),
+        arena,
+        memory=options.worker_memory << 20 if options.worker_memory else default_limit(workers),
+        tracer=tracer,
+        quiet=not os.environ.get(WORKER_OUTPUT),
+    )
+
+
+def default_workers() -> int:
+    """One worker a core that this process may use, 16 at most."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(cores, _MAX_WORKERS)
+
+
+def _make_arena(options: Options, plan: Plan, workers: int) -> Arena | None:
+    """Room for the pixels of the pages in flight: those that wait for the detector, and for the VLM."""
+    if plan.engine:
+        pages = 8 if plan.engine is Engine.TRANSFORMERS else _VLM_PAGES
+        room = max(_VLM_BYTES, _available_bytes() // 8)
+        return Arena(slots=max(2 * workers, min(pages, room // _SLOT_BYTES)), slot_bytes=_SLOT_BYTES)
+    if plan.layout is Layout.DOCLAYOUT_YOLO:
+        return Arena(slots=max(8, 2 * workers), slot_bytes=3 * (options.imgsz or _MAX_IMGSZ) ** 2)
+    return None
+
+
+def _load_detector(options: Options, plan: Plan, threads: int | None) -> LayoutDetector:
+    from .layout import load_detector
+
+    assert plan.weights is not None
+    return load_detector(plan.weights, device=options.device, imgsz=options.imgsz, threads=threads)
+
+
+def make_engine(options: Options, plan: Plan) -> VlmEngine:
+    """The VLM's engine, not started."""
+    from .vlm import engines
+
+    return engines.make_engine(options, plan)
+
+
+def _start_vlm(engine: VlmEngine, arena: Arena, timeout: float) -> VlmStage:
+    vlm = VlmStage(engine, arena, timeout)
+    try:
+        vlm.start()
+    except BaseException:
+        vlm.close()
+        raise
+    return vlm
+
+
+def _available_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, OSError):
+        return 0

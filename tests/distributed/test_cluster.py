@@ -1,0 +1,210 @@
+"""Runs on a Ray cluster of two nodes on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zoo
+from common import SAMPLES, MakePdf
+
+from mineru_accel import PageStatus, Pipeline, UsageError
+from mineru_accel.distributed.cluster import Node, plan_pools
+from mineru_accel.events import DocumentDone, DocumentStarted, Event, PageDone, RunDone, RunStarted
+from mineru_accel.options import Backend, Engine, Layout, Options
+from mineru_accel.plan import Plan
+
+ray = pytest.importorskip("ray")
+
+_STARTS = 3
+
+
+class TwoNodes:
+    """A head and another node, with one CPU each."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        self._cluster: Any = Cluster(shutdown_at_exit=False)
+        self._add()
+        self.other = self._add()
+        self.address: str = self._cluster.address
+
+    def _add(self) -> Any:
+        for left in reversed(range(_STARTS)):  # a busy machine: Ray's daemons give up on each other after 15 s
+            try:
+                return self._cluster.add_node(num_cpus=1, object_store_memory=80 << 20, include_dashboard=False)
+            except Exception:
+                if not left:
+                    raise
+        return None
+
+    def lose_other(self) -> None:
+        self._cluster.remove_node(self.other, allow_graceful=False)
+
+    def close(self) -> None:
+        ray.shutdown()
+        self._cluster.shutdown()
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoNodes]:
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("PYTHONPATH", f"{root}:{root / 'kernels'}")  # as installed on every node
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as short:  # sockets' paths are short
+        monkeypatch.setenv("TMPDIR", short)
+        monkeypatch.setattr("tempfile.tempdir", short)
+        nodes = TwoNodes()
+        yield nodes
+        nodes.close()
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    every = [p for p in folder.rglob("*") if p.is_file() and not p.name.endswith("_report.json")]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in every}
+
+
+def run(cluster: TwoNodes, inputs: list[Path], output: Path, on_event: Callable[[Event], None], **options: Any) -> None:
+    with Pipeline(executor="ray", ray_address=cluster.address, on_event=on_event, **options) as pipeline:
+        for result in pipeline.convert_batch(inputs, output):
+            assert result.output_dir is None or result.output_dir.is_dir()
+
+
+def check_events(events: list[Event], pages: dict[int, int]) -> None:
+    """Every page once, between its document's start and end; ``pages`` says how many each document has."""
+    assert isinstance(events[0], RunStarted) and isinstance(events[-1], RunDone)
+    seen = Counter((e.document, e.index) for e in events if isinstance(e, PageDone))
+    assert seen == Counter({(document, i): 1 for document, count in pages.items() for i in range(count)})
+    ends = [e.document for e in events if isinstance(e, DocumentDone)]
+    assert sorted(ends) == sorted(set(ends))
+    for document, count in pages.items():
+        of = [e for e in events if getattr(e, "document", None) == document]
+        if count:
+            assert isinstance(of[0], DocumentStarted) and of[0].pages == count
+        assert isinstance(of[-1], DocumentDone)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_same_bytes_as_a_local_run_and_errors_as_data(cluster: TwoNodes, tmp_path: Path) -> None:
+    inputs = [
+        *sorted(SAMPLES.glob("*.pdf")),
+        zoo.write(tmp_path, "damaged.pdf", zoo.damaged_page()),
+        tmp_path / "gone.pdf",
+    ]
+    events: list[Event] = []
+    run(cluster, inputs, tmp_path / "ray", events.append)
+    with Pipeline(workers=2) as pipeline:
+        local = list(pipeline.convert_batch(inputs, tmp_path / "local"))
+    assert files(tmp_path / "ray") == files(tmp_path / "local")
+    by_path = {str(r.path): r for r in local}
+    done = {str(e.result.path): e.result for e in events if isinstance(e, DocumentDone)}
+    assert {p: (r.error, [x.status for x in r.pages]) for p, r in done.items()} == {
+        p: (r.error, [x.status for x in r.pages]) for p, r in by_path.items()
+    }
+    check_events(events, {i: len(by_path[str(path)].pages) for i, path in enumerate(inputs)})
+    assert not list((tmp_path / "ray").glob(".*"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_lost_actor_and_lost_node(cluster: TwoNodes, tmp_path: Path, make_pdf: MakePdf) -> None:
+    inputs = [make_pdf(f"d{n}.pdf", [f"document {n} page {p}" for p in range(40)]) for n in range(6)]
+    events: list[Event] = []
+    killed = threading.Event()
+
+    def on_event(event: Event) -> None:
+        events.append(event)
+        pages = sum(isinstance(e, PageDone) for e in events)
+        if pages >= 16 and not killed.is_set():
+            killed.set()
+            victims = _actors("ConvertPages")
+            assert victims
+            os.kill(victims[0], signal.SIGKILL)
+            cluster.lose_other()
+
+    run(cluster, inputs, tmp_path / "ray", on_event, layout="native")
+    assert killed.is_set()
+    check_events(events, dict.fromkeys(range(6), 40))
+    assert all(e.status is PageStatus.OK for e in events if isinstance(e, PageDone))
+    with Pipeline(workers=2, layout="native") as pipeline:
+        list(pipeline.convert_batch(inputs, tmp_path / "local"))
+    assert files(tmp_path / "ray") == files(tmp_path / "local")
+    assert not list((tmp_path / "ray").glob(".*"))
+
+
+def _actors(stage: str) -> list[int]:
+    """Processes of a stage's actors."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"MapWorker(Map({stage}))" in (folder / "cmdline").read_text():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def _plan(layout: Layout = Layout.DOCLAYOUT_YOLO, engine: Engine | None = None) -> Plan:
+    return Plan(Backend.PIPELINE, layout, "test", engine=engine)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "size", "groups", "gpus"),
+    [
+        ([Node(2)], 2, 1, 0.0),
+        ([Node(1), Node(1)], 1, 2, 0.0),
+        ([Node(64)] * 10, 8, 80, 0.0),
+        ([Node(0), Node(16, 1)], 8, 2, 0.5),  # a head without CPUs
+        ([Node(192, 8)] * 2 + [Node(64)], 8, 48, 0.33),  # models run where the GPUs are
+        ([Node(8, 8)], 8, 1, 1.0),
+    ],
+)
+def test_pools_fit_the_cluster(nodes: list[Node], size: int, groups: int, gpus: float) -> None:
+    pools = plan_pools(nodes, Options(), _plan())
+    assert (pools.size, pools.groups, pools.gpus) == (size, groups, gpus)
+    each = pools.page_cpus + pools.write_cpus + pools.open_cpus
+    assert each <= size + 1e-9
+    for node in nodes:
+        if node.cpus and (node.gpus or not gpus):
+            assert int(node.cpus / size) * each <= node.cpus + 1e-9
+            assert int(node.cpus / size) * pools.gpus <= node.gpus + 1e-9
+
+
+def test_pools_as_asked_for() -> None:
+    pools = plan_pools([Node(64, 8)], Options(workers=4, ray_actors=3, ray_gpus=0.25), _plan())
+    assert (pools.size, pools.groups, pools.gpus) == (4, 3, 0.25)
+    assert plan_pools([Node(64, 8)], Options(), _plan(Layout.NATIVE)).gpus == 0
+    assert plan_pools([Node(64, 8)], Options(device="cpu"), _plan()).gpus == 0
+    with pytest.raises(UsageError, match="no node"):
+        plan_pools([Node(0, 8)], Options(), _plan())
+
+
+@pytest.mark.parametrize(
+    ("nodes", "options", "size", "groups", "gpus"),
+    [
+        ([Node(192, 8)] * 3, {}, 16, 24, 1.0),  # one engine a GPU
+        ([Node(64, 8)], {"ray_gpus": 0.5}, 4, 16, 0.5),  # two
+        ([Node(4, 8)], {}, 1, 4, 1.0),  # more GPUs than CPUs to feed them
+        ([Node(64)], {}, 8, 8, 0.0),  # no GPU: the engine runs on CPUs
+        ([Node(192, 8)], {"engine": "http", "urls": ["http://host:8000"]}, 8, 24, 0.33),  # elsewhere
+    ],
+)
+def test_pools_with_a_vlm(nodes: list[Node], options: dict[str, Any], size: int, groups: int, gpus: float) -> None:
+    engine = Engine(options.get("engine", "vllm"))
+    pools = plan_pools(nodes, Options(**options), _plan(engine=engine))
+    assert (pools.size, pools.groups, pools.gpus) == (size, groups, gpus)
+    assert pools.calls > plan_pools(nodes, Options(), _plan()).calls
+
+
+def test_no_cluster_there() -> None:
+    with pytest.raises(UsageError, match="no Ray cluster at"):
+        Pipeline(executor="ray", ray_address="127.0.0.1:1")

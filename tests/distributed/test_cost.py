@@ -1,0 +1,41 @@
+"""The estimate of what a cluster would do."""
+
+from __future__ import annotations
+
+import pytest
+
+from mineru_accel import PageResult, PageStatus, UsageError
+from mineru_accel.distributed.cluster import Node
+from mineru_accel.distributed.cost import LINK, PageCost, describe, estimate, page_cost, parse_cluster
+
+
+def test_clusters_as_text() -> None:
+    assert parse_cluster("100x64") == (100, Node(64, 0))
+    assert parse_cluster("125x192+8") == (125, Node(192, 8))
+    for wrong in ("100", "0x4", "4x0", "4x4+", "many", "-1x4"):
+        with pytest.raises(UsageError, match="expected NODESxCPUS"):
+            parse_cluster(wrong)
+
+
+def test_mean_cost_of_pages() -> None:
+    timings = [{"probe": 0.1, "render": 0.1, "extract": 0.2}, {"render": 0.2, "extract": 0.6}, {}]
+    pages = [PageResult(i, PageStatus.OK, timings=t) for i, t in enumerate(timings)]
+    cost = page_cost(pages, read=10.0, written=100.0, layout_on_gpu=False)
+    assert cost.seconds["render"] == pytest.approx(0.2) and cost.seconds["extract"] == pytest.approx(0.4)
+    assert sum(cost.seconds.values()) == pytest.approx(0.6 / 0.88)  # with opening and writing
+    assert cost.bytes == 230.0
+
+
+def test_what_limits() -> None:
+    cost = PageCost({"render": 0.1, "layout": 0.05, "extract": 0.25}, bytes=1e5, layout_on_gpu=False)
+    on_cpus = estimate(cost, 10, Node(64), part_pages=64)
+    assert (on_cpus.limit, on_cpus.most_cpu) == ("CPUs", "extract")
+    assert on_cpus.pages_per_second == pytest.approx(10 * 64 / 0.4)
+    assert estimate(cost, 20, Node(64), 64).pages_per_second == pytest.approx(2 * on_cpus.pages_per_second)
+    on_gpus = estimate(PageCost(cost.seconds, 1e5, layout_on_gpu=True), 10, Node(64, 1), 64)
+    assert on_gpus.limit == "layout on GPUs" and on_gpus.pages_per_second == pytest.approx(10 / 0.05)
+    assert on_gpus.limits["CPUs"] == pytest.approx(10 * 64 / 0.35)
+    assert estimate(cost, 10_000, Node(64), 16).limit == "Ray Data's driver"
+    huge = estimate(PageCost(cost.seconds, 1e9, False), 1, Node(64), 16)
+    assert huge.limit == "the network" and huge.pages_per_second == pytest.approx(LINK / 1e9)
+    assert "limited by CPUs (extract: 62%)" in describe(cost, 10, Node(64), 64)

@@ -1,0 +1,217 @@
+"""The stages of a cluster called by hand, in one process: what Ray does with them is in test_cluster.py."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zoo
+from common import SAMPLES, MakePdf
+
+from mineru_accel import PageStatus, Pipeline, urls
+from mineru_accel.distributed import store
+from mineru_accel.distributed.actors import ConvertPages, Open, Settings, WriteDocuments, file_sha256
+from mineru_accel.distributed.ledger import Ledger
+from mineru_accel.distributed.work import Done, Part, Task, Work
+from mineru_accel.errors import ModelError
+from mineru_accel.options import Options
+from mineru_accel.output import Names, check_output
+from mineru_accel.plan import make_plan
+
+pytest.importorskip("upath")
+
+
+def settings(output: Path | str, **fields: object) -> Settings:
+    options = Options(executor="ray", **fields)  # type: ignore[arg-type]
+    plan = make_plan(options)
+    return Settings(options, plan, file_sha256(plan.weights) if plan.weights else None, urls.to_path(output), 16)
+
+
+class Stages:
+    """All three."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.open = Open(settings, Ledger())
+        self.convert = ConvertPages(settings, 1)
+        self.write = WriteDocuments(settings, Ledger(), 1)
+
+    def start(self, output: Path) -> None:
+        """A new run. Its workers have been started already."""
+        ledger = Ledger()
+        now = settings(output, layout="native")
+        for actor in (self.open, self.convert, self.write):
+            actor._settings = now
+        self.open._output, self.open._names, self.open._given = now.output, Names(), {}
+        self.open._ledger = self.write._ledger = ledger
+        if not urls.is_url(output):
+            check_output(output)
+
+    def run(self, *paths: Path) -> dict[str, Done]:
+        work = Work(tasks=[[Task(i, path) for i, path in enumerate(paths)]])
+        done: dict[str, Done] = {}
+        for row in self.open(work.to_row()):
+            for one in Work.from_row(self.write(self.convert(row))).done:
+                assert str(one.task.path) not in done
+                done[str(one.task.path)] = one
+        return done
+
+    def parts(self, *paths: Path) -> list[Part]:
+        work = Work(tasks=[[Task(i, path) for i, path in enumerate(paths)]])
+        return [part for row in self.open(work.to_row()) for part in Work.from_row(row).parts]
+
+    def close(self) -> None:
+        self.open._pool.close()
+        self.convert._flow.close()
+        self.write._flow.close()
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("scratch")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(folder))
+        yield folder / f"mineru-accel-ray-{os.getuid()}"
+
+
+@pytest.fixture(scope="module")
+def actors(scratch: Path) -> Iterator[Stages]:
+    made = Stages(settings(scratch.parent / "none", layout="native"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stages(actors: Stages, tmp_path: Path) -> Stages:
+    """In a run with an output on this machine."""
+    actors.start(tmp_path / "ray")
+    return actors
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Contents of a result's files but the report, which tells the time."""
+    every = [p for p in folder.rglob("*") if p.is_file() and not p.name.endswith("_report.json")]
+    return {str(p).removeprefix(str(folder)): p.read_bytes() for p in every}
+
+
+def test_long_and_damaged_documents_as_in_a_local_run(
+    stages: Stages, scratch: Path, tmp_path: Path, make_pdf: MakePdf
+) -> None:
+    inputs = [
+        make_pdf("long.pdf", [f"page {i}" for i in range(40)]),
+        zoo.write(tmp_path, "damaged.pdf", zoo.damaged_page()),
+        zoo.write(tmp_path, "none.pdf", b"no PDF at all"),
+        make_pdf("sub/long.pdf", ["another one of this name"]),
+        tmp_path / "missing.pdf",
+    ]
+    assert [(p.start, p.stop, p.stored) for p in stages.parts(inputs[0])] == [
+        (0, 16, True),
+        (16, 32, True),
+        (32, 40, True),
+    ]
+    done = stages.run(*inputs)
+    with Pipeline(layout="native", workers=1) as pipeline:
+        local = {str(r.path): r for r in pipeline.convert_batch(inputs, tmp_path / "local")}
+    assert files(tmp_path / "ray") == files(tmp_path / "local")
+    assert {"/long/long.md", "/long_2/long_2.md"} <= files(tmp_path / "ray").keys()
+    for path, expected in local.items():
+        result = done[path].result
+        assert (result.name, result.error, result.ok) == (expected.name, expected.error, expected.ok)
+        assert [(p.index, p.status, p.error) for p in result.pages] == [
+            (p.index, p.status, p.error) for p in expected.pages
+        ]
+    assert not (tmp_path / "ray" / store.FOLDER).exists()  # no part is left
+    assert [p.name for p in scratch.iterdir()] == ["inputs"]
+
+
+def test_done_documents_are_skipped_and_changed_ones_refused(stages: Stages, tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", ["one page"])
+    assert stages.run(path)[str(path)].result.ok
+    stages.start(tmp_path / "ray")
+    again = stages.run(path)[str(path)].result
+    assert again.skipped and again.ok and again.markdown and again.pages[0].status is PageStatus.OK
+    os.utime(path, (1, 1))  # the contents count, not the time
+    stages.start(tmp_path / "ray")
+    assert stages.run(path)[str(path)].result.skipped
+    make_pdf("a.pdf", ["another page"])
+    stages.start(tmp_path / "ray")
+    assert "from another version of this file" in (stages.run(path)[str(path)].result.error or "")
+
+
+def test_parts_that_a_killed_run_has_done_are_not_done_again(stages: Stages, tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("long.pdf", [f"page {i}" for i in range(40)])
+    first, second, _ = stages.parts(path)
+    stages.convert(Work(parts=[first, second]).to_row())
+    stages.start(tmp_path / "ray")
+    (left,) = stages.parts(path)
+    assert left.start == 32 and left.there == {0, 16}
+    (done,) = stages.run(path).values()
+    assert done.result.ok and [p.index for p in done.result.pages] == list(range(40))
+    positions = [done.result.markdown.find(f"page {i}, and") for i in range(40)]
+    assert -1 not in positions and positions == sorted(positions)
+
+
+def test_part_with_a_failed_page_is_done_again(stages: Stages, tmp_path: Path) -> None:
+    store.save(tmp_path / "ray", "key", 0, b"well", failed=False)
+    store.save(tmp_path / "ray", "key", 16, b"not well", failed=True)
+    assert store.there(tmp_path / "ray", "key") == {0}
+    assert store.load(tmp_path / "ray", "key", 16) == b"not well"  # but it will do at the end of its own run
+
+
+def test_call_that_is_made_twice_gives_the_same(stages: Stages, tmp_path: Path, make_pdf: MakePdf) -> None:
+    """Ray calls again when an answer was lost with its node."""
+    path = make_pdf("a.pdf", ["one page"])
+    rows = [next(iter(stages.open(Work(tasks=[[Task(0, path)]]).to_row()))) for _ in range(2)]
+    converted = [stages.convert(row) for row in rows]
+    for row in converted:
+        (done,) = Work.from_row(stages.write(row)).done
+        assert done.result.name == "a" and done.result.ok
+    assert [p.name for p in (tmp_path / "ray").iterdir() if not p.name.startswith(".")] == ["a"]
+
+
+def test_from_store_to_store(stages: Stages, tmp_path: Path, make_pdf: MakePdf) -> None:
+    remote = urls.to_path(f"memory://{tmp_path.name}")
+    inputs = [make_pdf("long.pdf", [f"page {i}" for i in range(20)]), SAMPLES / "invoice.pdf"]
+    for path in inputs:
+        (remote / "in").mkdir(parents=True, exist_ok=True)
+        (remote / "in" / path.name).write_bytes(path.read_bytes())
+    stages.start(remote / "out")
+    found = [remote / "in" / p.name for p in inputs]
+    done = stages.run(*found)
+    assert all(one.result.ok for one in done.values())
+    with Pipeline(layout="native", workers=1) as pipeline:
+        list(pipeline.convert_batch(inputs, tmp_path / "local"))
+    assert files(remote / "out") == files(tmp_path / "local")
+    result = done[str(found[0])].result
+    report = remote / "out" / "long" / "long_report.json"
+    assert str(result.output_dir) == f"{remote}/out/long" and "page 19" in result.markdown
+    assert json.loads(report.read_text())["source"] == str(found[0])
+    stages.start(remote / "out")
+    assert all(one.result.skipped for one in stages.run(*found).values())
+    # A run that was killed while it wrote: the report says so, and the document is made again.
+    report.write_text(json.dumps({"source": str(found[0]), "unfinished": True}))
+    stages.start(remote / "out")
+    again = stages.run(found[0])[str(found[0])].result
+    assert again.ok and not again.skipped and "fingerprint" in json.loads(report.read_text())
+
+
+def test_other_weights_on_a_node_are_refused(tmp_path: Path) -> None:
+    other = settings(tmp_path)
+    with pytest.raises(ModelError, match="nor the same weights elsewhere"):
+        Settings(other.options, other.plan, "0" * 64, tmp_path, 16).plan_here()
+
+
+def test_ledger() -> None:
+    ledger = Ledger()
+    assert ledger.take("Report", 1) and ledger.take("report", 1) and not ledger.take("REPORT", 2)
+    none: frozenset[int] = frozenset()
+    assert not ledger.add(7, 0, none, 3)
+    assert not ledger.add(7, 32, none, 3)
+    assert not ledger.add(7, 32, none, 3)  # done again on another node
+    assert not ledger.add(7, 32, frozenset({0}), 3)  # the document was opened again after its first part
+    assert ledger.add(7, 16, none, 3)
+    assert not ledger.add(7, 0, none, 3)  # a latecomer does not write it again
+    assert ledger.add(7, 16, none, 3)  # but whoever had to and was lost
+    assert ledger.add(8, 16, frozenset({0}), 2)  # an earlier run had done the first
