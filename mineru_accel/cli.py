@@ -174,6 +174,7 @@ def convert_parser() -> argparse.ArgumentParser:
     group.add_argument("--ray-address", metavar="ADDR", help="auto or HOST:PORT; default: the one found, or its own")
     group.add_argument("--ray-actors", type=int, metavar="N", help="actors that convert pages; default: what fits")
     group.add_argument("--ray-gpus", type=float, metavar="X", help="GPUs of such an actor, also fractions")
+    group.add_argument("--cluster", metavar="NxC+G", help="with --dry-run: estimate N nodes of C CPUs and G GPUs")
     group.add_argument("--part-pages", type=int, metavar="N", help="pages that an actor takes at once; default: 16")
 
     group = parser.add_argument_group("what to show")

@@ -207,6 +207,11 @@ class Flow:
         """Run a job that belongs to no document under way, before all others."""
         return self._pool.submit(job, (-1,))
 
+    @property
+    def detector_name(self) -> str:
+        """For reports; empty without a detector."""
+        return self._layout.detector_name if self._layout else ""
+
     def close(self) -> None:
         """Stop at once. Documents not finished leave nothing behind; their futures report that."""
         with self._lock:
@@ -773,6 +778,7 @@ class _LayoutThread:
     ) -> None:
         self._tracer = tracer
         self._detector = detector
+        self.detector_name = detector.name
         self._inbox = inbox
         self._arena = arena
         self._queue: queue.SimpleQueue[tuple[Any, int, Any] | None] = queue.SimpleQueue()

@@ -218,6 +218,11 @@ class Pipeline:
         """
         return self._flow.ask(Job(f"mineru_accel.{function}", timeout, kwargs))
 
+    @property
+    def layout_on_gpu(self) -> bool:
+        """Does the layout model run on a GPU? Its time is none of a CPU's then."""
+        return self._cluster is None and "cuda" in self._flow.detector_name
+
     def _make_engine(self) -> VlmEngine:
         return make_engine(self.options, self.plan)
 

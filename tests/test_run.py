@@ -147,6 +147,9 @@ def test_dry_run_counts_and_writes_nothing(tmp_path: Path, make_pdf: MakePdf) ->
     done = run(tmp_path / "in", "-o", tmp_path / "out", "--layout", "native", "--dry-run", "--pages", "1-20")
     assert done.returncode == 1 and "3 document(s), 25 page(s); 1 document(s) can't be opened; about" in done.stdout
     assert "bad.pdf: empty file" in done.stderr and not (tmp_path / "out").exists()
+    place = ["--layout", "native", "--dry-run", "--cluster", "100x64"]
+    done = run(tmp_path / "in" / "b.pdf", "-o", tmp_path / "out", *place)
+    assert done.returncode == 0 and "100 node(s) of 64 CPUs: about" in done.stdout and "limited by" in done.stdout
 
 
 def test_watch(tmp_path: Path, make_pdf: MakePdf) -> None:

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         from . import dry_run
 
-        return dry_run.run(inputs, options, as_json=args.progress == "json")
+        return dry_run.run(inputs, options, as_json=args.progress == "json", cluster=args.cluster)
     _check_output(args.output)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupt)

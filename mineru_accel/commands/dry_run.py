@@ -7,27 +7,40 @@ import sys
 import tempfile
 import time
 from concurrent.futures import Future, wait
+from pathlib import Path
 from typing import Any
 
-from ..document import DocumentResult
-from ..errors import EXIT_FAILED, EXIT_OK, AccelError
+from ..distributed import cost
+from ..document import DocumentResult, PageResult
+from ..errors import EXIT_FAILED, EXIT_OK, AccelError, UsageError
 from ..inputs import Input
-from ..options import Options
+from ..options import Executor, Options
 from ..pdf.page_range import select
 from ..pipeline import Pipeline
 from ..progress import duration
+from ..urls import is_url
 
 _DOCUMENTS, _PAGES = 4, 4
 """Of the probe: documents spread over all, and pages from the middle of each."""
 
 
-def run(inputs: list[Input], options: Options, as_json: bool) -> int:
+def run(inputs: list[Input], options: Options, as_json: bool, cluster: str | None = None) -> int:
     """Count the pages of documents, convert a few of them into a temporary folder, and print what to expect.
+
+    Args:
+        cluster: nodes of which it is to be estimated too, see :func:`mineru_accel.distributed.cost.parse_cluster`.
 
     Returns:
         ``EXIT_OK`` if all documents can be opened, else ``EXIT_FAILED``.
+
+    Raises:
+        UsageError: for files that are not on this machine, or a cluster that is none.
     """
-    quiet = options.model_copy(update={"profile": None, "max_failed_pages": None, "fail_fast": False, "resume": False})
+    if remote := next((item.path for item in inputs if is_url(item.path)), None):
+        raise UsageError(f"{remote}: --dry-run looks into files that are on this machine")
+    kind = cost.parse_cluster(cluster) if cluster else None
+    update = {"profile": None, "max_failed_pages": None, "fail_fast": False, "resume": False}
+    quiet = options.model_copy(update={**update, "executor": Executor.LOCAL})
     with Pipeline(quiet) as pipeline:
         asked = {
             item.path: pipeline.ask(
@@ -44,8 +57,10 @@ def run(inputs: list[Input], options: Options, as_json: bool) -> int:
                 failures.append({"path": str(item.path), "error": str(error)})
                 continue
             pages[item] = select(count, options.pages, options.start, options.end)[: options.max_pages]
-        rate, probed = _probe(pipeline, {i: p for i, p in pages.items() if p})
+        rate, results, written = _probe(pipeline, {i: p for i, p in pages.items() if p})
+        on_gpu = pipeline.layout_on_gpu
     total = sum(map(len, pages.values()))
+    probed = len(results)
     found: dict[str, Any] = {
         "documents": len(inputs),
         "pages": total,
@@ -54,18 +69,25 @@ def run(inputs: list[Input], options: Options, as_json: bool) -> int:
         "seconds": round(total / rate, 1) if rate else None,
         "failures": failures,
     }
-    print(json.dumps({"event": "dry_run", **found}, ensure_ascii=False) if as_json else _text(found))
+    lines = ""
+    if kind and probed:
+        read = sum(item.path.stat().st_size for item in pages) / total
+        page = cost.page_cost(results, read, written / probed, on_gpu)
+        estimate = cost.estimate(page, *kind, options.part_pages)
+        found["cluster"] = {"pages_per_second": round(estimate.pages_per_second, 3), "limits": estimate.limits}
+        lines = "\n" + cost.describe(page, *kind, options.part_pages)
+    print(json.dumps({"event": "dry_run", **found}, ensure_ascii=False) if as_json else _text(found) + lines)
     for failure in failures if not as_json else []:
         print(f"mineru-accel: {failure['path']}: {failure['error']}", file=sys.stderr)
     return EXIT_FAILED if failures else EXIT_OK
 
 
-def _probe(pipeline: Pipeline, pages: dict[Input, list[int]]) -> tuple[float | None, int]:
-    """Pages a second of a short trial, and how many pages it converted."""
+def _probe(pipeline: Pipeline, pages: dict[Input, list[int]]) -> tuple[float | None, list[PageResult], int]:
+    """Pages a second of a short trial, what it says of its pages, and the bytes that it wrote."""
     items = list(pages)
     chosen = items[:: max(1, len(items) // _DOCUMENTS)][:_DOCUMENTS]
     if not chosen:
-        return None, 0
+        return None, [], 0
     with tempfile.TemporaryDirectory(prefix="mineru-accel-") as folder:
 
         def start(item: Input, most: int) -> Future[DocumentResult]:
@@ -79,8 +101,9 @@ def _probe(pipeline: Pipeline, pages: dict[Input, list[int]]) -> tuple[float | N
         running = [start(item, _PAGES) for item in chosen]
         wait(running)
         seconds = time.perf_counter() - started
-    done = sum(len(f.result().pages) for f in running)
-    return (done / seconds if done else None), done
+        written = sum(f.stat().st_size for f in Path(folder).rglob("*") if f.is_file())
+    results = [page for future in running for page in future.result().pages]
+    return (len(results) / seconds if results else None), results, written
 
 
 def _text(found: dict[str, Any]) -> str:
