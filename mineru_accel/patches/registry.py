@@ -22,6 +22,7 @@ _HOME = {
     "vllm-vit-fused": "vllm_vit_fused",
     "vllm-vit-graphs": "vllm_vit_graphs",
     "mineru-vl-utils-lora-tokenizer": "mineru_vl_utils_lora_tokenizer",
+    "doclayout-yolo": "doclayout_yolo",
 }
 """Name of a patch -> its module, which holds ``PATCH``. Applied in this order."""
 
