@@ -17,10 +17,12 @@ SWITCH = "MINERU_ACCEL_PATCHES"
 """Environment variable: auto, none, or names with commas between. Inherited by every process of an engine."""
 
 _HOME = {
+    "vllm-patch-embed": "vllm_patch_embed",
     "vllm-fast-processor": "vllm_fast_processor",
     "vllm-uint8-pixels": "vllm_uint8_pixels",
     "vllm-vit-fused": "vllm_vit_fused",
     "vllm-vit-graphs": "vllm_vit_graphs",
+    "vllm-rocm-vit-attention": "vllm_rocm_vit_attention",
     "mineru-vl-utils-lora-tokenizer": "mineru_vl_utils_lora_tokenizer",
     "doclayout-yolo": "doclayout_yolo",
 }
