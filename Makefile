@@ -16,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 MAKE_VENV := $(PYTHON) -m venv $(VENV)
 endif
 
-.PHONY: demo test lint format install docs plots clean
+.PHONY: demo test test-long lint format install docs plots clean
 
 demo: $(VENV)/.light
 	$(BIN)/mineru-accel samples/*.pdf -o $(OUT) --overwrite
@@ -24,7 +24,10 @@ demo: $(VENV)/.light
 	@echo "Look at $(OUT)/*/*.md (Markdown), $(OUT)/*/*_layout.pdf (regions) and $(OUT)/*/*_report.json."
 
 test: $(VENV)/.test lint
-	$(BIN)/python -m pytest -m "not gpu"
+	$(BIN)/python -m pytest -m "not gpu and not long"
+
+test-long: $(VENV)/.test
+	$(BIN)/python -m pytest -m long
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

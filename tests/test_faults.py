@@ -118,7 +118,7 @@ def test_killed_twice(corpus: Path, tmp_path: Path) -> None:
     _killed_at_random(corpus, tmp_path, 2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3000)
 def test_killed_twenty_times(corpus: Path, tmp_path: Path) -> None:
     _killed_at_random(corpus, tmp_path, 20)

@@ -66,7 +66,7 @@ def test_some_mutants(tmp_path: Path) -> None:
     _check(range(24), tmp_path, "native")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_thousand_mutants(tmp_path: Path) -> None:
     _check(range(1000), tmp_path, "native")

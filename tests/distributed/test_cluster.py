@@ -114,7 +114,7 @@ def test_same_bytes_as_a_local_run_and_errors_as_data(cluster: TwoNodes, tmp_pat
     assert not list((tmp_path / "ray").glob(".*"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_lost_actor_and_lost_node(cluster: TwoNodes, tmp_path: Path, make_pdf: MakePdf) -> None:
     inputs = [make_pdf(f"d{n}.pdf", [f"document {n} page {p}" for p in range(40)]) for n in range(6)]

@@ -233,7 +233,7 @@ def memory(pid: int) -> int:
     return total
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_twenty_at_once(tmp_path: Path) -> None:
     process, url = start("--output-dir", tmp_path, "--preload")
     peak = before = memory(process.pid)
