@@ -17,7 +17,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,14 +35,25 @@ from ..output import Names, WorkFolder, check_output, difference, locked, read_r
 from ..plan import Plan
 from ..stages import Stages, pages_of
 from . import bundle, store
+from .ledger import PartKey
 from .stages import JoinStages, PartStages
+from .turns import Turns
 from .work import Document, Done, Part, Row, Task, Work
+
+_TRIES = 4
+"""How often a part's actor may be lost before the part is given up."""
 
 
 class Agreed(Protocol):
     """A :class:`~mineru_accel.distributed.ledger.Ledger`, wherever it is."""
 
     def take(self, name: str, number: int) -> bool: ...
+
+    def begin(self, parts: Sequence[PartKey]) -> list[int]: ...
+
+    def begin_again(self, part: PartKey) -> None: ...
+
+    def end(self, parts: Sequence[PartKey]) -> None: ...
 
     def add(self, number: int, start: int, there: frozenset[int], total: int) -> bool: ...
 
@@ -214,13 +225,19 @@ class Open:
 class ConvertPages:
     """Parts -> their pages: rendered, laid out and read in one actor, so that no pixel leaves the node.
 
+    Ray gives a call whose actor was lost to another one, again and again. A part with which that happened before is
+    converted alone, and given up after some tries: it may be what kills them.
+
     Args:
         settings: of the run.
+        ledger: counts the tries.
         workers: processes, one per CPU of the actor.
     """
 
-    def __init__(self, settings: Settings, workers: int) -> None:
+    def __init__(self, settings: Settings, ledger: Agreed, workers: int) -> None:
         self._settings = settings
+        self._ledger = ledger
+        self._turns = Turns()
         self._plan = settings.plan_here()
         self._scratch = _scratch()
         self._cache = urls.Cache(self._scratch / "inputs")
@@ -229,10 +246,25 @@ class ConvertPages:
 
     def __call__(self, row: Row) -> Row:
         work = Work.from_row(row)
-        waiting = [(part, *self._submit(part)) for part in work.parts]
+        with self._turns.together():
+            tries = self._ledger.begin([part.key for part in work.parts])
+            clean = [part for part, count in zip(work.parts, tries, strict=True) if not count]
+            self._convert(clean)
+            self._ledger.end([part.key for part in clean])
+        for part, count in zip(work.parts, tries, strict=True):
+            if count >= _TRIES:
+                self._give_up(part, f"the process that converted it was lost {count} times")
+            elif count:
+                with self._turns.alone():
+                    self._ledger.begin_again(part.key)
+                    self._convert([part])
+                    self._ledger.end([part.key])
+        return work.to_row()
+
+    def _convert(self, parts: list[Part]) -> None:
+        waiting = [(part, *self._submit(part)) for part in parts]
         for part, stages, future in waiting:
             self._finish(part, stages, future)
-        return work.to_row()
 
     def _submit(self, part: Part) -> tuple[PartStages, Future[DocumentResult]]:
         stages = PartStages(self._settings.options, self._plan, self._imgsz, part)
@@ -245,19 +277,27 @@ class ConvertPages:
             return stages, future
 
     def _finish(self, part: Part, stages: PartStages, future: Future[DocumentResult]) -> None:
-        """Its pages as a bundle; what went wrong with the part as a whole is said of each of its pages."""
         try:
             result = future.result()
             part.results, part.pages, error = result.pages, stages.pages, result.error
         except Exception as problem:
             error = explain(problem)
         if part.pages is None:
-            part.results = [PageResult(i, PageStatus.FAILED, error) for i in part.indices]
-            part.pages = bundle.with_results(None, part.results)
+            self._give_up(part, error)
+        else:
+            self._store(part, part.pages)
+
+    def _give_up(self, part: Part, error: str | None) -> None:
+        """What went wrong with a part as a whole is said of each of its pages."""
+        part.results = [PageResult(i, PageStatus.FAILED, error) for i in part.indices]
+        part.pages = bundle.with_results(None, part.results)
+        self._store(part, part.pages)
+
+    def _store(self, part: Part, pages: bytes) -> None:
         if part.stored:
             failed = any(r.status is PageStatus.FAILED for r in part.results)
             try:
-                store.save(self._settings.output, part.document.key, part.start, part.pages, failed)
+                store.save(self._settings.output, part.document.key, part.start, pages, failed)
             except OutputError as problem:  # its document will say that this part is missing
                 logger.debug("{}", problem)
             part.pages = None

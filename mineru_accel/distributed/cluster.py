@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import signal
 import socket
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +113,7 @@ def connect(address: str | None) -> bool:
         AccelError: if one of our own does not start.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported: it would send them
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it has much to say about what Ray Data does
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -117,14 +122,24 @@ def connect(address: str | None) -> bool:
         return False
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     address = address or os.environ.get("RAY_ADDRESS")
-    try:
-        _check(address)
-        ray.init(address=address or "auto", **quiet)
-    except (OSError, ValueError, RuntimeError) as error:
-        if address is not None:
-            raise UsageError(f"no Ray cluster at {address}: {line(error)}") from error
-        _start(ray, quiet)
+    with _own_signals():
+        try:
+            _check(address)
+            ray.init(address=address or "auto", **quiet)
+        except (OSError, ValueError, RuntimeError) as error:
+            if address is not None:
+                raise UsageError(f"no Ray cluster at {address}: {line(error)}") from error
+            _start(ray, quiet)
     return True
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what this process does when it is asked to end: Ray would exit at once, in its own way."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread() and handler is not None:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _check(address: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -23,14 +23,12 @@ from ..run import Run
 from ..urls import is_url
 from .actors import ConvertPages, Open, Settings, WriteDocuments, file_sha256
 from .cluster import Pools, connect, nodes, plan_pools
-from .ledger import Ledger
+from .ledger import Ledger, PartKey
 from .work import Part, Task, Work
 
 _GROUP = 16
 """Inputs that are opened in one call."""
 _MAX_BLOCKS = 1024
-_RETRIES = 4
-"""How often Ray tries a call again whose actor or node was lost; then its documents are given up."""
 
 
 class Cluster:
@@ -107,7 +105,7 @@ class Cluster:
                     yield end(done.task.number, done.result)
             if account.stopped or self._closed:
                 break
-        why = account.stopped or ("stopped" if self._closed else "lost with its node too often: see Ray's logs")
+        why = account.stopped or ("stopped" if self._closed else "lost: see Ray's logs")
         for task in [t for t in tasks if t.number in waiting]:
             yield end(task.number, settings.failed(task, "", why))
         self._emit(RunDone(**account.summary()))
@@ -165,7 +163,7 @@ def _dataset(settings: Settings, tasks: list[Task], pools: Pools, ledger: Any) -
             .flat_map(read, fn_constructor_args=(settings, RemoteLedger(ledger)), **_pool(pools, 1, pools.open_cpus))
             .map(
                 convert,
-                fn_constructor_args=(settings, pools.size),
+                fn_constructor_args=(settings, RemoteLedger(ledger), pools.size),
                 **_pool(pools, pools.groups, pools.page_cpus, pools.gpus, pools.calls),
             )
             .map(
@@ -188,7 +186,7 @@ def _pool(pools: Pools, size: int, cpus: float, gpus: float = 0.0, calls: int = 
         max_tasks_in_flight_per_actor=2 * calls,
         enable_true_multi_threading=True,
     )
-    return {"compute": compute, "num_cpus": cpus, "num_gpus": gpus, "max_restarts": -1, "max_task_retries": _RETRIES}
+    return {"compute": compute, "num_cpus": cpus, "num_gpus": gpus}
 
 
 def _groups(tasks: list[Task]) -> list[list[Task]]:
@@ -207,6 +205,16 @@ class RemoteLedger:
 
     def take(self, name: str, number: int) -> bool:
         return bool(_get(self._actor.take.remote(name, number)))
+
+    def begin(self, parts: Sequence[PartKey]) -> list[int]:
+        tries: list[int] = _get(self._actor.begin.remote(parts))
+        return tries
+
+    def begin_again(self, part: PartKey) -> None:
+        _get(self._actor.begin_again.remote(part))
+
+    def end(self, parts: Sequence[PartKey]) -> None:
+        self._actor.end.remote(parts)
 
     def add(self, number: int, start: int, there: frozenset[int], total: int) -> bool:
         return bool(_get(self._actor.add.remote(number, start, there, total)))

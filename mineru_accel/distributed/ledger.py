@@ -1,9 +1,14 @@
-"""What the actors of a run have to agree on: names in OUT, and which parts of long documents are done.
+"""What the actors of a run have to agree on: names in OUT, which parts have killed actors, which are done.
 
-One small actor beside the driver; asked once a document and once a part of a long one.
+One small actor beside the driver; asked once a document, once a call that converts, and once a part of a long document.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+PartKey = tuple[int, int]
+"""A document's place in the run, and the position of the part's first page."""
 
 
 class Ledger:
@@ -13,10 +18,31 @@ class Ledger:
         self._names: dict[str, int] = {}
         self._done: dict[int, set[int]] = {}
         self._last: dict[int, int] = {}
+        self._tries: dict[PartKey, int] = {}
 
     def take(self, name: str, number: int) -> bool:
         """May the document of this number in the run have this name in OUT? Names differ also without case."""
         return self._names.setdefault(name.casefold(), number) == number
+
+    def begin(self, parts: Sequence[PartKey]) -> list[int]:
+        """Parts are about to be converted together, those at least with which no actor was lost.
+
+        Returns:
+            For each how often it was begun before and not ended: 0 for those that are begun now.
+        """
+        before = [self._tries.get(part, 0) for part in parts]
+        for part, tries in zip(parts, before, strict=True):
+            self._tries[part] = tries or 1
+        return before
+
+    def begin_again(self, part: PartKey) -> None:
+        """A part with which an actor was lost is about to be converted alone."""
+        self._tries[part] = self._tries.get(part, 0) + 1
+
+    def end(self, parts: Sequence[PartKey]) -> None:
+        """The parts' actor has outlived them."""
+        for part in parts:
+            self._tries.pop(part, None)
 
     def add(self, number: int, start: int, there: frozenset[int], total: int) -> bool:
         """A part is in the output store.

@@ -63,6 +63,11 @@ class Part:
     """Why none of its pages could be kept."""
 
     @property
+    def key(self) -> tuple[int, int]:
+        """By which the run knows it: its document's place in the run, and its first page's position."""
+        return self.document.task.number, self.start
+
+    @property
     def indices(self) -> tuple[int, ...]:
         """0-based numbers of its pages."""
         return self.document.pages[self.start : self.stop]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 from collections import Counter
@@ -54,12 +57,16 @@ class TwoNodes:
         self._cluster.shutdown()
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoNodes]:
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[TwoNodes]:
     root = Path(__file__).parents[2]
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("PYTHONPATH", f"{root}:{root / 'kernels'}")  # as installed on every node
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as short:  # sockets' paths are short
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as short,  # sockets' paths are short
+    ):
+        monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        places = (root, root / "kernels", Path(__file__).parent)  # as installed on every node
+        monkeypatch.setenv("PYTHONPATH", ":".join(map(str, places)))
         monkeypatch.setenv("TMPDIR", short)
         monkeypatch.setattr("tempfile.tempdir", short)
         nodes = TwoNodes()
@@ -73,7 +80,8 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def run(cluster: TwoNodes, inputs: list[Path], output: Path, on_event: Callable[[Event], None], **options: Any) -> None:
-    with Pipeline(executor="ray", ray_address=cluster.address, on_event=on_event, **options) as pipeline:
+    options = {"executor": "ray", "ray_address": cluster.address, **options}
+    with Pipeline(on_event=on_event, **options) as pipeline:
         for result in pipeline.convert_batch(inputs, output):
             assert result.output_dir is None or result.output_dir.is_dir()
 
@@ -115,9 +123,27 @@ def test_same_bytes_as_a_local_run_and_errors_as_data(cluster: TwoNodes, tmp_pat
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
+def test_document_that_kills_every_actor_costs_itself(
+    cluster: TwoNodes, tmp_path: Path, make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from poison import Fragile
+
+    monkeypatch.setattr("mineru_accel.distributed.executor.ConvertPages", Fragile)
+    pages = [f"page {p}" for p in range(16)]  # a call each
+    inputs = [make_pdf(name, pages) for name in ("a.pdf", "poison.pdf", "b.pdf")]
+    events: list[Event] = []
+    run(cluster, inputs, tmp_path / "ray", events.append, layout="native")
+    done = {e.document: e.result for e in events if isinstance(e, DocumentDone)}
+    assert done[0].ok and done[2].ok
+    assert "the process that converted it was lost 4 times" in (done[1].error or "")
+    check_events(events, dict.fromkeys(range(3), 16))
+
+
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_lost_actor_and_lost_node(cluster: TwoNodes, tmp_path: Path, make_pdf: MakePdf) -> None:
-    inputs = [make_pdf(f"d{n}.pdf", [f"document {n} page {p}" for p in range(40)]) for n in range(6)]
+    inputs = [make_pdf(f"d{n}.pdf", [f"document {n} page {p}" for p in range(40)]) for n in range(4)]
     events: list[Event] = []
     killed = threading.Event()
 
@@ -133,12 +159,48 @@ def test_lost_actor_and_lost_node(cluster: TwoNodes, tmp_path: Path, make_pdf: M
 
     run(cluster, inputs, tmp_path / "ray", on_event, layout="native")
     assert killed.is_set()
-    check_events(events, dict.fromkeys(range(6), 40))
+    check_events(events, dict.fromkeys(range(4), 40))
     assert all(e.status is PageStatus.OK for e in events if isinstance(e, PageDone))
     with Pipeline(workers=2, layout="native") as pipeline:
         list(pipeline.convert_batch(inputs, tmp_path / "local"))
     assert files(tmp_path / "ray") == files(tmp_path / "local")
     assert not list((tmp_path / "ray").glob(".*"))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_memory_does_not_grow_with_the_run(tmp_path: Path, make_pdf: MakePdf) -> None:
+    """2000 pages on a cluster of its own: memory of all its processes, after 500 pages and at the end."""
+    for n in range(20):
+        make_pdf(f"in/d{n}.pdf", [f"document {n} page {p}" for p in range(100)])
+    command = [sys.executable, "-m", "mineru_accel", str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    options = ["--executor", "ray", "--layout", "native", "--progress", "json"]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
+    taken, pages = [], 0
+    assert process.stdout
+    for line in process.stdout:
+        pages += '"page_done"' in line
+        if pages >= 500 and pages % 100 == 0 and '"page_done"' in line:
+            taken.append(_megabytes(process.pid))
+    assert process.wait() == 0 and pages == 2000
+    assert max(taken[1:]) < 1.15 * taken[0] and max(taken) < 2500, taken
+
+
+def _megabytes(pid: int) -> float:
+    """Proportional set size of a process and all its descendants."""
+    parents: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = (folder / "stat").read_text().rsplit(")", 1)[1].split()[1]
+            parents.setdefault(int(parent), []).append(int(folder.name))
+    total, family = 0, [pid]
+    while family:
+        one = family.pop()
+        family += parents.get(one, [])
+        with contextlib.suppress(OSError, StopIteration):
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+            total += int(next(text for text in lines if text.startswith("Pss:")).split()[1])
+    return total / 1024
 
 
 def _actors(stage: str) -> list[int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from mineru_accel import PageStatus, Pipeline, urls
 from mineru_accel.distributed import store
 from mineru_accel.distributed.actors import ConvertPages, Open, Settings, WriteDocuments, file_sha256
 from mineru_accel.distributed.ledger import Ledger
+from mineru_accel.distributed.turns import Turns
 from mineru_accel.distributed.work import Done, Part, Task, Work
 from mineru_accel.errors import ModelError
 from mineru_accel.options import Options
@@ -35,7 +38,7 @@ class Stages:
 
     def __init__(self, settings: Settings) -> None:
         self.open = Open(settings, Ledger())
-        self.convert = ConvertPages(settings, 1)
+        self.convert = ConvertPages(settings, Ledger(), 1)
         self.write = WriteDocuments(settings, Ledger(), 1)
 
     def start(self, output: Path) -> None:
@@ -45,7 +48,7 @@ class Stages:
         for actor in (self.open, self.convert, self.write):
             actor._settings = now
         self.open._output, self.open._names, self.open._given = now.output, Names(), {}
-        self.open._ledger = self.write._ledger = ledger
+        self.open._ledger = self.convert._ledger = self.write._ledger = ledger
         if not urls.is_url(output):
             check_output(output)
 
@@ -195,6 +198,49 @@ def test_from_store_to_store(stages: Stages, tmp_path: Path, make_pdf: MakePdf) 
     stages.start(remote / "out")
     again = stages.run(found[0])[str(found[0])].result
     assert again.ok and not again.skipped and "fingerprint" in json.loads(report.read_text())
+
+
+def test_part_that_loses_actors_is_tried_alone_and_given_up(stages: Stages, make_pdf: MakePdf) -> None:
+    good, bad = make_pdf("good.pdf", ["text"]), make_pdf("bad.pdf", ["text"])
+    ledger, parts = stages.convert._ledger, stages.parts(good, bad)
+    keys = [part.key for part in parts]
+    assert ledger.begin(keys) == [0, 0]  # and then the actor was lost
+    assert ledger.begin(keys) == [1, 1]
+    for _ in range(3):
+        ledger.begin_again(keys[1])  # alone, and lost again
+    work = Work.from_row(stages.convert(Work(parts=parts).to_row()))
+    assert [part.results[0].status for part in work.parts] == [PageStatus.OK, PageStatus.FAILED]
+    assert work.parts[1].results[0].error == "the process that converted it was lost 4 times"
+    (done,) = [d for d in Work.from_row(stages.write(work.to_row())).done if d.result.name == "bad"]
+    assert "no page could be converted: the process that" in (done.result.error or "")
+    assert ledger.begin(keys[:1]) == [0]  # the good one is forgotten
+
+
+def test_turns() -> None:
+    turns, order = Turns(), []
+    started, go = threading.Event(), threading.Event()
+
+    def together() -> None:
+        with turns.together():
+            started.set()
+            go.wait(10)
+            order.append("together")
+
+    def alone() -> None:
+        with turns.alone():
+            order.append("alone")
+
+    threads = [threading.Thread(target=t) for t in (together, alone)]
+    threads[0].start()
+    started.wait(10)
+    threads[1].start()
+    time.sleep(0.1)
+    assert not order
+    go.set()
+    for thread in threads:
+        thread.join(10)
+    with turns.together(), turns.together():
+        assert order == ["together", "alone"]
 
 
 def test_other_weights_on_a_node_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,15 @@
+"""An actor that some document kills, for the test of Ray's retries."""
+
+from __future__ import annotations
+
+import os
+
+from mineru_accel.distributed.actors import ConvertPages
+from mineru_accel.distributed.work import Part
+
+
+class Fragile(ConvertPages):
+    def _convert(self, parts: list[Part]) -> None:
+        if any(part.document.name == "poison" for part in parts):
+            os._exit(1)
+        super()._convert(parts)
