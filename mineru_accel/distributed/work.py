@@ -59,8 +59,6 @@ class Part:
     results: list[PageResult] = field(default_factory=list)
     pages: bytes | None = None
     """What was read on its pages, see :mod:`mineru_accel.distributed.bundle`."""
-    error: str | None = None
-    """Why none of its pages could be kept."""
 
     @property
     def key(self) -> tuple[int, int]:

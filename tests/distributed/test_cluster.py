@@ -58,8 +58,9 @@ class TwoNodes:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[TwoNodes]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
     root = Path(__file__).parents[2]
+    tmp_path_factory.getbasetemp()  # not in the folder that is deleted below
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
         tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as short,  # sockets' paths are short
