@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from reportlab.pdfgen import canvas
 # No test may reach the network or a real home.
 os.environ.setdefault("MINERU_MODEL_SOURCE", "local")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(autouse=True)
+def _logging_on() -> None:
+    """A command that an earlier test ran in this process switched other libraries' logging off: on again."""
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

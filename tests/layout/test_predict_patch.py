@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 from types import SimpleNamespace
 
 import numpy as np
@@ -123,18 +122,6 @@ def test_what_only_the_package_can_do(fast, plain, image):
             fast(source, **options)[0].boxes.data, plain(source, **options)[0].boxes.data, atol=0, rtol=0
         )
     assert fast.ran == []
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_at_start(monkeypatch):
-    """Other tests and packages configure logging: whatever they switched off is on here."""
-    for name in ("mineru_accel", "mineru_accel.patches", "mineru_accel.patches.doclayout_yolo"):
-        logger = logging.getLogger(name)
-        monkeypatch.setattr(logger, "disabled", False)
-        monkeypatch.setattr(logger, "propagate", True)
-        monkeypatch.setattr(logger, "level", logging.NOTSET)
-        logger.manager._clear_cache()
-    monkeypatch.setattr(logging.getLogger(), "level", logging.WARNING)
 
 
 def test_an_engine_that_fails(fast, plain, image, monkeypatch, caplog):
