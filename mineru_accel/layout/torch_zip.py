@@ -176,6 +176,8 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
 
 def _dill_type(name: str) -> Callable[..., Any]:
     """A builtin type, as dill names it: doclayout_yolo saves with dill's pickler where that is installed."""
+    if name == "MethodType":  # a fused model's swapped ``forward``
+        return Stub
     plain = _PLAIN.get(f"builtins.{name}")
     if plain is None:
         raise CheckpointError(f"refused, its pickle names dill's type {name!r}, which no layout checkpoint needs")

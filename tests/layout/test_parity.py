@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
+from parity import CONF, assert_same, package_predict
 
 from mineru_accel.layout.doclayout_yolo import DocLayoutYolo
 from mineru_accel.layout.letterbox import Letterbox
-from mineru_accel.layout.postprocess import Detections
 
 IMGSZ = 320  # of the models in conftest.py
-CONF = 0.15
 RUNTIMES = ["onnx", "torch"]
 
 
-def assert_same(a: Detections, b: Detections, pixels: float = 0.5, score: float = 1e-3) -> None:
-    """Every box of one has its like in the other, those on the edge of the threshold excepted."""
-    assert len(a) > 3, "nothing to compare"
-    for x, y in ((a, b), (b, a)):
-        floor = max(CONF, x.scores.min() if len(x) == 300 else 0) + 2 * score
-        for box, s, c in zip(x.boxes, x.scores, x.classes, strict=True):
-            if s <= floor:
-                continue
-            like = (y.classes == c) & (np.abs(y.boxes - box).max(1) <= pixels) & (np.abs(y.scores - s) <= score)
-            assert like.any(), f"no counterpart for class {c}, score {s:.4f}, box {box}"
-
-
-def package_predict(yolo, page: np.ndarray, imgsz: int = IMGSZ) -> Detections:
-    """What ``YOLOv10(path).predict`` says of one RGB page."""
-    (result,) = yolo.predict(page[:, :, ::-1], imgsz=imgsz, conf=CONF, device="cpu", verbose=False)
-    found = result.boxes
-    return Detections(found.xyxy.numpy(), found.conf.numpy(), found.cls.numpy().astype(int))
-
-
 def test_boxes_of_the_package(model, pages):
-    wanted = [package_predict(model.wrapper, page) for page in pages]
+    wanted = [package_predict(model.wrapper, page, IMGSZ) for page in pages]
     for runtime in RUNTIMES:
         for weights in (model.pt, model.safetensors):
             detector = DocLayoutYolo(weights, runtime=runtime, device="cpu", conf=CONF)
@@ -77,7 +56,6 @@ def test_larger_input(small_model, pages):
     assert_same(detector.detect_raw(pages[:1])[0], package_predict(small_model.wrapper, pages[0], imgsz=500))
 
 
-@pytest.mark.xfail(reason="where dill is installed, a model that the package fused is saved with a bound method")
 def test_fused_by_the_package(small_model, pages, clone, tmp_path):
     """A checkpoint saved after ``model.fuse()``: biases instead of BatchNorm, swapped methods in the pickle."""
     import torch
@@ -97,4 +75,4 @@ def test_published_kind(package, small_model, pages, clone, tmp_path):
     torch.save({"model": clone(small_model.package).half(), "ema": None, "train_args": {"imgsz": 1024}}, path)
     detector = DocLayoutYolo(path, conf=CONF)
     assert detector.imgsz == 320
-    assert_same(detector.detect_raw(pages[2:3])[0], package_predict(package.YOLOv10(str(path)), pages[2]))
+    assert_same(detector.detect_raw(pages[2:3])[0], package_predict(package.YOLOv10(str(path)), pages[2], IMGSZ))
