@@ -111,21 +111,25 @@ def test_vlm_pipeline_and_layout_speak_the_same_form(tmp_path: Path) -> None:
 
     from mineru_accel.bench import layout, vlm_pipeline
 
-    results = vlm_pipeline._Results(tmp_path / "vlm.json", ["x.pdf"], "8 pages of x.pdf, VLM")
-    results.add("start", {"seconds": 1.0})
-    results.add("vlm", {"pages_per_second": 4.0, "seconds": 2.0})
-    results.add("hybrid", {"error": "RuntimeError: no"})
+    lines = vlm_pipeline._Results(tmp_path / "vlm.json", ["x.pdf"], "8 pages of x.pdf, VLM")
+    lines.add("start", {"seconds": 1.0})
+    lines.add("vlm", {"pages_per_second": 4.0, "seconds": 2.0})
+    lines.add("hybrid", {"error": "RuntimeError: no"})
     written = load(tmp_path / "vlm.json")
     assert [(r["system"], r["pages_per_s"]) for r in written["rows"]] == [("mineru-accel -b vlm", 4.0)]
     assert written["not_run"] == [{"system": "mineru-accel -b hybrid", "why": "RuntimeError: no"}]
     assert "| 8 pages of x.pdf, VLM | mineru-accel -b vlm | 4.00 |" in markdown(written)
 
-    parts = {"forward": {"ms": {8: 8.0, "32/8": 1.0}}, "pages at layout size": 500.0, "predict at layout size": 20.0}
-    bench = SimpleNamespace(results={**parts, "compile 32": 64.0, "sizes": {}}, name="scale m", failed=["layers"])
-    rows = layout._Bench.report(bench, []).rows  # type: ignore[arg-type]
+    results = {
+        "forward": {"ms": {8: 8.0, "32/8": 1.0}}, "pages at layout size": 500.0, "predict at layout size": 20.0,
+        "patched at layout size": 80.0, "patched boxes at layout size": {"matched": 1}, "compile 32": 64.0, "sizes": {},
+    }  # fmt: skip
+    bench = SimpleNamespace(results=results, model=SimpleNamespace(name="scale m"), failed=["layers"])
+    rows = layout.Bench.report(bench, []).rows  # type: ignore[arg-type]
     assert [(r["case"].rpartition(": ")[2], r["system"], r["pages_per_s"]) for r in rows] == [
         ("network alone, batch 32", "torch.compile(max-autotune)", 500.0),
         ("network alone, batch 8", "mineru-accel", 1000.0),
         ("whole pages, at layout size", "mineru-accel", 500.0),
         ("whole pages, at layout size", "doclayout_yolo predict", 20.0),
+        ("whole pages, at layout size", "doclayout_yolo predict, patched", 80.0),
     ]
