@@ -13,6 +13,10 @@ from .stray import follows, group
 from .text_layer import Fragment, Line, assign, join_lines, to_lines
 from .tidy import TEXT, caption_label, share_inside, snap_table, without_nested
 
+_MARGIN = 0.12
+"""Share of the page on each side where running heads, page numbers and side notes stand."""
+_LARGE = 0.04
+"""Height of a line, of the page's, from which it is no text of a form."""
 _SIDEWAYS = 20
 """So many pieces of turned text are more than a figure's axis labels."""
 
@@ -67,11 +71,39 @@ def find_areas(
             areas.append(Area(Region(Label.PLAIN_TEXT, (0, 0, 0, 0), 0.0), union([x.bbox for x in lines]), [], lines))
     for area in areas:
         area.region = Region(area.region.label, scaled(area.box, 1 / width, 1 / height), area.region.score)
+    _keep_fields(areas)
     known = [a.region for a in areas]
     for area in areas:
         if area.region.label in (Label.TITLE, Label.PLAIN_TEXT) and area.lines:
             area.region.label = caption_label(area.text, area.region.bbox, known) or area.region.label
     return areas
+
+
+def _keep_fields(areas: list[Area]) -> None:
+    """What stands in the middle of a page, alone or right of a one-line label, is no furniture but a form's field.
+
+    Margins, side notes, and large or turned type (watermarks) stay as they are.
+    """
+    flow = [a for a in areas if a.region.label != Label.ABANDON]
+    for area in areas:
+        if area.region.label == Label.ABANDON and _in_body(area):
+            labels = (a for a in flow if a.region.label == Label.PLAIN_TEXT and len(a.lines) == 1)
+            if not flow or (len(area.lines) == 1 and any(_beside(label, area) for label in labels)):
+                area.region.label = Label.PLAIN_TEXT
+
+
+def _in_body(area: Area) -> bool:
+    """Is it upright text of common size away from the margins?"""
+    x0, y0, x1, y1 = area.region.bbox
+    upright = bool(area.lines) and all(f.turn == 0 for f in area.fragments)
+    return upright and min(x1, y0, 1 - x0, 1 - y1) > _MARGIN and y1 - y0 < _LARGE * len(area.lines)
+
+
+def _beside(label: Area, area: Area) -> bool:
+    """Does a line go on in another area, to the right?"""
+    _, y0, x1, y1 = label.region.bbox
+    left, top, _, bottom = area.region.bbox
+    return y0 < (top + bottom) / 2 < y1 and 0 <= left - x1 < _MARGIN
 
 
 def _give_labels_to_figures(areas: list[Area], width: float, height: float) -> None:

@@ -89,3 +89,41 @@ def test_table_printed_sideways() -> None:
     # The detector saw a piece of it as a figure.
     (area,) = find_areas([region(Label.FIGURE, (110, 500, 140, 720))], lines, [], SIZE)
     assert area.region.label == Label.TABLE and area.turn == 270 and len(area.fragments) == 30
+
+
+def test_lone_text_in_the_middle_is_kept() -> None:
+    head, foot = line(280, 20, "A running head"), line(300, 780, "7")
+    side, field = line(10, 400, "v2"), line(250, 300, "Gwendolyn Featherstone")
+    furniture = [
+        region(Label.ABANDON, (270, 18, 360, 34)),
+        region(Label.ABANDON, (298, 778, 310, 794)),
+        region(Label.ABANDON, (8, 398, 24, 414)),
+        region(Label.ABANDON, (245, 296, 380, 316)),
+    ]
+    found = texts(furniture, [head, foot, side, field])
+    assert found == {
+        "A running head": "abandon",
+        "7": "abandon",
+        "v2": "abandon",
+        "Gwendolyn Featherstone": "plain text",
+    }
+    text = region(Label.PLAIN_TEXT, (48, 98, 300, 140))
+    assert texts([text, *furniture], [*LINES, head, foot, side, field])["Gwendolyn Featherstone"] == "abandon"
+
+
+def test_field_beside_its_label_is_kept() -> None:
+    label, field = line(100, 300, "Name of the applicant:"), line(220, 300, "Gwendolyn Featherstone")
+    regions = [region(Label.PLAIN_TEXT, (98, 298, 212, 312)), region(Label.ABANDON, (218, 298, 335, 312))]
+    found = texts(regions, [label, field, line(300, 780, "7")])
+    assert found["Gwendolyn Featherstone"] == "plain text"
+    note = region(Label.ABANDON, (310, 98, 360, 114))  # beside a paragraph
+    assert texts([region(Label.PLAIN_TEXT, (48, 98, 300, 140)), note], [*LINES, line(312, 100, "a note")])[
+        "a note"
+    ] == ("abandon")
+
+
+def test_watermark_alone_is_no_text() -> None:
+    turned = [line(300, 500, "DRAFT", turn=90)]
+    assert set(texts([region(Label.ABANDON, (295, 470, 315, 505))], turned).values()) == {"abandon"}
+    large = [line(250, 380, "DRAFT")]
+    assert set(texts([region(Label.ABANDON, (240, 340, 360, 440))], large).values()) == {"abandon"}

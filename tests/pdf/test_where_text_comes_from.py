@@ -13,7 +13,7 @@ from pypdf import PdfReader, PdfWriter
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen import canvas
 
-from mineru_accel import Pipeline, convert
+from mineru_accel import Pipeline
 from mineru_accel.pdf.text_quality import abnormal_share, is_scrambled
 
 
@@ -56,7 +56,7 @@ def test_picture_of_text_on_a_typeset_page(pipeline: Pipeline, tmp_path: Path) -
     assert "library" in result.markdown or "![](" in result.markdown
 
 
-def test_filled_form(tmp_path: Path) -> None:
+def test_filled_form(pipeline: Pipeline, tmp_path: Path) -> None:
     page = canvas.Canvas(str(tmp_path / "empty.pdf"), pagesize=(595, 842))
     page.setFont("Helvetica", 12)
     page.drawString(72, 500, "Name of the applicant:")
@@ -65,7 +65,7 @@ def test_filled_form(tmp_path: Path) -> None:
     writer = PdfWriter(PdfReader(tmp_path / "empty.pdf"))
     writer.update_page_form_field_values(writer.pages[0], {"name": "Gwendolyn Featherstone"})
     writer.write(tmp_path / "form.pdf")
-    assert "Gwendolyn Featherstone" in convert(tmp_path / "form.pdf", layout="native").markdown
+    assert "Gwendolyn Featherstone" in pipeline.convert(tmp_path / "form.pdf", tmp_path / "out").markdown
 
 
 def test_scrambled_text_is_told() -> None:
