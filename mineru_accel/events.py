@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -123,6 +124,16 @@ class RunDone(Event):
     @property
     def failed_pages(self) -> int:
         return self.page_status.get(PageStatus.FAILED, 0)
+
+
+def as_json(value: Any, **kwargs: Any) -> str:
+    """JSON as people read it; what UTF-8 can't say (bytes of a file's name) is escaped."""
+    text = json.dumps(value, ensure_ascii=False, default=str, **kwargs)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, default=str, **kwargs)
+    return text
 
 
 OnEvent = Callable[[Event], None]

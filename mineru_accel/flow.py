@@ -23,7 +23,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,9 +32,10 @@ from loguru import logger
 from .document import DocumentResult, PageResult, PageStatus, Region
 from .errors import AccelError, InputError, OutputError, WorkerError
 from .events import DocumentDone, DocumentStarted, Event, OnEvent, PageDone
-from .export.types import PART, Part, PartDone
+from .export.types import PART, Part
 from .inputs import Input
 from .journal import Entry, page_entry, page_result
+from .state import DocumentState, Pages, PageState
 from .trace import Tracer
 from .workers.arena import Arena
 from .workers.pool import JobError, WorkerPool
@@ -43,78 +43,14 @@ from .workers.protocol import Job
 
 if TYPE_CHECKING:
     from .layout.base import LayoutDetector
-    from .output import Fingerprint, WorkFolder
     from .run import Run
     from .stages import Stages
     from .vlm.stage import VlmStage
-    from .vlm.types import Answer, Draft, Prepared
+    from .vlm.types import Answer, Prepared
 
 _RANK = {"write": 0, "extract": 1, "prepare": 2, "inspect": 3, "read": 4}
 """What is nearer to its end goes first, so that pages in flight stay few."""
 _MB = 1 << 20
-
-
-@dataclass(slots=True)
-class PageState:
-    """A page on its way."""
-
-    index: int
-    position: int
-    """Place among the converted pages of its document."""
-    read: Any = None
-    slot: int | None = None
-    attempts: int = 0
-    vlm: tuple[Draft, list[Answer]] | None = None
-    """What the VLM said of it."""
-    timings: dict[str, float] = field(default_factory=dict)
-    why_ocr: str | None = None
-    bytes: int = 0
-    """What it holds in memory between two stages."""
-    done: bool = False
-
-
-@dataclass(slots=True)
-class DocumentState:
-    """A document on its way."""
-
-    number: int
-    input: Input
-    output: Path
-    stages: Stages
-    future: Future[DocumentResult]
-    started: float
-    on_event: OnEvent | None = None
-    """Who hears of this document, beside the flow's own listener."""
-    name: str = ""
-    """Of its folder in ``output``, once that is settled."""
-    work: WorkFolder | None = None
-    """Where its files are made."""
-    made_from: Fingerprint = field(default_factory=dict)
-    run: Run | None = None
-    """The account that it belongs to."""
-    pages: list[PageState] = field(default_factory=list)
-    unread: deque[PageState] = field(default_factory=deque)
-    results: dict[int, PageResult] = field(default_factory=dict)
-    whole: bool = True
-    chunks: dict[int, int] = field(default_factory=dict)
-    """Pages still to be read, by chunk."""
-    prefix: int = 0
-    """Pages from the first on that are done without a gap."""
-    parts: int = 0
-    """Parts of a long document that have been put together."""
-    text_to: int = 0
-    """Pages whose text stands in those parts."""
-    writing: bool = False
-    jobs: set[Future[Any]] = field(default_factory=set)
-    lost: int = 0
-    """Workers that were lost while they opened or wrote it."""
-    deadline: float = math.inf
-    over: bool = False
-
-    @property
-    def staging(self) -> Path | None:
-        """The folder where its files are made."""
-        return self.work.path if self.work else None
 
 
 class Flow:
@@ -191,7 +127,7 @@ class Flow:
             state = DocumentState(number, item, output, own, Future(), time.perf_counter(), on_event, run=run)
             state.future.set_running_or_notify_cancel()
             self._documents[number] = state
-            self._inbox.put(lambda: self._admit(state))
+            self._inbox.put(partial(self._guarded(state, self._admit), state))
         return state.future
 
     def cancel(self, futures: Collection[Future[DocumentResult]]) -> None:
@@ -242,9 +178,9 @@ class Flow:
                 return
             try:
                 step()
-            except Exception:
+            except Exception as error:
                 if not self._closed:
-                    logger.exception("a step of the pipeline failed")  # a bug: say so and go on
+                    _bug(error)
 
     def _until_deadline(self) -> float | None:
         """Seconds until a document has taken too long; None if none can."""
@@ -256,7 +192,7 @@ class Flow:
         for state in [s for s in self._documents.copy().values() if s.deadline < now]:
             limit = state.stages.document_timeout
             self._end(
-                state, error=f"took longer than {limit:.0f} s; {len(state.results)} of {len(state.pages)} pages done"
+                state, error=f"took longer than {limit:.0f} s; {state.pages.done} of {len(state.pages)} pages done"
             )
         self._pump()
 
@@ -272,7 +208,21 @@ class Flow:
             state.jobs.discard(future)
             then(*_outcome(future))
 
-        future.add_done_callback(lambda f: self._inbox.put(lambda: done(f)))
+        step = self._guarded(state, done)
+        future.add_done_callback(lambda f: self._inbox.put(partial(step, f)))
+
+    def _guarded(self, state: DocumentState, step: Callable[..., None]) -> Callable[..., None]:
+        """A step of a document that ends it where a fault of ours shows: nobody waits for it for ever."""
+
+        def guarded(*args: Any) -> None:
+            try:
+                step(*args)
+            except Exception as error:
+                if not self._closed:
+                    _bug(error)
+                    self._end(state, error=f"internal error: {type(error).__name__}: {error}")
+
+        return guarded
 
     def _tell(self, state: DocumentState, event: Event) -> None:
         self._emit(event)
@@ -337,16 +287,12 @@ class Flow:
             return
         if state.stages.document_timeout is not None:
             state.deadline = time.monotonic() + state.stages.document_timeout
-        state.pages = [PageState(index, position) for position, index in enumerate(indices)]
+        state.pages = Pages(indices)
         self._resume(state, done)
-        state.unread.extend(p for p in state.pages if not p.done)
-        for page in state.unread:
-            chunk = page.position // state.stages.chunk
-            state.chunks[chunk] = state.chunks.get(chunk, 0) + 1
-        counts = (len(state.pages), len(info.page_sizes), len(state.results))
+        counts = (len(state.pages), len(info.page_sizes), state.pages.done)
         self._tell(state, DocumentStarted(state.number, str(state.input.path), state.name, *counts))
         self._turn.append(state)
-        if not state.unread:
+        if not state.pages.unread:
             self._put_together(state)
         self._pump()
 
@@ -355,22 +301,20 @@ class Flow:
         assert state.staging is not None
         keep = state.stages.keep_failures
         known = {e["page"]: e for e in done if "page" in e and (keep or e["status"] != PageStatus.FAILED)}
-        size = state.stages.chunk
-        for start in range(0, len(state.pages), size):
-            chunk = state.pages[start : start + size]
-            if not all(p.index in known for p in chunk):
+        count, size = len(state.pages), state.stages.chunk
+        for start in range(0, count, size):
+            chunk = range(start, min(start + size, count))
+            if not all(state.pages.indices[p] in known for p in chunk):
                 continue  # pages that are analysed together
-            for page in chunk:
-                page.done = True
-                result = state.results[page.index] = page_result(known[page.index])
+            for position in chunk:
+                result = page_result(known[state.pages.indices[position]])
+                state.pages.finish(position, result)
                 if state.run:
                     state.run.page(str(state.input.path), result, resumed=True)
-        while state.prefix < len(state.pages) and state.pages[state.prefix].done:
-            state.prefix += 1
         for entry in (e for e in done if "part" in e):
-            if entry["part"] != state.parts or state.prefix < self._part(state).around[1]:
+            if entry["part"] != state.parts or state.pages.prefix < self._part(state).around[1]:
                 break
-            self._count_part(state, PartDone(entry["text_to"], {int(i): w for i, w in entry["warnings"].items()}))
+            self._count_part(state, entry["text_to"])
 
     def _pump(self) -> None:
         """Read pages while there is room, taking turns among the open documents.
@@ -380,20 +324,20 @@ class Flow:
         """
         while self._turn and self._reading < self._max_reading:
             state = self._turn[0]
-            if state.over or not state.unread:
+            if state.over or not state.pages.unread:
                 self._turn.popleft()
                 continue
             if self._held > self._memory:
                 if self._layout or self._vlm:
                     return
-                state = min((s for s in self._turn if s.unread and not s.over), key=lambda s: s.number)
+                state = min((s for s in self._turn if s.pages.unread and not s.over), key=lambda s: s.number)
             slot = None
             if self._arena:
                 slot = self._arena.acquire()
                 if slot is None:
                     return
             self._turn.rotate(-1)
-            self._read(state, state.unread.popleft(), slot)
+            self._read(state, state.pages.take(), slot)
 
     def _read(self, state: DocumentState, page: PageState, slot: int | None) -> None:
         self._reading += 1
@@ -414,7 +358,7 @@ class Flow:
             self._pump()
             return
         if isinstance(error, WorkerError) and page.attempts < 2:
-            state.unread.appendleft(page)
+            state.pages.put_back(page)
             if state not in self._turn:
                 self._turn.append(state)
         elif error is not None:
@@ -428,7 +372,7 @@ class Flow:
             page.bytes = len(read.ocr.pdf) if read.ocr else 0
             self._held += page.bytes
             if self._layout:
-                self._layout.put(read.pixels, page.slot, lambda r, s, e: self._laid_out(state, page, r, s, e))
+                self._layout.put(read.pixels, page.slot, self._guarded(state, partial(self._laid_out, state, page)))
             elif self._vlm:
                 self._prepare(state, page, None)
             else:
@@ -497,8 +441,12 @@ class Flow:
             self._extract(state, [page], None)
             return
         assert self._vlm is not None
+        own = sum(len(crop.data) for crop in prepared.crops if crop.data)  # what has no room in the page's slot
+        page.bytes += own
+        self._held += own
         key = (state.number, page.position)
-        self._vlm.ask(key, prepared.crops, page.slot, lambda a, s, e: self._answered(state, page, prepared, a, s, e))
+        answered = self._guarded(state, partial(self._answered, state, page, prepared))
+        self._vlm.ask(key, prepared.crops, page.slot, answered)
 
     def _answered(
         self,
@@ -509,6 +457,10 @@ class Flow:
         seconds: float,
         error: Exception | None,
     ) -> None:
+        own = sum(len(crop.data) for crop in prepared.crops if crop.data)
+        if not state.over:  # else they were counted out then
+            page.bytes -= own
+            self._held -= own
         again = error is None and prepared.draft.layout and not state.over
         if not again:
             self._free(page)
@@ -528,13 +480,13 @@ class Flow:
     def _chunk_read(self, state: DocumentState, page: PageState) -> None:
         if self._layout or self._vlm or state.over:
             return
-        chunk = page.position // state.stages.chunk
-        state.chunks[chunk] -= 1
-        if state.chunks[chunk] == 0:
-            start = chunk * state.stages.chunk
-            pages = [p for p in state.pages[start : start + state.stages.chunk] if not p.done]
-            if pages:
-                self._extract(state, pages, None)
+        number, size = page.position // state.stages.chunk, state.stages.chunk
+        chunk = range(number * size, min((number + 1) * size, len(state.pages)))
+        left = state.chunks.pop(number, len(chunk)) - 1
+        if left:
+            state.chunks[number] = left
+        elif pages := [state.pages.under_way[p] for p in chunk if p in state.pages.under_way]:
+            self._extract(state, pages, None)
 
     def _extract(self, state: DocumentState, pages: list[PageState], regions: list[Region] | None) -> None:
         for page in pages:
@@ -602,17 +554,14 @@ class Flow:
     def _finish(self, state: DocumentState, pages: list[tuple[PageState, PageResult]]) -> None:
         """Pages are done, those of a chunk together: first the journal knows, then everybody."""
         for page, result in pages:
-            if page.done:
+            if state.pages.is_done(page.position):
                 raise RuntimeError(f"page {page.index} of {state.input.path} finished twice")
             result.timings = {k: round(v, 4) for k, v in result.timings.items()}
         if not self._note(state, [page_entry(result) for _, result in pages]):
             return
         for page, result in pages:
-            page.done = True
-            page.read = page.vlm = None
+            state.pages.finish(page.position, result)
             self._held -= page.bytes
-            page.bytes = 0
-            state.results[page.index] = result
             seconds = sum(result.timings.values())
             how = (result.status, result.error, seconds, result.warnings, result.timings, state.staging)
             self._tell(state, PageDone(state.number, page.index, *how))
@@ -651,18 +600,16 @@ class Flow:
         if state.over or state.writing:
             return
         count = len(state.pages)
-        while state.prefix < count and state.pages[state.prefix].done:
-            state.prefix += 1
         if count > PART and state.parts * PART < count:
             part = self._part(state)
             low, high = part.around
-            if state.prefix >= high:
+            if state.pages.prefix >= high:
                 state.writing = True
-                pages = [p.index for p in state.pages[low:high]]
-                until = state.pages[part.stop].index if part.stop < count else None
+                pages = list(state.pages.indices[low:high])
+                until = state.pages.indices[part.stop] if part.stop < count else None
                 job = state.stages.part(state, part, pages, until)
                 self._job(state, "write", job, then=lambda v, e: self._part_done(state, v, e))
-        elif len(state.results) == count:
+        elif state.pages.done == count:
             state.writing = True
             self._write(state)
 
@@ -680,18 +627,17 @@ class Flow:
             _count_writing(state, done.seconds)
             if not self._note(state, [{"part": state.parts, "text_to": done.text_to, "warnings": done.warnings}]):
                 return
-            self._count_part(state, done)
+            self._count_part(state, done.text_to)
         self._put_together(state)
 
-    def _count_part(self, state: DocumentState, done: PartDone) -> None:
+    def _count_part(self, state: DocumentState, text_to: int) -> None:
         state.parts += 1
-        state.text_to = done.text_to
-        _warn(state, done.warnings)
+        state.text_to = text_to
 
     def _write(self, state: DocumentState) -> None:
-        if all(r.status is PageStatus.FAILED for r in state.results.values()):
-            first = state.results[state.pages[0].index]
-            self._end(state, error=f"no page could be converted: {first.error}")
+        if state.pages.failed == len(state.pages):
+            first = next(iter(state.results()), None)
+            self._end(state, error=f"no page could be converted: {first.error if first else 'its journal is gone'}")
             return
         self._job(state, "write", state.stages.write(state), then=lambda v, e: self._written(state, v, e))
 
@@ -705,7 +651,6 @@ class Flow:
         if error is not None:
             self._cant_write(state, error)
             return
-        _warn(state, written.warnings)
         _count_writing(state, written.seconds)
         self._end(state, written=written)
 
@@ -729,10 +674,17 @@ class Flow:
             self._vlm.forget(state.number)
         for job in list(state.jobs):
             job.cancel()
-        for page in state.pages:
+        for page in state.pages.under_way.values():
             self._held -= page.bytes
             page.bytes = 0
-        result = state.stages.result(state, error, written, report)
+        try:
+            result = state.stages.result(state, error, written, report)
+        except Exception as problem:
+            _bug(problem)
+            error = error or f"internal error: {type(problem).__name__}: {problem}"
+            result = DocumentResult(state.input.path, state.name, None, "", "", error=error)
+            if state.work:
+                state.work.close(keep=True)
         self._tell(state, DocumentDone(state.number, result))
         if state.run:
             state.run.document(result)
@@ -745,18 +697,17 @@ def _count_writing(state: DocumentState, seconds: float) -> None:
         state.run.stages["write"] += seconds
 
 
-def _warn(state: DocumentState, warnings: dict[int, list[str]]) -> None:
-    """What was noticed about pages when they were put together."""
-    for index, texts in warnings.items():
-        state.results[index].warnings.extend(texts)
-        state.results[index].status = PageStatus.FALLBACK
-
-
 def _outcome(future: Future[Any]) -> tuple[Any, Exception | None]:
     try:
         return future.result(), None
     except Exception as error:
         return None, error
+
+
+def _bug(error: Exception) -> None:
+    """Something went wrong that is our fault: say so in a line, with more of it in a debug log, and go on."""
+    logger.error("a step of the pipeline failed: {}: {}", type(error).__name__, error)
+    logger.opt(exception=error).debug("where")
 
 
 def _describe(error: Exception) -> str:

@@ -42,8 +42,9 @@ class Input:
 
     @property
     def source(self) -> str:
-        """Its absolute path, by which it is known in reports."""
-        return self.known_as or (str(self.path) if is_url(self.path) else os.path.abspath(self.path))
+        """Its absolute path, by which it is known in reports; bytes of it that are no UTF-8 are written ``\\udcff``."""
+        path = self.known_as or (str(self.path) if is_url(self.path) else os.path.abspath(self.path))
+        return path.encode("utf-8", "backslashreplace").decode()
 
 
 def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -150,7 +151,7 @@ def read_list(path: Path) -> list[str]:
 
 def safe_name(stem: str) -> str:
     """A folder name that stays inside OUT on every system: no separators, control characters or dots at the ends."""
-    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", stem)).strip(". ")
+    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", stem.encode("utf-8", "replace").decode())).strip(". ")
     while len(name.encode()) > _MAX_NAME:
         name = name[:-1]
-    return name.encode("utf-8", "replace").decode() or "document"
+    return name or "document"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -30,6 +31,19 @@ class Journal:
     def read(self) -> list[Entry]:
         """What is there, the line on the whole document first; empty where there is nothing of use."""
         return list(_entries(_path(self._staging)))
+
+    def results(self) -> dict[int, PageResult]:
+        """What became of the pages, by 0-based number; of a page or part that was done again what came last."""
+        pages: dict[int, PageResult] = {}
+        parts: dict[int, Entry] = {}
+        for entry in _entries(_path(self._staging)):
+            if "page" in entry:
+                pages[entry["page"]] = page_result(entry)
+            elif "part" in entry:
+                parts[entry["part"]] = entry["warnings"]
+        for warnings in parts.values():
+            warn(pages, {int(index): texts for index, texts in warnings.items()})
+        return pages
 
     def start(self, entries: Iterable[Entry]) -> None:
         """Begin with these lines, whatever was there.
@@ -96,4 +110,13 @@ def page_entry(result: PageResult) -> Entry:
 def page_result(entry: Entry) -> PageResult:
     """What a journal's line says of a page."""
     fields = {k: v for k, v in entry.items() if k not in ("page", "status")}
+    fields["sources"] = [sys.intern(s) for s in entry["sources"]]
     return PageResult(index=entry["page"], status=PageStatus(entry["status"]), **fields)
+
+
+def warn(pages: dict[int, PageResult], warnings: dict[int, list[str]]) -> None:
+    """Add what was noticed about pages when they were put together."""
+    for index, texts in warnings.items():
+        if page := pages.get(index):
+            page.warnings.extend(texts)
+            page.status = PageStatus.FALLBACK

@@ -76,7 +76,7 @@ def launch(
         detector = _load_detector(options, plan, threads) if plan.layout is Layout.DOCLAYOUT_YOLO else None
         vlm = None
         if plan.engine and arena:
-            vlm = _start_vlm(engine() if engine else make_engine(options, plan), arena, options.timeout)
+            vlm = _start_vlm(engine() if engine else make_engine(options, plan), arena, options.timeout, tracer)
     except BaseException:
         pool.close()
         raise
@@ -136,8 +136,8 @@ def make_engine(options: Options, plan: Plan) -> VlmEngine:
     return engines.make_engine(options, plan)
 
 
-def _start_vlm(engine: VlmEngine, arena: Arena, timeout: float) -> VlmStage:
-    vlm = VlmStage(engine, arena, timeout)
+def _start_vlm(engine: VlmEngine, arena: Arena, timeout: float, tracer: Tracer | None) -> VlmStage:
+    vlm = VlmStage(engine, arena, timeout, tracer)
     try:
         vlm.start()
     except BaseException:

@@ -15,7 +15,7 @@ import os
 import platform
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -262,15 +262,25 @@ def publish(staging: Path, output: Path, name: str) -> Path:
     return target
 
 
-def write_report(staging: Path, name: str, report: dict[str, Any]) -> Path:
-    """Write ``{name}_report.json``, which also marks the folder as ours.
+def write_report(staging: Path, name: str, report: dict[str, Any], pages: Iterable[dict[str, Any]]) -> Path:
+    """Write ``{name}_report.json``, which also marks the folder as ours: JSON, page by page.
+
+    Args:
+        report: what stands before the pages.
+        pages: become its ``page_results``.
 
     Raises:
         OutputError: if it can't be written.
     """
     path = staging / f"{name}_report.json"
+    before = json.dumps(report, ensure_ascii=False, indent=2).removesuffix("\n}")
     try:
-        path.write_text(json.dumps(report, ensure_ascii=False, indent=2), encoding="utf-8")
+        with path.open("w", encoding="utf-8") as file:
+            file.write(f'{before},\n  "page_results": [')
+            for number, page in enumerate(pages):
+                text = json.dumps(page, ensure_ascii=False, indent=2).replace("\n", "\n    ")
+                file.write(f"{',' if number else ''}\n    {text}")
+            file.write("\n  ]\n}")
     except OSError as error:
         raise OutputError(f"can't write the report: {error.strerror or error}") from error
     return path

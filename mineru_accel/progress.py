@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from .document import DocumentResult, PageStatus
-from .events import DocumentDone, DocumentStarted, Event, PageDone, RunDone, RunStarted
+from .events import DocumentDone, DocumentStarted, Event, PageDone, RunDone, RunStarted, as_json
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn, Task
@@ -62,7 +61,7 @@ class JsonReporter(Reporter):
             if self.broken:
                 return
             try:
-                print(json.dumps(event.to_dict(), ensure_ascii=False, default=str), file=self._out, flush=True)
+                print(as_json(event.to_dict()), file=self._out, flush=True)
             except BrokenPipeError:
                 self.broken = True
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())  # else the flush at exit complains
@@ -83,7 +82,8 @@ class PlainReporter(Reporter):
             self._tally.add(event)
             line = None
             if isinstance(event, RunStarted):
-                line = f"{event.documents} document(s); {event.reason}"
+                documents = f"{event.documents} document(s)" if event.documents else "waiting for documents"
+                line = f"{documents}; {event.reason}"
             elif isinstance(event, DocumentDone):
                 line = describe(event.result)
             elif isinstance(event, PageDone):
@@ -116,18 +116,23 @@ class Tally:
             self.pages_known += event.pages
             self.pages_done += event.resumed
             self.resumed += event.resumed
-            self.names[event.document] = Path(event.path).name
+            self.names[event.document] = shown(Path(event.path).name)
         elif isinstance(event, PageDone):
             self.pages_done += 1
         elif isinstance(event, DocumentDone):
             self.documents_done += 1
-            if event.document not in self.names:  # failed before it was opened
+            if self.names.pop(event.document, None) is None:  # failed before it was opened
                 self.opened += 1
+
+    @property
+    def documents_expected(self) -> int:
+        """Documents of the run; of a folder that is watched those that have arrived."""
+        return max(self.documents, self.opened)
 
     @property
     def pages_expected(self) -> int:
         """Pages of the run: known of opened documents, guessed by their mean for the others."""
-        return round(self.pages_known * max(self.documents, self.opened) / self.opened) if self.opened else 0
+        return round(self.pages_known * self.documents_expected / self.opened) if self.opened else 0
 
     @property
     def rate(self) -> float:
@@ -145,7 +150,7 @@ class Tally:
         left = f", about {duration(self.eta)} left" if self.eta else ""
         of = self.pages_expected
         return (
-            f"{self.pages_done}/{of} pages, {self.documents_done}/{self.documents} documents, "
+            f"{self.pages_done}/{of} pages, {self.documents_done}/{self.documents_expected} documents, "
             f"{self.rate:.1f} pages/s{left}"
         )
 
@@ -197,7 +202,7 @@ class RichReporter(Reporter):
         elif isinstance(event, RunDone):
             self._console.print(escape(summary(event)), highlight=False)
         self._progress.update(self._pages, completed=tally.pages_done, total=tally.pages_expected or None)
-        self._progress.update(self._documents, completed=tally.documents_done, total=tally.documents or None)
+        self._progress.update(self._documents, completed=tally.documents_done, total=tally.documents_expected or None)
 
 
 def _rate_column(tally: Tally) -> ProgressColumn:
@@ -219,13 +224,14 @@ def _rate_column(tally: Tally) -> ProgressColumn:
 
 def describe(result: DocumentResult) -> str:
     """One line about a finished document."""
+    path, folder = shown(str(result.path)), shown(str(result.output_dir))
     failed = [p.index + 1 for p in result.pages if p.status is PageStatus.FAILED]
     if result.skipped:
         but = f", {len(failed)} failed ({_numbers(failed)})" if failed else ""
-        return f"{result.path}: {result.output_dir} is there already{but}; --overwrite replaces it"
+        return f"{path}: {folder} is there already{but}; --overwrite replaces it"
     if result.error and not result.files:
-        return f"{result.path}: {result.error}"
-    parts = [f"{result.path} -> {result.output_dir}: {len(result.pages)} page(s) in {result.seconds:.1f} s"]
+        return f"{path}: {result.error}"
+    parts = [f"{path} -> {folder}: {len(result.pages)} page(s) in {result.seconds:.1f} s"]
     if failed:
         parts.append(f"{len(failed)} failed ({_numbers(failed)})")
     if result.error:
@@ -255,10 +261,15 @@ def summary(event: RunDone) -> str:
         lines.append(f"read by OCR: {', '.join(reasons)}")
     for failure in event.failures[:_SHOWN]:
         page = f", page {failure['page']}" if "page" in failure else ""
-        lines.append(f"failed: {failure['path']}{page}: {failure['error']}")
+        lines.append(f"failed: {shown(failure['path'])}{page}: {failure['error']}")
     if len(event.failures) > _SHOWN:
         lines.append(f"failed: {len(event.failures) - _SHOWN} more; --summary FILE writes them all")
     return "\n".join(lines)
+
+
+def shown(path: str) -> str:
+    """A path on one line, without control characters that a terminal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in path)
 
 
 def _numbers(pages: list[int]) -> str:

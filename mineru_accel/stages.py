@@ -14,7 +14,7 @@ from .export.types import PART, Part, PartJob, WriteJob, Writing
 from .extraction.rules import make_rule
 from .extraction.types import CHUNK, PageSource
 from .inputs import Input
-from .journal import Entry
+from .journal import Entry, warn
 from .options import Engine, Images, Layout, Options
 from .output import (
     Fingerprint,
@@ -35,7 +35,7 @@ from .version import __version__
 from .workers.protocol import Job
 
 if TYPE_CHECKING:
-    from .flow import DocumentState, PageState
+    from .state import DocumentState, PageState
 
 _WRITE_SECONDS_PER_PAGE = 3.0
 _DIGEST_SECONDS = 600.0
@@ -243,7 +243,7 @@ class Stages:
         return self._write_job("export.parts:write_part", state, len(pages), job=job)
 
     def write(self, state: DocumentState) -> Job:
-        pages = [p.index for p in state.pages]
+        pages = list(state.pages.indices)
         job = WriteJob(self._writing(state, pages), self._options.formats, state.parts)
         return replace(self._write_job("export.writer:write", state, len(pages), job=job), alone=len(pages) > PART)
 
@@ -252,7 +252,6 @@ class Stages:
         return replace(job(function, limit, state.input.path.name, **kwargs), complete=True)
 
     def _writing(self, state: DocumentState, pages: list[int]) -> Writing:
-        ocr = sum(r.why_ocr is not None for r in state.results.values())
         return Writing(
             key=self._key(state.input),
             name=state.name,
@@ -261,7 +260,7 @@ class Stages:
             whole=state.whole,
             images=self._options.images,
             effort=self._plan.effort,
-            parse_mode="ocr" if 2 * ocr > len(state.pages) else "txt",
+            parse_mode="ocr" if 2 * state.pages.ocr > len(state.pages) else "txt",
         )
 
     def result(
@@ -275,7 +274,7 @@ class Stages:
             output_dir=None,
             backend=str(self._plan.backend),
             layout=str(self._plan.layout),
-            pages=[state.results[p.index] for p in state.pages if p.index in state.results],
+            pages=state.results(),
             error=error,
             skipped=report is not None and error is None,
         )
@@ -286,8 +285,10 @@ class Stages:
             result.files["report"] = report_path(state.output, state.name)
             result.pages = pages_of(report)
         elif error is None and state.work is not None:
+            warn({p.index: p for p in result.pages}, written.warnings)
+            report = _report(result, item, written, self._plan, state.made_from)
             try:
-                write_report(state.work.path, state.name, _report(result, item, written, self._plan, state.made_from))
+                write_report(state.work.path, state.name, report, map(_page_report, result.pages))
                 folder = publish(state.work.path, state.output, state.name)
                 result.output_dir = folder
                 result.files = {fmt: folder / name for fmt, name in written.files.items()}
@@ -298,7 +299,7 @@ class Stages:
             except AccelError as problem:
                 result.error = str(problem)
         if state.work is not None:
-            some = any(r.status is not PageStatus.FAILED for r in state.results.values())
+            some = state.pages.done > state.pages.failed
             state.work.close(keep=result.error is not None and some and self.resumes(item))
         if state.name:
             self._names.release(state.output, state.name)
@@ -336,18 +337,18 @@ def _report(result: DocumentResult, item: Input, written: Any, plan: Plan, made_
         "status": {k: v for k, v in counts.items() if v},
         "files": written.files,
         "failed_formats": written.failed_formats,
-        "page_results": [
-            {
-                "page_idx": p.index,
-                "status": str(p.status),
-                "error": p.error,
-                "why_ocr": p.why_ocr,
-                "regions": p.regions,
-                "sources": p.sources,
-                **({"reasons": p.reasons} if any(p.reasons) else {}),
-                "warnings": p.warnings,
-                "timings": p.timings,
-            }
-            for p in pages
-        ],
+    }
+
+
+def _page_report(page: PageResult) -> dict[str, Any]:
+    return {
+        "page_idx": page.index,
+        "status": str(page.status),
+        "error": page.error,
+        "why_ocr": page.why_ocr,
+        "regions": page.regions,
+        "sources": page.sources,
+        **({"reasons": page.reasons} if any(page.reasons) else {}),
+        "warnings": page.warnings,
+        "timings": page.timings,
     }

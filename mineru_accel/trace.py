@@ -1,4 +1,4 @@
-"""``--profile``: a trace of a run as Chrome and Perfetto read it, one lane per worker and one for the layout model."""
+"""``--profile``: a trace of a run for Chrome and Perfetto, with lanes for each worker, the layout model and the VLM."""
 
 from __future__ import annotations
 
@@ -49,6 +49,12 @@ class Tracer:
             times = {"ts": round(1e6 * (start - self._started)), "dur": round(1e6 * (end - start))}
             self._event(event | times, last=False)
 
+    def count(self, name: str, **values: int) -> None:
+        """How many of something there are from now on."""
+        if self._out is not None:
+            with self._lock:
+                self._event({"ph": "C", "name": name, "tid": 0, "ts": self._now(), "args": values}, last=False)
+
     def close(self) -> None:
         with self._lock:
             if self._out is not None:
@@ -60,7 +66,8 @@ class Tracer:
         return round(1e6 * (time.perf_counter() - self._started))
 
     def _event(self, event: dict[str, Any], last: bool) -> None:
-        assert self._out is not None
+        if self._out is None:  # closed, or given up, meanwhile
+            return
         try:
             self._out.write(json.dumps({"pid": os.getpid(), **event}) + ("\n]\n" if last else ",\n"))
         except OSError:  # a full disk costs the trace, not the run

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ import zoo
 from common import MakePdf
 
 from mineru_accel import PageStatus, Pipeline, UsageError
+from mineru_accel.progress import shown
+from mineru_accel.stages import Stages
 
 FAST = {"layout": "native", "formats": "md", "workers": 1}
 
@@ -133,3 +137,34 @@ def test_foreign_folder_is_never_replaced(tmp_path: Path, make_pdf: MakePdf) -> 
     assert "in the way" in (result.error or "")
     assert mine.read_text() == "years of work"
     assert os.listdir(tmp_path / "out") == ["a"]
+
+
+def test_file_whose_name_is_no_utf8(tmp_path: Path) -> None:
+    zoo.write(tmp_path / "in", "other.pdf", zoo.one_page())
+    folder = tmp_path / "in"
+    with open(os.fsencode(folder) + b"/bad\xff\xfe.pdf", "wb") as file:
+        file.write(zoo.one_page())
+    summary = tmp_path / "summary.json"
+    options = ["--layout", "native", "--formats", "md", "--progress", "json", "--summary", str(summary)]
+    command = [sys.executable, "-m", "mineru_accel", str(folder), "-o", str(tmp_path / "out"), *options]
+    for skipped in (0, 2):
+        done = subprocess.run(command, capture_output=True, timeout=100)
+        assert done.returncode == 0 and done.stderr == b""
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        paths = {e["path"] for e in events if e["event"] == "document_done"}
+        assert {os.fsencode(p) for p in paths} == {os.fsencode(p) for p in folder.iterdir()}
+        assert json.loads(summary.read_text())["skipped_documents"] == skipped
+    assert sorted(os.listdir(tmp_path / "out")) == ["bad_", "other"]
+
+
+def test_names_do_not_reach_the_terminal_raw() -> None:
+    assert shown("a\n\x1b[31m\udcffé 中.pdf") == "a\\n\\x1b[31m\\udcffé 中.pdf"
+
+
+def test_fault_of_ours_ends_the_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug costs its document, with a line that says so: nothing waits for ever."""
+    path = zoo.write(tmp_path, "a.pdf", zoo.one_page())
+    for name in ("prepare", "select", "extract", "result"):
+        with Pipeline(layout="native", formats="md", workers=1) as pipeline, monkeypatch.context() as patch:
+            patch.setattr(Stages, name, lambda *a, **k: 1 / 0)
+            assert "internal error: ZeroDivisionError" in (pipeline.convert(path, tmp_path / name).error or "")

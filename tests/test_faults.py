@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 import zoo
-from common import MakePdf
 from pypdf import PdfReader, PdfWriter
 
 from mineru_accel import PageStatus, Pipeline
@@ -24,11 +23,20 @@ PAGES = {"long": 140, "short0": 3, "short1": 3, "short2": 3}
 FAST = ["--layout", "native", "--formats", "md,content_list,middle,model", "--progress", "json"]
 
 
-@pytest.fixture
-def corpus(tmp_path: Path, make_pdf: MakePdf) -> Path:
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("in")
     for name, count in PAGES.items():
-        make_pdf(f"in/{name}.pdf", [f"{name} has a page {p}" for p in range(count)])
-    return tmp_path / "in"
+        zoo.write(folder, f"{name}.pdf", zoo.text_pages(count, name))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What a run gives that nothing happens to."""
+    out = tmp_path_factory.mktemp("reference")
+    finish(corpus, out)
+    return contents(out)
 
 
 def start(corpus: Path, out: Path, *more: str) -> subprocess.Popen[str]:
@@ -82,10 +90,18 @@ def _in_session(stat: Path, session: int) -> bool:
     return fields[3] == str(session) and fields[0] != "Z"
 
 
-def _killed_at_random(corpus: Path, tmp_path: Path, times: int) -> None:
-    reference, out = tmp_path / "reference", tmp_path / "out"
-    finish(corpus, reference)
-    shared = set(os.listdir("/dev/shm"))
+def segments() -> set[str]:
+    """Shared memory that has a name and no owner; this machine's other processes may have some that they use."""
+    used = ""
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with contextlib.suppress(OSError):
+            used += maps.read_text()
+    return {name for name in os.listdir("/dev/shm") if f"/dev/shm/{name}" not in used}
+
+
+def _killed_at_random(corpus: Path, reference: dict[str, bytes], tmp_path: Path, times: int) -> None:
+    out = tmp_path / "out"
+    shared = segments()
     rng = random.Random(times)
     seen = -1
     for _ in range(times):
@@ -109,19 +125,52 @@ def _killed_at_random(corpus: Path, tmp_path: Path, times: int) -> None:
             break
     events = finish(corpus, out)
     assert events[-1]["resumed_pages"] + events[-1]["skipped_documents"] > 0
-    assert contents(out) == contents(reference)
+    assert contents(out) == reference
     assert sorted(os.listdir(out)) == sorted(PAGES)
-    assert set(os.listdir("/dev/shm")) <= shared
+    assert segments() <= shared
 
 
-def test_killed_twice(corpus: Path, tmp_path: Path) -> None:
-    _killed_at_random(corpus, tmp_path, 2)
+def workers(parent: int) -> list[int]:
+    """The processes that a run's zygote has forked."""
+    zygotes = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    found = (Path(f"/proc/{z}/task/{z}/children").read_text().split() for z in zygotes)
+    return [int(pid) for pids in found for pid in pids]
+
+
+def test_workers_killed_during_a_resume(corpus: Path, reference: dict[str, bytes], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = start(corpus, out)
+    assert process.stdout is not None
+    for _ in zip(range(60), process.stdout, strict=False):
+        pass
+    process.kill()
+    process.communicate()
+    process = start(corpus, out)
+    assert process.stdout is not None
+    last: dict = {}
+    pages = killed = 0
+    for line in process.stdout:
+        last = json.loads(line)
+        pages += last["event"] == "page_done"
+        if last["event"] == "page_done" and pages % 16 == 1 and (alive := workers(process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(alive[pages // 16 % len(alive)], signal.SIGKILL)
+                killed += 1
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert killed > 1 and last["resumed_pages"] > 0 and "Traceback" not in err
+    assert no_one_is_left(process.pid)
+    assert contents(out) == reference
+
+
+def test_killed_twice(corpus: Path, reference: dict[str, bytes], tmp_path: Path) -> None:
+    _killed_at_random(corpus, reference, tmp_path, 2)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3000)
-def test_killed_twenty_times(corpus: Path, tmp_path: Path) -> None:
-    _killed_at_random(corpus, tmp_path, 20)
+def test_killed_twenty_times(corpus: Path, reference: dict[str, bytes], tmp_path: Path) -> None:
+    _killed_at_random(corpus, reference, tmp_path, 20)
 
 
 def test_interrupted_and_resumed(corpus: Path, tmp_path: Path) -> None:
@@ -152,7 +201,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", disk], check=True)
 
 
-def test_full_disk(corpus: Path, tmp_path: Path, small_disk: Path) -> None:
+def test_full_disk(corpus: Path, reference: dict[str, bytes], small_disk: Path) -> None:
     out = small_disk / "out"
     process = start(corpus, out)
     _, err = process.communicate(timeout=400)
@@ -161,8 +210,7 @@ def test_full_disk(corpus: Path, tmp_path: Path, small_disk: Path) -> None:
         assert not (out / name).exists() or (out / name / f"{name}_report.json").stat().st_size > 100
     subprocess.run(["mount", "-o", "remount,size=50m", small_disk], check=True)
     finish(corpus, out)
-    finish(corpus, tmp_path / "reference")
-    assert contents(out) == contents(tmp_path / "reference")
+    assert contents(out) == reference
 
 
 def test_out_on_a_read_only_disk(corpus: Path, small_disk: Path) -> None:
@@ -172,7 +220,7 @@ def test_out_on_a_read_only_disk(corpus: Path, small_disk: Path) -> None:
     assert process.returncode in (1, 2) and "Traceback" not in err and "write" in err
 
 
-def test_two_runs_into_one_folder(corpus: Path, tmp_path: Path) -> None:
+def test_two_runs_into_one_folder(corpus: Path, reference: dict[str, bytes], tmp_path: Path) -> None:
     out = tmp_path / "out"
     processes = [start(corpus, out, "--workers", "1") for _ in range(2)]
     errors = []
@@ -184,8 +232,7 @@ def test_two_runs_into_one_folder(corpus: Path, tmp_path: Path) -> None:
         errors += [e["error"] for e in done if e["error"]]
     assert all("being made by another run" in e for e in errors)
     finish(corpus, out)
-    finish(corpus, tmp_path / "reference")
-    assert contents(out) == contents(tmp_path / "reference")
+    assert contents(out) == reference
 
 
 def test_page_that_eats_time_and_memory_costs_itself(tmp_path: Path) -> None:

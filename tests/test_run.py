@@ -17,6 +17,7 @@ import zoo
 from common import MakePdf
 
 from mineru_accel import PageStatus, Pipeline
+from mineru_accel.commands import interrupts
 from mineru_accel.events import DocumentStarted, Event, RunDone
 
 COMMAND = [sys.executable, "-m", "mineru_accel"]
@@ -178,6 +179,30 @@ def test_watch(tmp_path: Path, make_pdf: MakePdf) -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130 and "Traceback" not in err and "not a PDF" not in err
+    assert err.startswith("waiting for documents; ")
+
+
+def test_impatience_does_not_disturb_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [signal.signal(s, signal.default_int_handler) for s in (signal.SIGINT, signal.SIGTERM)]
+    exits: list[int] = []
+    monkeypatch.setattr(interrupts.os, "_exit", exits.append)
+    try:
+        with pytest.raises(KeyboardInterrupt), interrupts.handled():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGTERM)
+                assert exits == []
+                monkeypatch.setattr(interrupts, "_PATIENCE", 0.0)
+                signal.raise_signal(signal.SIGINT)
+                assert exits == [130]
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with interrupts.handled():  # as under nohup
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+            signal.signal(number, handler)
 
 
 def _text(path: Path) -> str:

@@ -15,17 +15,22 @@ from pypdf import PdfReader, PdfWriter
 from reportlab.pdfgen import canvas
 
 
-def _pdf(pages: int = 1, size: tuple[float, float] = (595, 842)) -> bytes:
+def _pdf(pages: int = 1, size: tuple[float, float] = (595, 842), name: str = "the document") -> bytes:
     out = io.BytesIO()
     page = canvas.Canvas(out, pagesize=size, pageCompression=0, invariant=1)
     for i in range(pages):
         page.setFont("Helvetica", 12)
-        lines = (f"This is the text of page number {i + 1} of the document, in the middle of it,", *FILLER)
+        lines = (f"This is the text of page number {i + 1} of {name}, in the middle of it,", *FILLER)
         for number, line in enumerate(lines):
             page.drawString(72, size[1] / 2 - 15 * number, line)
         page.showPage()
     page.save()
     return out.getvalue()
+
+
+def text_pages(count: int, name: str) -> bytes:
+    """Pages with a paragraph each that says which page of which document it is."""
+    return _pdf(count, name=name)
 
 
 def encrypted(password: str, owner: str = "owner") -> bytes:

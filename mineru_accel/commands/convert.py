@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +12,7 @@ from loguru import logger
 from pydantic import ValidationError
 
 from ..errors import EXIT_FAILED, EXIT_OK, UsageError
-from ..events import Event, RunDone
+from ..events import Event, RunDone, as_json
 from ..inputs import find, read_list
 from ..launch import WORKER_OUTPUT
 from ..options import Options
@@ -23,6 +20,7 @@ from ..pipeline import Pipeline
 from ..progress import describe, make_reporter
 from ..urls import is_url
 from ..vlm.arguments import parse
+from . import interrupts
 
 if TYPE_CHECKING:
     from ..watch import Arrivals
@@ -45,7 +43,13 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UsageError: if the arguments make no sense.
         AccelError: if this machine can't do what was asked.
+        KeyboardInterrupt: if it was interrupted; everything is closed then.
     """
+    with interrupts.handled():
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     _log(args)
     options = make_options(args, overwrite=args.overwrite)
     given = [*args.path, *args.paths, *(read_list(args.jobs_from) if args.jobs_from else [])]
@@ -58,8 +62,6 @@ def run(args: argparse.Namespace) -> int:
 
         return dry_run.run(inputs, options, as_json=args.progress == "json", cluster=args.cluster)
     _check_output(args.output)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)
     reporter = make_reporter("none" if args.quiet and args.progress != "json" else args.progress)
     keep = _Keep(args.summary)
 
@@ -89,7 +91,7 @@ class _Keep:
     def on_event(self, event: Event) -> None:
         if self._path is not None and isinstance(event, RunDone):
             try:
-                self._path.write_text(json.dumps(event.to_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
+                self._path.write_text(as_json(event.to_dict(), indent=2), encoding="utf-8")
             except OSError as error:
                 logger.error("{}: can't write the summary: {}", self._path, error.strerror or error)
 
@@ -105,10 +107,6 @@ def _watched(args: argparse.Namespace) -> Arrivals | None:
         return Arrivals(args.watch)
     except OSError as error:
         raise UsageError(f"{args.watch}: can't be watched: {error.strerror or error}") from error
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def make_options(args: argparse.Namespace, **fields: Any) -> Options:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import time
@@ -10,6 +9,7 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
+from .. import events
 from ..distributed import cost
 from ..document import DocumentResult, PageResult
 from ..errors import EXIT_FAILED, EXIT_OK, AccelError, UsageError
@@ -76,7 +76,7 @@ def run(inputs: list[Input], options: Options, as_json: bool, cluster: str | Non
         estimate = cost.estimate(page, *kind, options.part_pages)
         found["cluster"] = {"pages_per_second": round(estimate.pages_per_second, 3), "limits": estimate.limits}
         lines = "\n" + cost.describe(page, *kind, options.part_pages)
-    print(json.dumps({"event": "dry_run", **found}, ensure_ascii=False) if as_json else _text(found) + lines)
+    print(events.as_json({"event": "dry_run", **found}) if as_json else _text(found) + lines)
     for failure in failures if not as_json else []:
         print(f"mineru-accel: {failure['path']}: {failure['error']}", file=sys.stderr)
     return EXIT_FAILED if failures else EXIT_OK

@@ -22,7 +22,7 @@ from . import bundle
 from .work import Document, Part
 
 if TYPE_CHECKING:
-    from ..flow import DocumentState, PageState
+    from ..state import DocumentState, PageState
 
 
 class _Shared(Stages):
@@ -84,7 +84,7 @@ class PartStages(_Shared):
         self, state: DocumentState, error: str | None, written: Any, report: dict[str, Any] | None
     ) -> DocumentResult:
         result = DocumentResult(state.input.path, state.name, None, str(self._plan.backend), str(self._plan.layout))
-        result.pages = [state.results[p.index] for p in state.pages if p.index in state.results]
+        result.pages = state.results()
         result.error = error
         if error is None or (state.pages and len(result.pages) == len(state.pages)):  # if all failed, they say why
             self.pages = bundle.with_results(written, result.pages)

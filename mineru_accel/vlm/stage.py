@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from ..errors import AccelError
+from ..trace import Tracer
 from .base import VlmEngine
 from .errors import EngineDied, NoAnswer, Refused
 from .judge import loops
@@ -70,10 +71,13 @@ class VlmStage:
         engine: started and closed with the stage.
         arena: where the crops' pixels lie.
         timeout: seconds a crop may take, all attempts together.
+        tracer: told when the engine had something to do, and how many crops it had and others waited.
     """
 
-    def __init__(self, engine: VlmEngine, arena: Arena, timeout: float) -> None:
+    def __init__(self, engine: VlmEngine, arena: Arena, timeout: float, tracer: Tracer | None = None) -> None:
         self.engine = engine
+        self._tracer = tracer or Tracer(None)
+        self._busy_since = 0.0
         self.post: Callable[[Callable[[], None]], object] = lambda call: None
         """Hands a call to the flow's thread; the flow sets it."""
         self._arena = arena
@@ -158,9 +162,12 @@ class VlmStage:
             _, _, page, number = heapq.heappop(self._queue)
             if not page.over:
                 self._take(page, number)
+        self._tracer.count("vlm crops", asked=self._busy, waiting=len(self._queue))
 
     def _take(self, page: _Page, number: int) -> None:
         page.started = page.started or time.perf_counter()
+        if not self._busy:
+            self._busy_since = time.perf_counter()
         self._busy += 1
         task = self._loop.create_task(self._run(page, number))
         page.tasks.add(task)
@@ -168,6 +175,8 @@ class VlmStage:
 
     def _taken(self, page: _Page, task: asyncio.Task[None]) -> None:
         self._busy -= 1
+        if not self._busy:
+            self._tracer.span("vlm", "generate", self._busy_since, what=self.engine.name)
         page.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.opt(exception=error).error("the VLM stage failed on a crop")  # a bug: say so and go on
