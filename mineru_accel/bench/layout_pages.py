@@ -119,6 +119,10 @@ def sizes(bench: Bench) -> None:
         f"laying it out takes {statistics.median(building):.1f} ms of that; "
         f"the second page, with capture, {statistics.median(again):.1f} ms"
     )
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        for width in range(400, 700, 96):
+            detector.detect([bench.model.page(2000, width, 1)])  # narrower than what was drawn above
+    print(profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=40))
     torch.cuda.reset_peak_memory_stats()
     began = time.perf_counter()
     for start in range(0, bench.args.sizes, 50):
