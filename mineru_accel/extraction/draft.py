@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from docvortex.analyzers.pdf import apply_text_evidence, prepare_text_evidence
-
 from ..document import BBox, Block, Region, Source
 from ..layout.classes import Label
 from ..layout.reading_order import sort_regions
@@ -17,9 +15,11 @@ from ..pdf.source import open_page
 from ..pdf.types import Key
 from ..vlm.types import Draft, Pending
 from .areas import Area, find_areas
+from .evidence import mark_up
+from .first_page import demote_authors, document_title
 from .formula_numbers import FORMULA_NUMBER
 from .geometry import rounded, scaled
-from .regions import BLOCK_TYPES, WITH_LINES, document_title, furniture
+from .regions import BLOCK_TYPES, WITH_LINES, furniture
 from .rules import Layer, Rule
 from .sources import Sources
 from .tables import LazyTablePage, recover
@@ -96,7 +96,8 @@ def _draft(text: _Text, key: Key, index: int, rule: Rule, first: bool) -> Draft:
     draft = Draft(index)
     width, height = text.size
     by_region = {id(a.region): a for a in text.areas}
-    title = _title(text.areas) if first else None
+    title = _title(text) if first else None
+    demote_authors(text.areas, title)
     written: list[Block] = []
     for region in sort_regions([a.region for a in text.areas], text.size):
         area = by_region[id(region)]
@@ -140,7 +141,7 @@ def _draft(text: _Text, key: Key, index: int, rule: Rule, first: bool) -> Draft:
         draft.reasons.append(choice.reason)
     if text.page is not None and written:
         tables = [scaled(b["bbox"], width, height) for b in draft.blocks if b["type"] == "table"]
-        apply_text_evidence(written, prepare_text_evidence(text.page, snapshot=text.snapshot, table_regions=tables))
+        mark_up(written, text.page, text.snapshot, tables)
     return draft
 
 
@@ -212,10 +213,11 @@ def spare_text(key: Key, index: int, bbox: Sequence[float]) -> str:
     return join_texts(_read_lines(key, index, (bbox[0], bbox[1], bbox[2], bbox[3])))
 
 
-def _title(areas: list[Area]) -> Area | None:
+def _title(text: _Text) -> Area | None:
     """The document's title: by its type's size, or without a text layer the uppermost heading."""
-    headings = [a for a in areas if a.region.label == Label.TITLE]
-    return document_title(areas) or min(headings, key=lambda a: a.box[1], default=None)
+    if text.reason is None:
+        return document_title(text.areas)
+    return min((a for a in text.areas if a.region.label == Label.TITLE), key=lambda a: a.box[1], default=None)
 
 
 def _inside(box: Any) -> BBox:

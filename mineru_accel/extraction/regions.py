@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from docvortex.analyzers.pdf import apply_text_evidence, prepare_text_evidence
-
 from ..document import BBox, Block, PageStatus, Region, Source
 from ..layout.classes import Label
 from ..layout.reading_order import sort_regions
@@ -16,9 +14,11 @@ from ..pdf.render import render
 from ..pdf.source import open_page
 from ..pdf.text_quality import MAX_ABNORMAL, abnormal_share
 from ..pdf.types import Key
-from .areas import Area, find_areas
+from .areas import find_areas
 from .crops import save_crops
+from .evidence import mark_up
 from .finish import finish
+from .first_page import demote_authors, document_title
 from .geometry import rounded, scaled
 from .sources import Sources
 from .tables import LazyTablePage, recover
@@ -88,6 +88,7 @@ def _blocks(
     warnings: list[str] = []
     by_ocr: set[int] = set()
     title = document_title(areas) if first else None
+    demote_authors(areas, title)
     for region in sort_regions([a.region for a in areas], size):
         area = by_region[id(region)]
         kind = BLOCK_TYPES[Label(region.label)]
@@ -122,18 +123,8 @@ def _blocks(
         read_by_ocr = ocr or id(block) in by_ocr
         origins.append(Source.IMAGE if not block["content"] else Source.OCR if read_by_ocr else Source.TEXT_LAYER)
     tables = [scaled(b["bbox"], width, height) for b in blocks if b["type"] == "table"]
-    apply_text_evidence(blocks, prepare_text_evidence(page, snapshot=snapshot, table_regions=tables))
+    mark_up(blocks, page, snapshot, tables)
     return blocks, origins, kept, warnings
-
-
-def document_title(areas: list[Area]) -> Area | None:
-    """The first page's heading in the largest type, the uppermost of several."""
-    titles = [a for a in areas if a.region.label == Label.TITLE and a.lines]
-    if not titles:
-        return None
-    heights = {id(a): max(line.bbox[3] - line.bbox[1] for line in a.lines) for a in titles}
-    largest = max(heights.values())
-    return min((a for a in titles if heights[id(a)] > 0.93 * largest), key=lambda a: a.box[1])
 
 
 def _read_pixels(key: Key, index: int, bbox: BBox, dpi: int) -> list[str]:

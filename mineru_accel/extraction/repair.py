@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from docvortex.analyzers.pdf import apply_text_evidence, prepare_text_evidence
 from docvortex.document.pdf import PDFPage
 
 from ..document import Block, Region
 from ..layout.classes import Label
 from ..layout.reading_order import sort_regions
+from .evidence import mark_up
 from .geometry import centre, holds, rounded, scaled, union
 from .grid import build
 from .stray import group
@@ -89,7 +89,7 @@ def _repair_tables(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], lis
         if warning:
             warnings.append(warning)
     if prose:
-        apply_text_evidence(prose, prepare_text_evidence(page, snapshot=snapshot))
+        mark_up(prose, page, snapshot)
     return out + prose, warnings
 
 

@@ -16,6 +16,7 @@ from docvortex.analyzers.pdf import is_generated_cjk_space, needs_tight_space
 from docvortex.content.text import merge_text_line_contents
 
 from ..document import BBox
+from .accents import compose
 from .geometry import centre, union
 
 Char = dict[str, Any]
@@ -186,14 +187,25 @@ def to_lines(fragments: list[Fragment], *, split: bool = False) -> list[Line]:
                 groups.append([])
             groups[-1].append(fragment)
         for group in groups:
-            text = " ".join(filter(None, (fragment_text(f.chars, f.turn) for f in group)))
-            if text:
+            text = ""
+            for number, fragment in enumerate(group):
+                if number and _apart(group[number - 1], fragment):
+                    text += " "
+                text += fragment_text(fragment.chars, fragment.turn)
+            if text := text.strip():
                 lines.append(Line(union([f.bbox for f in group]), text))
     return lines
 
 
+def _apart(left: Fragment, right: Fragment) -> bool:
+    """Is there a space between two pieces of a row? pdfium also breaks a line where a superscript ends."""
+    height = max(left.upright[3] - left.upright[1], right.upright[3] - right.upright[1])
+    return abs(right.upright[0] - left.upright[2]) > _SPACE * height
+
+
 def fragment_text(chars: list[Char], turn: int = 0) -> str:
     """Characters of a line as text: gaps become spaces, ligatures letters, soft hyphens hyphens, controls nothing."""
+    chars = compose(chars)
     out = _upright_text(chars) if turn == 0 else _turned_text(chars, turn)
     text = "".join(out).replace(_HYPHEN, "-").translate(_LIGATURES)
     return unicodedata.normalize("NFC", _CONTROL.sub("", text)).strip()

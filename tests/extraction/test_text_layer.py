@@ -1,0 +1,51 @@
+"""Characters become text: accents, spaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from docvortex.analyzers.native.pdf.inline.types import PDFTextStyleLine, PDFTextStyleRange
+
+from mineru_accel.extraction.accents import compose_line
+from mineru_accel.extraction.text_layer import assign, fragment_text, to_lines
+
+Box = tuple[float, float, float, float]
+
+
+def char(letter: str, box: Box) -> dict[str, Any]:
+    return {"char": letter, "bbox": box, "writing_angle": 0.0, "font": {"size": 10.0, "name": "x", "flags": 0}}
+
+
+@pytest.mark.parametrize(
+    ("pair", "boxes", "said"),
+    [
+        ("´n", ((5, 0, 10, 9), (4.7, 0, 10.2, 9)), "ń"),
+        ("ˇs", ((5, 0, 10, 9), (5.5, 0, 9.5, 9)), "š"),
+        ("¨ı", ((5, 0, 10, 9), (6, 0, 9, 9)), "ï"),
+        ("¸c", ((5, 0, 10, 9), (5, 0, 10, 9)), "ç"),
+        ("A˚", ((5, 0, 12, 9), (6, 0, 11, 9)), "Å"),
+        ("´n", ((5, 0, 10, 9), (10, 0, 15, 9)), "´n"),  # side by side
+        ("˜q", ((5, 0, 10, 9), (5, 0, 10, 9)), "˜q"),  # no such letter
+    ],
+)
+def test_accent_over_a_letter_is_one_letter(pair: str, boxes: tuple[Box, Box], said: str) -> None:
+    chars = [char("z", (0, 0, 5, 9)), *(char(c, box) for c, box in zip(pair, boxes, strict=True))]
+    assert fragment_text(chars) == "z" + said
+
+
+def test_ranges_of_styles_follow_the_composed_letters() -> None:
+    ranges = (PDFTextStyleRange(0, 2, ("bold",)), PDFTextStyleRange(5, 8, ("superscript",)))
+    line = PDFTextStyleLine((0, 0, 1, 1), "M´esz´ar1", ranges, 0)
+    composed = compose_line(line, "style_ranges")
+    assert composed.text == "Mészár1"
+    assert [(composed.text[r.start : r.end]) for r in composed.style_ranges] == ["M", "ár"]
+
+
+def test_no_space_where_a_line_is_only_broken_by_a_superscript() -> None:
+    def line(words: str, x: float, top: float, bottom: float) -> dict[str, Any]:
+        return {"spans": [{"chars": [char(c, (x + 5 * i, top, x + 5 * i + 5, bottom)) for i, c in enumerate(words)]}]}
+
+    lines = [line("X-ray6", 0, 1, 11), line(", of", 30.5, 3, 11), line("them", 54, 3, 11)]
+    inside, _ = assign(lines, [(0, 0, 100, 20)])
+    assert [each.text for each in to_lines(inside[0])] == ["X-ray6, of them"]
