@@ -36,6 +36,9 @@ _TOLERANCES = ((0.4, 0.25), (0.6, 0.6), (0.8, 1.2))
 _MAX_SHRINK = 0.32
 """... but never by more than this part of its size."""
 
+_COLUMN = 6
+"""Line heights that a column is wide, at least."""
+
 _SKEW = 0.036
 """Tops count as in line if they differ by no more than on a page that is turned by two degrees."""
 
@@ -217,7 +220,7 @@ class _XYCut:
             merged = _union(columns + band.columns)
             changed = len(columns) > 1 and all(self._straddles(span, columns) for span in band.columns)
             if len(merged) < 2 or changed:
-                moved = self._trailing(current, columns, band)
+                moved = self._gutter_below(current, band) or self._trailing(current, columns, band)
                 sections.append(current)
                 current = [*moved, band]
                 columns = _union(span for b in current for span in b.columns)
@@ -242,6 +245,26 @@ class _XYCut:
     @staticmethod
     def _straddles(span: _Span, columns: list[_Span]) -> bool:
         return sum(_overlap(*span, *column) > 0 for column in columns) > 1
+
+    def _gutter_below(self, section: list[_Band], after: _Band) -> list[_Band]:
+        """Take the bands off the end of ``section`` that alone make its gutter, if what follows goes on with theirs.
+
+        A narrow abstract has a gutter in common with the first line of the columns below it, by chance. Numbers of
+        formulas beside them make no column.
+        """
+        start, columns = len(section), after.columns
+        while start and len(section[start - 1].columns) > 1:
+            columns = _union([*columns, *section[start - 1].columns])
+            if len(columns) < 2:
+                break
+            start -= 1
+        alone = _union(span for band in section[:start] for span in band.columns)
+        columns = _union([*after.columns, *(span for band in section[start:] for span in band.columns)])
+        if len(alone) != 1 or any(high - low < _COLUMN * self.line for low, high in columns):
+            return []
+        moved = section[start:]
+        del section[start:]
+        return moved
 
     def _trailing(self, section: list[_Band], columns: list[_Span], after: _Band) -> list[_Band]:
         """Take the heading of what follows off the end of ``section``."""
