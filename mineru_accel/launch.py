@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 WORKER_OUTPUT = "MINERU_ACCEL_WORKER_OUTPUT"
 """Environment variable: if set, what native libraries print in workers is shown."""
 _PRELOAD = ("mineru_accel.preload",)
-_WRITING = "mineru_accel.export.writer"
 _EXTRACTION = {
     Layout.NATIVE: "mineru_accel.extraction.native",
     Layout.DOCLAYOUT_YOLO: "mineru_accel.extraction.regions",
@@ -82,13 +81,6 @@ def launch(
         raise
     stages = Stages(options, plan, detector.imgsz if detector else 0)
     return Launched(Flow(stages, pool, arena, detector, on_event, vlm, tracer), stages, pool)
-
-
-def launch_writer(options: Options, plan: Plan, workers: int) -> Launched:
-    """Start workers only, for documents of which all pages are done."""
-    pool = make_pool(options, workers, _WRITING)
-    stages = Stages(options, plan, 0)
-    return Launched(Flow(stages, pool, None, None, lambda event: None), stages, pool)
 
 
 def make_pool(

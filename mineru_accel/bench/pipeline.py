@@ -34,6 +34,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("paths", nargs="+", type=Path, help="PDFs, or folders of them")
     parser.add_argument("-b", "--backend", nargs="+", default=["pipeline"], help="ours; default: %(default)s")
     parser.add_argument("--layout", nargs="+", default=["auto"], help="ours, as the command's; default: %(default)s")
+    parser.add_argument("--executor", nargs="+", default=["local"], help="ours: local, ray; default: %(default)s")
     parser.add_argument("--options", default="", help="more options of ours, in one string: '--workers 2'")
     peers.add_arguments(parser)
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="of each; default: %(default)s")
@@ -49,7 +50,9 @@ def run(argv: Sequence[str]) -> int:
     for name, why in missing.items():
         report.leave_out(name, why)
     more = tuple(args.options.split())
-    systems: list[System] = [Ours(b, layout, more) for b in args.backend for layout in args.layout]
+    systems: list[System] = [
+        Ours(b, layout, more, executor) for b in args.backend for layout in args.layout for executor in args.executor
+    ]
     for name, place in found.items():
         make = peers.KNOWN[name].make
         if make is None:

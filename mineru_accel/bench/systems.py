@@ -67,11 +67,12 @@ class Ours:
     backend: str = "pipeline"
     layout: str = "auto"
     extra: tuple[str, ...] = ()
+    executor: str = "local"
 
     @property
     def name(self) -> str:
         layout = {"auto": "", "doclayout-yolo": ", DocLayout-YOLO"}.get(self.layout, f", {self.layout} layout")
-        return f"mineru-accel -b {self.backend}{layout}"
+        return f"mineru-accel -b {self.backend}{layout}{', on Ray' if self.executor == 'ray' else ''}"
 
     @property
     def version(self) -> str:
@@ -79,13 +80,17 @@ class Ours:
 
     @property
     def settings(self) -> str:
-        return " ".join(["-b", self.backend, "--layout", self.layout, *self.extra])
+        return " ".join(self._options)
+
+    @property
+    def _options(self) -> list[str]:
+        return ["-b", self.backend, "--layout", self.layout, "--executor", self.executor, *self.extra]
 
     def command(self, files: Sequence[Path], out: Path) -> list[str]:
         jobs = out / "jobs.txt"
         jobs.write_text("".join(f"{file}\n" for file in files), encoding="utf-8")
         where = ["--jobs-from", str(jobs), "-o", str(out / "out"), "-q"]
-        return [sys.executable, "-m", "mineru_accel", *where, "-b", self.backend, "--layout", self.layout, *self.extra]
+        return [sys.executable, "-m", "mineru_accel", *where, *self._options]
 
     def environment(self, out: Path) -> dict[str, str]:
         return {}

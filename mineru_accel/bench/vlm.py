@@ -3,7 +3,8 @@
 Work: random crops, greedy, a fixed number of tokens out. First the equality of what comes out (logits of the first
 token against vLLM's defaults without patches), then the rate. A configuration that computes something else has no
 figure. ``--together`` starts three at once, each with a share of the memory, and measures them one after the other:
-most of the time goes into starting.
+most of the time goes into starting. ``--gpus 1,2`` is one more configuration: an engine on each of two GPUs; in turn
+the first one answers its share alone, and both answer twice as much.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import EXIT_FAILED, EXIT_OK, UsageError
+from ..patches import machine
 from ..vlm import lifeline
 from ..vlm.arguments import merge, parse
 from . import turns
@@ -82,6 +84,7 @@ def run(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="mineru-accel bench vlm", description=__doc__)
     parser.add_argument("model", type=Path, help="folder of the checkpoint")
     parser.add_argument("--configs", default="defaults,graphs,ours,ours-2,ours-3", help="default: %(default)s")
+    parser.add_argument("--gpus", metavar="N,N", help="rates of so many GPUs in turn; of engines where there is no GPU")
     parser.add_argument("--add", action="append", default=[], metavar="NAME=JSON", help="one more configuration")
     parser.add_argument("--vllm-arg", action="append", default=[], metavar="K=V", help="for all but the baselines")
     parser.add_argument("--crops", type=int, default=1024, help="default: %(default)s")
@@ -105,6 +108,9 @@ def run(argv: Sequence[str]) -> int:
             raise UsageError(f"--add {text!r}: expected NAME=JSON")
         known[name] = json.loads(value)
     wanted = [name for name in args.configs.split(",") if name] + [text.partition("=")[0] for text in args.add]
+    if args.gpus:
+        known["gpus"] = _scaling(args.gpus)
+        wanted.append("gpus")
     if missing := [name for name in wanted if name not in known]:
         raise UsageError(f"no configuration is called {missing[0]!r}; there are {', '.join(known)}")
     out = args.out or Path(tempfile.mkdtemp(prefix="bench-vlm-"))
@@ -144,6 +150,27 @@ def run(argv: Sequence[str]) -> int:
     return EXIT_OK if len(rows) == len(jobs) and all("rate" in row for row in rows) else EXIT_FAILED
 
 
+def _scaling(text: str) -> dict[str, Any]:
+    """The configuration that compares so many GPUs.
+
+    Raises:
+        UsageError: if ``text`` is no list of numbers like ``1,2``, or there are not so many.
+    """
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise UsageError(f"--gpus {text}: expected numbers of GPUs, like 1,2")
+    if machine.accelerator().kind == "cpu":
+        return {"ours": True, "gpus": counts, "replicas": max(counts)}
+    import torch
+
+    if (there := torch.cuda.device_count()) < max(counts):
+        raise UsageError(f"--gpus {text}: {there} are there")
+    return {"ours": True, "gpus": counts, "devices": list(range(max(counts)))}
+
+
 def _start(job: dict[str, Any]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "mineru_accel.bench.vlm", "--child", json.dumps(job)]
     environment = {**os.environ, **job.get("env", {}), lifeline.VARIABLE: lifeline.offer()}
@@ -154,11 +181,15 @@ def _start(job: dict[str, Any]) -> subprocess.Popen[bytes]:
 def _line(row: dict[str, Any]) -> str:
     if "rate" not in row:
         return f"{row['name']}: {row.get('error', 'no result')}"
+    by_gpus = "".join(
+        f"\n  {count} GPUs: {each['rate']:.1f} crops/s, {each.get('times', 0):.2f} times the first; of {each['rates']}"
+        for count, each in row.get("gpus", {}).items()
+    )
     return (
         f"{row['name']}: {row['rate']:.1f} crops/s, {row['tokens_s']:.0f} tokens/s, busy {row['busy']:.0f} % "
         f"(before: {row.get('busy_before', float('nan')):.0f} %), "
         f"logits {row.get('error_logits', float('nan')):.1e}, start {row['start_s']:.0f} s, "
-        f"client CPU {row['client_cpu']:.2f}, engine CPU {row['engine_cpu']}, rates {row['rates']}"
+        f"client CPU {row['client_cpu']:.2f}, engine CPU {row['engine_cpu']}, rates {row['rates']}{by_gpus}"
     )
 
 
@@ -211,7 +242,7 @@ async def _child(job: dict[str, Any]) -> None:
         llms, close = _plain(merge(job["args"], extra) | {"model": job["model"]})
     row["start_s"] = time.perf_counter() - started
     try:
-        images = _crops(job)
+        images = _crops(job | {"crops": job["crops"] * max(job.get("gpus", [1]))})
         save()
         turns.file(job, "ready").touch()
         while not turns.file(job, "go").exists():
@@ -219,9 +250,13 @@ async def _child(job: dict[str, Any]) -> None:
         with _Busy(job["devices"]) as before:
             await asyncio.sleep(0.5)
         row["busy_before"] = before.mean()
-        row["error_logits"] = await _compare(llms[0], images[:4], Path(job["reference"]))
+        compared = llms if job.get("gpus") else llms[:1]
+        row["error_logits"] = max([await _compare(llm, images[:4], Path(job["reference"])) for llm in compared])
         save()
         await _rate(llms, images[: max(64, len(images) // 8)], job | {"tokens": 16})
+        if job.get("gpus"):
+            await _compare_gpus(llms, images, job, row, save)
+            return
         runs = []
         for _ in range(job["repeats"]):
             runs.append(await _rate(llms, images, job))
@@ -230,6 +265,32 @@ async def _child(job: dict[str, Any]) -> None:
             save()
     finally:
         await close()
+
+
+async def _compare_gpus(
+    llms: list[Any], images: list[Any], job: dict[str, Any], row: dict[str, Any], save: Callable[[], None]
+) -> None:
+    """The rates of so many engines, in turn, each with its share of the work; ``row`` gets the best of the most."""
+    runs: dict[int, list[dict[str, Any]]] = {count: [] for count in job["gpus"]}
+    for _ in range(job["repeats"]):
+        for count, done in runs.items():
+            devices = job["devices"][:count] if job["devices"] else None
+            part = job | {"in_flight": job["in_flight"] * count, "devices": devices}
+            done.append(await _rate(llms[:count], images[: job["crops"] * count], part))
+            row["gpus"] = {n: _median(each) for n, each in runs.items() if each}
+            most = max(row["gpus"])
+            row.update(max(runs[most], key=lambda r: r["rate"]), rates=row["gpus"][most]["rates"])
+            save()
+    first = row["gpus"][job["gpus"][0]]["rate"]
+    for found in row["gpus"].values():
+        found["times"] = found["rate"] / first
+    save()
+
+
+def _median(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Crops a second in the middle of some runs, and of each."""
+    rates = [run["rate"] for run in runs]
+    return {"rate": statistics.median(rates), "rates": [round(rate, 1) for rate in rates]}
 
 
 def _plain(arguments: dict[str, Any]) -> tuple[list[Any], Any]:

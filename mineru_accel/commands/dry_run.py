@@ -14,7 +14,7 @@ from ..distributed import cost
 from ..document import DocumentResult, PageResult
 from ..errors import EXIT_FAILED, EXIT_OK, AccelError, UsageError
 from ..inputs import Input
-from ..options import Executor, Options
+from ..options import Engine, Executor, Options
 from ..pdf.page_range import select
 from ..pipeline import Pipeline
 from ..progress import duration
@@ -59,6 +59,7 @@ def run(inputs: list[Input], options: Options, as_json: bool, cluster: str | Non
             pages[item] = select(count, options.pages, options.start, options.end)[: options.max_pages]
         rate, results, written = _probe(pipeline, {i: p for i, p in pages.items() if p})
         on_gpu = pipeline.layout_on_gpu
+        vlm_here = pipeline.plan.engine in (Engine.VLLM, Engine.TRANSFORMERS)
     total = sum(map(len, pages.values()))
     probed = len(results)
     found: dict[str, Any] = {
@@ -72,7 +73,7 @@ def run(inputs: list[Input], options: Options, as_json: bool, cluster: str | Non
     lines = ""
     if kind and probed:
         read = sum(item.path.stat().st_size for item in pages) / total
-        page = cost.page_cost(results, read, written / probed, on_gpu)
+        page = cost.page_cost(results, read, written / probed, on_gpu, vlm_here)
         estimate = cost.estimate(page, *kind, options.part_pages)
         found["cluster"] = {"pages_per_second": round(estimate.pages_per_second, 3), "limits": estimate.limits}
         lines = "\n" + cost.describe(page, *kind, options.part_pages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import math
 import os
 import signal
@@ -21,8 +22,8 @@ _MAX_GROUP = 8
 """CPUs of one actor that converts pages, at most: what one lost actor may cost."""
 _MAX_ENGINE_GROUP = 16
 """The same where the actor holds an engine for the VLM, which they all feed."""
-WRITE_SHARE, OPEN_SHARE = 0.1, 0.02
-"""Of a page's CPU time, as measured (README.md): what the actors that write and open documents need."""
+_OPEN_SHARE = 0.02
+"""Of the CPUs: what the actors that open documents need, with room to spare (measured: README.md)."""
 _OBJECT_STORE = 1 << 30
 """Bytes for objects on a cluster of our own: nothing large is ever among them."""
 _STARTS = 3
@@ -40,9 +41,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """The actors of a run. ``size`` CPUs are shared by one actor that converts pages, one that opens, one that writes.
+    """The actors of a run. ``size`` CPUs are shared by one actor that converts pages and one that opens documents.
 
-    Fractions of CPUs: the three take turns on the same cores, as the stages of a local run do.
+    Fractions of CPUs: the two take turns on the same cores, as the stages of a local run do.
     """
 
     size: int
@@ -51,22 +52,16 @@ class Pools:
     """How many of these."""
     gpus: float
     """Of each of these."""
-    writers: int
-    """Worker processes of an actor that writes."""
     calls: int = 2
     """Calls that an actor that converts pages works on at once."""
 
     @property
     def page_cpus(self) -> float:
-        return round(self.size * (1 - WRITE_SHARE - OPEN_SHARE), 2)
-
-    @property
-    def write_cpus(self) -> float:
-        return round(self.size * WRITE_SHARE, 2)
+        return round(self.size * (1 - _OPEN_SHARE), 2)
 
     @property
     def open_cpus(self) -> float:
-        return round(self.size * OPEN_SHARE, 2)
+        return round(self.size * _OPEN_SHARE, 2)
 
 
 def plan_pools(nodes: list[Node], options: Options, plan: Plan) -> Pools:
@@ -95,7 +90,7 @@ def plan_pools(nodes: list[Node], options: Options, plan: Plan) -> Pools:
         share = min(n.gpus / g for n, g in zip(nodes, groups, strict=True)) if with_gpus else 0.0
         gpus = options.ray_gpus if options.ray_gpus is not None else min(1.0, math.floor(share * 100) / 100)
     calls = _ENGINE_CALLS if plan.engine else _CALLS
-    return Pools(size, options.ray_actors or sum(groups), gpus, max(1, round(size * WRITE_SHARE)), calls)
+    return Pools(size, options.ray_actors or sum(groups), gpus, calls)
 
 
 def connect(address: str | None) -> bool:
@@ -120,6 +115,9 @@ def connect(address: str | None) -> bool:
         raise UsageError("--executor ray needs: pip install 'mineru-accel[ray]'") from error
     if ray.is_initialized():
         return False
+    threading.Thread(
+        target=importlib.import_module, args=("ray.data",), daemon=True
+    ).start()  # while the cluster starts
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     address = address or os.environ.get("RAY_ADDRESS")
     with _own_signals():

@@ -21,9 +21,10 @@ from ..output import check_output
 from ..plan import Plan
 from ..run import Run
 from ..urls import is_url
-from .actors import ConvertPages, Open, Settings, WriteDocuments, file_sha256
+from .actors import Convert, Open
 from .cluster import Pools, connect, nodes, plan_pools
 from .ledger import Ledger, PartKey
+from .settings import Settings, file_sha256
 from .work import Part, Task, Work
 
 _GROUP = 16
@@ -145,7 +146,7 @@ class Cluster:
 
 
 def _dataset(settings: Settings, tasks: list[Task], pools: Pools, ledger: Any) -> Any:
-    """The stages: open -> convert pages -> write."""
+    """The stages: open -> convert."""
     import ray.data
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -156,7 +157,7 @@ def _dataset(settings: Settings, tasks: list[Task], pools: Pools, ledger: Any) -
     context.max_errored_blocks = -1  # what is lost for good is missing at the end, and reported then
     groups = _groups(tasks)
     rows = [Work(tasks=groups[i : i + _GROUP]).to_row() for i in range(0, len(groups), _GROUP)]
-    read, convert, write = cast(Any, Open), cast(Any, ConvertPages), cast(Any, WriteDocuments)
+    read, convert = cast(Any, Open), cast(Any, Convert)
     with ray.data.DataContext.current(context):
         return (
             ray.data.from_items(rows, override_num_blocks=min(len(rows), _MAX_BLOCKS))
@@ -165,11 +166,6 @@ def _dataset(settings: Settings, tasks: list[Task], pools: Pools, ledger: Any) -
                 convert,
                 fn_constructor_args=(settings, RemoteLedger(ledger), pools.size),
                 **_pool(pools, pools.groups, pools.page_cpus, pools.gpus, pools.calls),
-            )
-            .map(
-                write,
-                fn_constructor_args=(settings, RemoteLedger(ledger), pools.writers),
-                **_pool(pools, 1, pools.write_cpus),
             )
         )
 

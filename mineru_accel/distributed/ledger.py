@@ -6,9 +6,24 @@ One small actor beside the driver; asked once a document, once a call that conve
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 PartKey = tuple[int, int]
 """A document's place in the run, and the position of the part's first page."""
+
+
+class Agreed(Protocol):
+    """A :class:`Ledger`, wherever it is."""
+
+    def take(self, name: str, number: int) -> bool: ...
+
+    def begin(self, parts: Sequence[PartKey]) -> list[int]: ...
+
+    def begin_again(self, part: PartKey) -> None: ...
+
+    def end(self, parts: Sequence[PartKey]) -> None: ...
+
+    def add(self, number: int, start: int, there: frozenset[int], total: int) -> bool: ...
 
 
 class Ledger:

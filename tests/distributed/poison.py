@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from mineru_accel.distributed.actors import ConvertPages
+from mineru_accel.distributed.actors import Convert
 from mineru_accel.distributed.work import Part
 
 
-class Fragile(ConvertPages):
+class Fragile(Convert):
     def _convert(self, parts: list[Part]) -> None:
         if any(part.document.name == "poison" for part in parts):
             os._exit(1)

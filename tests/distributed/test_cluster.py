@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -130,7 +131,7 @@ def test_document_that_kills_every_actor_costs_itself(
 ) -> None:
     from poison import Fragile
 
-    monkeypatch.setattr("mineru_accel.distributed.executor.ConvertPages", Fragile)
+    monkeypatch.setattr("mineru_accel.distributed.executor.Convert", Fragile)
     pages = [f"page {p}" for p in range(16)]  # a call each
     inputs = [make_pdf(name, pages) for name in ("a.pdf", "poison.pdf", "b.pdf")]
     events: list[Event] = []
@@ -153,7 +154,7 @@ def test_lost_actor_and_lost_node(cluster: TwoNodes, tmp_path: Path, make_pdf: M
         pages = sum(isinstance(e, PageDone) for e in events)
         if pages >= 16 and not killed.is_set():
             killed.set()
-            victims = _actors("ConvertPages")
+            victims = _actors("Convert")
             assert victims
             os.kill(victims[0], signal.SIGKILL)
             cluster.lose_other()
@@ -166,6 +167,49 @@ def test_lost_actor_and_lost_node(cluster: TwoNodes, tmp_path: Path, make_pdf: M
         list(pipeline.convert_batch(inputs, tmp_path / "local"))
     assert files(tmp_path / "ray") == files(tmp_path / "local")
     assert not list((tmp_path / "ray").glob(".*"))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_killed_driver_from_store_to_store(cluster: TwoNodes, tmp_path: Path, make_pdf: MakePdf) -> None:
+    """The second run does only what is missing. ``file://`` through fsspec is a store that all processes see."""
+    inputs = [make_pdf(f"in/d{n}.pdf", [f"document {n} page {p}" for p in range(40)]) for n in range(4)]
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "mineru_accel", f"file://{tmp_path}/in", "-o", f"file://{out}"]
+    options = ["--executor", "ray", "--ray-address", cluster.address, "--layout", "native", "--progress", "json"]
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
+
+    first, told = start(), []
+    assert first.stdout
+    for line in first.stdout:
+        told.append(json.loads(line))
+        if told[-1]["event"] == "document_done":
+            first.kill()
+            break
+    first.wait()
+    there = {report.parent.name: report.stat().st_mtime_ns for report in out.glob("*/*_report.json")}
+    assert there and len(there) < 4
+
+    second = start()
+    events = [json.loads(line) for line in second.stdout or ()]
+    assert second.wait() == 0
+    ends = {e["document"]: e for e in events if e["event"] == "document_done"}
+    assert len(ends) == 4 and all(e["ok"] for e in ends.values())
+    skipped = {e["name"] for e in ends.values() if e["skipped"]}
+    assert told[-1]["name"] in skipped
+    assert all((out / name / f"{name}_report.json").stat().st_mtime_ns == there[name] for name in skipped & set(there))
+    begun = {e["document"]: e["resumed"] for e in events if e["event"] == "document_started"}
+    assert {n for n, e in ends.items() if not e["skipped"]} == set(begun)
+    assert sum(begun.values()) > 0  # parts that waited in the store
+    pages = Counter((e["document"], e["index"]) for e in events if e["event"] == "page_done")
+    assert set(pages.values()) == {1}
+    assert all(resumed + sum(d == n for d, _ in pages) == 40 for n, resumed in begun.items())
+    with Pipeline(workers=2, layout="native") as pipeline:
+        list(pipeline.convert_batch(inputs, tmp_path / "local"))
+    assert files(out) == files(tmp_path / "local")
+    assert not list(out.glob(".mineru-accel-parts/*/*"))
 
 
 @pytest.mark.long
@@ -183,25 +227,30 @@ def test_memory_does_not_grow_with_the_run(tmp_path: Path, make_pdf: MakePdf) ->
         pages += '"page_done"' in line
         if pages >= 500 and pages % 100 == 0 and '"page_done"' in line:
             taken.append(_megabytes(process.pid))
+            print(pages, {who: round(megabytes) for who, megabytes in taken[-1].items()}, flush=True)
     assert process.wait() == 0 and pages == 2000
-    assert max(taken[1:]) < 1.15 * taken[0] and max(taken) < 2500, taken
+    all_together = [sum(each.values()) for each in taken]
+    assert max(all_together[1:]) < 1.15 * all_together[0] and max(all_together) < 2500
+    assert max(each["driver"] for each in taken) < 300
 
 
-def _megabytes(pid: int) -> float:
-    """Proportional set size of a process and all its descendants."""
+def _megabytes(pid: int) -> dict[str, float]:
+    """Proportional set size of a driver, of the actors with their workers, and of the rest of Ray."""
     parents: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             parent = (folder / "stat").read_text().rsplit(")", 1)[1].split()[1]
             parents.setdefault(int(parent), []).append(int(folder.name))
-    total, family = 0, [pid]
+    found, family = {"driver": 0.0, "actors": 0.0, "Ray": 0.0}, [pid]
     while family:
         one = family.pop()
         family += parents.get(one, [])
         with contextlib.suppress(OSError, StopIteration):
             lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
-            total += int(next(text for text in lines if text.startswith("Pss:")).split()[1])
-    return total / 1024
+            name = Path(f"/proc/{one}/cmdline").read_text()
+            who = "driver" if one == pid else "actors" if "MapWorker" in name or "workers.zygote" in name else "Ray"
+            found[who] += int(next(text for text in lines if text.startswith("Pss:")).split()[1]) / 1024
+    return found
 
 
 def _actors(stage: str) -> list[int]:
@@ -234,7 +283,7 @@ def _plan(layout: Layout = Layout.DOCLAYOUT_YOLO, engine: Engine | None = None) 
 def test_pools_fit_the_cluster(nodes: list[Node], size: int, groups: int, gpus: float) -> None:
     pools = plan_pools(nodes, Options(), _plan())
     assert (pools.size, pools.groups, pools.gpus) == (size, groups, gpus)
-    each = pools.page_cpus + pools.write_cpus + pools.open_cpus
+    each = pools.page_cpus + pools.open_cpus
     assert each <= size + 1e-9
     for node in nodes:
         if node.cpus and (node.gpus or not gpus):

@@ -15,8 +15,9 @@ from common import SAMPLES, MakePdf
 
 from mineru_accel import PageStatus, Pipeline, urls
 from mineru_accel.distributed import store
-from mineru_accel.distributed.actors import ConvertPages, Open, Settings, WriteDocuments, file_sha256
+from mineru_accel.distributed.actors import Convert, Open
 from mineru_accel.distributed.ledger import Ledger
+from mineru_accel.distributed.settings import Settings, file_sha256
 from mineru_accel.distributed.turns import Turns
 from mineru_accel.distributed.work import Done, Part, Task, Work
 from mineru_accel.errors import ModelError
@@ -34,21 +35,20 @@ def settings(output: Path | str, **fields: object) -> Settings:
 
 
 class Stages:
-    """All three."""
+    """Both."""
 
     def __init__(self, settings: Settings) -> None:
         self.open = Open(settings, Ledger())
-        self.convert = ConvertPages(settings, Ledger(), 1)
-        self.write = WriteDocuments(settings, Ledger(), 1)
+        self.convert = Convert(settings, Ledger(), 1)
 
     def start(self, output: Path) -> None:
         """A new run. Its workers have been started already."""
         ledger = Ledger()
         now = settings(output, layout="native")
-        for actor in (self.open, self.convert, self.write):
+        for actor in (self.open, self.convert, self.convert._writer):
             actor._settings = now
         self.open._output, self.open._names, self.open._given = now.output, Names(), {}
-        self.open._ledger = self.convert._ledger = self.write._ledger = ledger
+        self.open._ledger = self.convert._ledger = self.convert._writer._ledger = ledger
         if not urls.is_url(output):
             check_output(output)
 
@@ -56,7 +56,7 @@ class Stages:
         work = Work(tasks=[[Task(i, path) for i, path in enumerate(paths)]])
         done: dict[str, Done] = {}
         for row in self.open(work.to_row()):
-            for one in Work.from_row(self.write(self.convert(row))).done:
+            for one in Work.from_row(self.convert(row)).done:
                 assert str(one.task.path) not in done
                 done[str(one.task.path)] = one
         return done
@@ -68,7 +68,6 @@ class Stages:
     def close(self) -> None:
         self.open._pool.close()
         self.convert._flow.close()
-        self.write._flow.close()
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +168,7 @@ def test_call_that_is_made_twice_gives_the_same(stages: Stages, tmp_path: Path, 
     rows = [next(iter(stages.open(Work(tasks=[[Task(0, path)]]).to_row()))) for _ in range(2)]
     converted = [stages.convert(row) for row in rows]
     for row in converted:
-        (done,) = Work.from_row(stages.write(row)).done
+        (done,) = Work.from_row(row).done
         assert done.result.name == "a" and done.result.ok
     assert [p.name for p in (tmp_path / "ray").iterdir() if not p.name.startswith(".")] == ["a"]
 
@@ -211,7 +210,7 @@ def test_part_that_loses_actors_is_tried_alone_and_given_up(stages: Stages, make
     work = Work.from_row(stages.convert(Work(parts=parts).to_row()))
     assert [part.results[0].status for part in work.parts] == [PageStatus.OK, PageStatus.FAILED]
     assert work.parts[1].results[0].error == "the process that converted it was lost 4 times"
-    (done,) = [d for d in Work.from_row(stages.write(work.to_row())).done if d.result.name == "bad"]
+    (done,) = [d for d in work.done if d.result.name == "bad"]
     assert "no page could be converted: the process that" in (done.result.error or "")
     assert ledger.begin(keys[:1]) == [0]  # the good one is forgotten
 

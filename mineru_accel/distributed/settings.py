@@ -1,0 +1,108 @@
+"""What every actor of a run is told, and what all of them need."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from .. import urls
+from ..document import DocumentResult
+from ..errors import AccelError, ModelError, OutputError
+from ..inputs import Input
+from ..options import Options
+from ..output import WorkFolder, check_output, report_path
+from ..plan import Plan
+from ..stages import pages_of
+from .work import Task
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every actor of a run is told."""
+
+    options: Options
+    plan: Plan
+    weights_sha256: str | None
+    """Of the layout model that the driver would take."""
+    output: Path
+    part_pages: int
+
+    def plan_here(self) -> Plan:
+        """The driver's plan, with the models as they lie on this machine.
+
+        Raises:
+            ModelError: if they are not there, or others.
+        """
+        return replace(self.plan, weights=self._weights_here(), vlm=self._vlm_here())
+
+    def _weights_here(self) -> Path | None:
+        if self.plan.weights is None:
+            return None
+        from ..models import find_layout_weights
+
+        paths = [self.plan.weights]
+        if (found := find_layout_weights(None)) is not None:
+            paths.append(found.path)
+        for path in paths:
+            if path.is_file() and file_sha256(path) == self.weights_sha256:
+                return path
+        raise ModelError(f"{socket.gethostname()}: {self.plan.weights} is not there, nor the same weights elsewhere")
+
+    def _vlm_here(self) -> Path | None:
+        if self.plan.vlm is None or self.plan.vlm.is_dir():
+            return self.plan.vlm
+        from ..vlm.weights import find_vlm
+
+        if (found := find_vlm(self.options.vlm)) is None:
+            raise ModelError(f"{socket.gethostname()}: no VLM {self.options.vlm}; 'mineru-accel models download' there")
+        return found.path
+
+    def failed(self, task: Task, name: str, error: str) -> DocumentResult:
+        """The result of a document of which nothing came."""
+        return DocumentResult(task.path, name, None, str(self.plan.backend), str(self.plan.layout), error=error)
+
+    def found(self, task: Task, name: str, report: dict[str, Any]) -> DocumentResult:
+        """The result of a document that is there, by its report."""
+        folder = self.output / name
+        result = DocumentResult(task.path, name, folder, str(self.plan.backend), str(self.plan.layout))
+        result.files = {kind: folder / file for kind, file in report.get("files", {}).items()}
+        result.files["report"] = report_path(self.output, name)
+        result.pages = pages_of(report)
+        return result
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def scratch_folder() -> Path:
+    """This user's folder for files in the making on this machine; what killed actors left in it is swept."""
+    folder = Path(tempfile.gettempdir()) / f"mineru-accel-ray-{os.getuid()}"
+    check_output(folder)
+    for left in folder.glob("*.partial"):
+        try:
+            WorkFolder(folder, left.name.removesuffix(".partial")).close()
+        except OutputError:  # another actor works in it
+            continue
+    return folder
+
+
+def explain(error: Exception) -> str:
+    if not isinstance(error, AccelError):
+        logger.opt(exception=error).debug("unexpected")
+        return f"internal error: {type(error).__name__}: {error}"
+    return str(error)
+
+
+def fetch(cache: urls.Cache, task: Task) -> Input:
+    """An input as the local pipeline knows it, on this machine."""
+    name = str(task.path) if urls.is_url(task.path) else None
+    return Input(cache.fetch(task.path), known_as=name)

@@ -1,0 +1,100 @@
+"""From the parts of a document to its folder in OUT."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from .. import urls
+from ..document import DocumentResult
+from ..flow import Flow
+from ..output import read_report
+from . import store
+from .ledger import Agreed
+from .settings import Settings, explain, fetch
+from .stages import JoinStages
+from .work import Document, Done, Part
+
+
+class Writer:
+    """Parts -> documents in OUT, once all parts of a document are there.
+
+    Args:
+        settings: of the run.
+        ledger: says which part of a long document is the last.
+        flow: which puts documents together.
+        scratch: folder for files in the making.
+        cache: of inputs.
+    """
+
+    def __init__(self, settings: Settings, ledger: Agreed, flow: Flow, scratch: Path, cache: urls.Cache) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._flow = flow
+        self._scratch = scratch
+        self._cache = cache
+
+    def write(self, parts: Sequence[Part]) -> list[Done]:
+        """The documents of which these were the last parts."""
+        waiting = []
+        for part in parts:
+            number = part.document.task.number
+            if not part.stored or self._ledger.add(number, part.start, part.there, part.total):
+                waiting.append((part, self._join(part)))
+        return [Done(part.document.task, self._publish(part, future)) for part, future in waiting]
+
+    def _join(self, part: Part) -> Future[DocumentResult]:
+        document = part.document
+        try:
+            item = fetch(self._cache, document.task)
+            bundles = self._bundles(part)
+            output = self._settings.output
+            if urls.is_url(output):
+                output = self._scratch / f"out-{document.key}"
+                output.mkdir(exist_ok=True)
+            stages = JoinStages(self._settings.options, self._settings.plan, document, bundles)
+            return self._flow.submit(item, output, stages=stages)
+        except Exception as error:
+            future: Future[DocumentResult] = Future()
+            future.set_exception(error)
+            return future
+
+    def _bundles(self, part: Part) -> list[bytes]:
+        if not part.stored:
+            return [part.pages or b""]
+        size, document = self._settings.part_pages, part.document
+        return [store.load(self._settings.output, document.key, i) for i in range(0, len(document.pages), size)]
+
+    def _publish(self, part: Part, future: Future[DocumentResult]) -> DocumentResult:
+        """The document's result, its files in OUT."""
+        document, output = part.document, self._settings.output
+        try:
+            result = future.result()
+            made, result.path = result.output_dir, document.task.path
+            if made is not None and urls.is_url(output):
+                target = output / document.name
+                report = f"{document.name}_report.json"
+                begun = {"source": str(result.path), "unfinished": True}
+                urls.upload(made, target, last=report, first=(report, json.dumps(begun).encode()))
+                result.output_dir = target
+                result.files = {kind: target / file.relative_to(made) for kind, file in result.files.items()}
+            if part.stored and result.output_dir is not None:
+                store.forget(output, document.key)
+        except Exception as error:
+            before = self._written_before(document) if part.stored else None
+            if before is not None:
+                store.forget(output, document.key)
+            result = before or self._settings.failed(document.task, document.name, explain(error))
+        if urls.is_url(output):
+            shutil.rmtree(self._scratch / f"out-{document.key}", ignore_errors=True)
+        return result
+
+    def _written_before(self, document: Document) -> DocumentResult | None:
+        """The result that this run has written already, if only the news of it was lost with a node."""
+        report = read_report(self._settings.output, document.name)
+        if report is None or report.get("fingerprint") != document.made_from:
+            return None
+        return self._settings.found(document.task, document.name, report)

@@ -1,0 +1,112 @@
+"""Several GPUs of one machine: the way of crops from the stage to vLLM's engines, of which only these are stand-ins."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mineru_accel.patches import machine
+from mineru_accel.vlm import engine as engines
+from mineru_accel.vlm.stage import VlmStage
+from mineru_accel.vlm.types import Answer, Crop, Generated
+from mineru_accel.vlm.vllm import VllmInProcess
+
+pytest.importorskip("vllm")
+SEATS = 4
+
+
+class Gpu:
+    """An AsyncLLM of so many seats; an answer takes as long as its picture is wide, over ``speed``."""
+
+    errored = False
+
+    def __init__(self, arguments: dict[str, Any], speed: float) -> None:
+        self.device = arguments["device_ids"]
+        self.vllm_config = SimpleNamespace(scheduler_config=SimpleNamespace(max_num_seqs=SEATS))
+        self.seats = asyncio.Semaphore(SEATS)
+        self.speed = speed
+        self.work = 0
+        """Sum of the widths of its pictures."""
+        self.crops = 0
+
+    async def aio_predict(self, picture: Any, prompt: str, sampling: Any) -> Generated:
+        self.work += picture.width
+        self.crops += 1
+        async with self.seats:
+            await asyncio.sleep(picture.width * 3e-5 / self.speed)
+        return Generated(f"{picture.width} wide")
+
+    def shutdown(self, timeout: float) -> None:
+        pass
+
+
+@pytest.fixture
+def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[Gpu], list[list[Answer]]]]:
+    """``answer(pages, speeds)``: the GPUs afterwards and each page's answers."""
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
+    monkeypatch.setattr(engines, "_memory", lambda device: 80.0)
+
+    async def well(*_: Any) -> bool:
+        return True
+
+    async def unpatched(*_: Any) -> list[dict[str, str]]:
+        return []
+
+    monkeypatch.setattr(engines.VllmEngine, "_answers", well)
+    monkeypatch.setattr(engines.VllmEngine, "patch_states", unpatched)
+    monkeypatch.setattr(VllmInProcess, "_client", lambda self, replica: replica.llm)
+
+    def run(pages: list[list[int]], speeds: list[float]) -> tuple[list[Gpu], list[list[Answer]]]:
+        monkeypatch.setattr(engines, "_gpus", lambda: len(speeds))
+        monkeypatch.setattr(engines.VllmEngine, "_make", lambda self, a: Gpu(a, speeds[a["device_ids"][0]]))
+        stage = VlmStage(VllmInProcess(tmp_path), None, timeout=60.0)  # type: ignore[arg-type]
+        found: dict[int, list[Answer]] = {}
+        over = threading.Event()
+
+        def then(number: int, answers: list[Answer], error: Exception | None) -> None:
+            assert error is None and number not in found
+            found[number] = answers
+            if len(found) == len(pages):
+                over.set()
+
+        stage.post = lambda call: call()
+        try:
+            stage.start()
+            gpus = stage.engine._engine.llms  # type: ignore[attr-defined]
+            for number, widths in enumerate(pages):
+                crops = [Crop("text", "Text Recognition:", {}, (w, 1), 0, 0, bytes(3 * w)) for w in widths]
+                stage.ask((0, number), crops, None, lambda a, s, e, n=number: then(n, a, e))
+            assert over.wait(60)
+        finally:
+            stage.close()
+        return gpus, [found[n] for n in range(len(pages))]
+
+    return run
+
+
+def some_pages() -> list[list[int]]:
+    """Widths of crops: on every fifth page a table forty times as dear as a paragraph."""
+    rng = random.Random(0)
+    return [[rng.randint(20, 80) for _ in range(12)] + ([2000] if n % 5 == 0 else []) for n in range(150)]
+
+
+def test_an_engine_a_gpu_and_the_work_shared_out_evenly(answer: Any) -> None:
+    pages = some_pages()
+    gpus, answers = answer(pages, [1.0, 1.0])
+    assert sorted(gpu.device for gpu in gpus) == [[0], [1]]
+    assert [[a.text for a in page] for page in answers] == [[f"{w} wide" for w in page] for page in pages]
+    assert sum(gpu.crops for gpu in gpus) == sum(map(len, pages))  # each once
+    assert min(gpu.work for gpu in gpus) > 0.8 * max(gpu.work for gpu in gpus)
+
+
+def test_a_slow_gpu_gets_less(answer: Any) -> None:
+    (fast, slow), _ = answer(some_pages(), [1.0, 0.25])
+    assert 0.12 < slow.work / (slow.work + fast.work) < 0.35  # a fifth of the speed of both
