@@ -44,6 +44,8 @@ def handled() -> Iterator[None]:
     try:
         yield
     finally:
-        if first is None:  # else this process is about to end
-            for number, handler in before.items():
+        for number, handler in before.items():
+            if first is None:
                 signal.signal(number, handler)
+            elif number == signal.SIGINT:  # all is closed: the exit code is to be ours, not the signal's
+                signal.signal(number, signal.SIG_IGN)

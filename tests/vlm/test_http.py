@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 import stand_in as server
 from stand_in import Behave, StandIn
 
-from mineru_accel import PageStatus, Pipeline
+from mineru_accel import PageStatus, Pipeline, launch
 from mineru_accel.cli import main
 from mineru_accel.errors import ModelError
 
@@ -50,6 +51,29 @@ def test_answers_and_key(serve: Any, pages: Path, vlm_options: dict[str, Any], m
     assert all(b["model"] == "tiny" and b["temperature"] == 0.0 for b in one.bodies)
     prompts = {b["messages"][1]["content"][1]["text"] for b in one.bodies}
     assert prompts == {"\nText Recognition:", "\nTable Recognition:", "\nFormula Recognition:"}
+
+
+def test_trace_has_a_lane(serve: Any, pages: Path, vlm_options: dict[str, Any], tmp_path: Path) -> None:
+    trace = tmp_path / "trace.json"
+    assert read(pages, vlm_options, serve(lambda n: server.GOOD), profile=trace).ok
+    events = json.loads(trace.read_text())
+    assert {"worker-0", "layout", "vlm"} <= {e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    (first, *_) = (e for e in events if e["name"] == "generate")
+    counts = [e["args"] for e in events if e["ph"] == "C"]
+    assert first["dur"] > 0 and max(c["asked"] for c in counts) > 0
+    assert counts[-1] == {"asked": 0, "waiting": 0}
+
+
+def test_crops_that_find_no_room_count_as_memory(
+    serve: Any, pages: Path, vlm_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "_SLOT_BYTES", 1000)
+    held: list[int] = []
+    one = serve(lambda n: held.append(pipeline._flow._held) or server.GOOD)
+    options = {**vlm_options, "layout": "vlm", "layout_weights": None}
+    with Pipeline(backend="vlm", urls=[one.url], timeout=30, **options) as pipeline:
+        pipeline.convert(pages)
+        assert max(held) > 1000 and pipeline._flow._held == 0
 
 
 def test_two_servers_share_the_work(serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:
