@@ -24,8 +24,11 @@ Char = dict[str, Any]
 clockwise, as displayed), ``is_generated`` (pdfium's guess at a space), ..."""
 
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ft", "ﬆ": "st"})
+_BRACKETS = dict(zip(range(0xF8EB, 0xF8FF), "⎛⎜⎝⎡⎢⎣⎧⎨⎩⎪⎮⎞⎟⎠⎤⎥⎦⎫⎬⎭", strict=True))
+"""Adobe's private characters for the pieces of tall brackets."""
 _HYPHEN = "\x02"
 """pdfium's mark for a hyphen at a line's end."""
+_LETTERS = _LIGATURES | _BRACKETS
 _CONTROL = re.compile("[\x00\x01\x03-\x1f\x7f\ufffe\uffff]")
 _SPACE = 0.16
 """A gap wider than this many line heights parts two words of turned text, whose spaces pdfium does not know."""
@@ -207,7 +210,7 @@ def fragment_text(chars: list[Char], turn: int = 0) -> str:
     """Characters of a line as text: gaps become spaces, ligatures letters, soft hyphens hyphens, controls nothing."""
     chars = compose(chars)
     out = _upright_text(chars) if turn == 0 else _turned_text(chars, turn)
-    text = "".join(out).replace(_HYPHEN, "-").translate(_LIGATURES)
+    text = "".join(out).replace(_HYPHEN, "-").translate(_LETTERS)
     return unicodedata.normalize("NFC", _CONTROL.sub("", text)).strip()
 
 

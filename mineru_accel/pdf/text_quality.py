@@ -10,7 +10,7 @@ import pypdfium2.raw as pdfium_c
 
 # The limits are docvortex's (document/pdf/classify.py), which judges whole documents from ten sampled pages.
 MAX_MAP_ERRORS = 0.04
-"""Share of characters whose font maps them to no Unicode."""
+"""Share of characters within words whose font maps them to no Unicode."""
 MAX_ABNORMAL = 0.03
 """Share of replacement, private-use and control characters."""
 _MIN_CHARS = 10
@@ -19,7 +19,8 @@ _STAMP_CHARS = 250
 """With fewer on a page that an image covers, the text is a stamp, a header or a page number on a scan."""
 _SAMPLES = 400
 
-_ABNORMAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f�￾￿\ue000-\uf8ff]")
+_ABNORMAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ufffe\uffff\ue000-\uf8e4\uf8ff]")
+"""Without Adobe's U+F8E5 to F8FE, the pieces of tall brackets: everybody knows what they are."""
 
 
 def why_ocr(page: pdfium.PdfPage) -> str | None:
@@ -37,10 +38,10 @@ def why_ocr(page: pdfium.PdfPage) -> str | None:
             return "no text layer" if has_ink else None
         step = max(1, count // _SAMPLES)
         sampled = range(0, count, step)
-        errors = sum(pdfium_c.FPDFText_HasUnicodeMapError(textpage, i) == 1 for i in sampled)
+        errors = sum(_is_lost(textpage, i, count) for i in sampled)
         if errors > MAX_MAP_ERRORS * len(sampled):
             return f"the text layer's fonts map {errors / len(sampled):.0%} of the characters to nothing"
-        abnormal = sum(1 for c in visible if _ABNORMAL.match(c) or unicodedata.category(c) == "Cn")
+        abnormal = _lost_in_words(text)
         if len(visible) >= 30 and abnormal > MAX_ABNORMAL * len(visible):
             return f"{abnormal / len(visible):.0%} of the text layer is not text"
         if _image_coverage(page) >= _SCAN_COVERAGE:
@@ -53,6 +54,34 @@ def why_ocr(page: pdfium.PdfPage) -> str | None:
         return None
     finally:
         textpage.close()
+
+
+def _is_lost(textpage: pdfium.PdfTextPage, index: int, count: int) -> bool:
+    """Is a character within a word one that its font maps to nothing?
+
+    Signs between words are left alone: pages of formulas and plots are full of such, while their prose is sound.
+    """
+
+    def unmapped(i: int) -> bool:
+        return pdfium_c.FPDFText_HasUnicodeMapError(textpage, i) == 1 and not char(i).isdigit()
+
+    def char(i: int) -> str:
+        return chr(pdfium_c.FPDFText_GetUnicode(textpage, i))
+
+    return (
+        0 < index < count - 1
+        and unmapped(index)
+        and all(char(i).isalpha() or unmapped(i) for i in (index - 1, index + 1))
+    )
+
+
+def _lost_in_words(text: str) -> int:
+    """How many characters within words are no text."""
+    lost = [bool(_ABNORMAL.match(c)) or unicodedata.category(c) == "Cn" for c in text]
+    if not any(lost):
+        return 0
+    word = [bad or c.isalpha() for bad, c in zip(lost, text, strict=True)]
+    return sum(bad and a and b for a, bad, b in zip(word, lost[1:], word[2:], strict=False))
 
 
 def is_scrambled(text: str) -> bool:
