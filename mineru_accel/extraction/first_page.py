@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from ..layout.classes import Label
@@ -16,6 +17,7 @@ _SECTION = re.compile(
 )
 _FIRST_SECTION = re.compile(r"^(1|I)(\.\s*|\s+)[^\W\d_]")
 """A document of which the first heading has a number begins with its first section; a title begins with few others."""
+_NUMBERED = re.compile(r"^(\d{1,2}|[IVX]+)[.\s]")
 _ABSTRACT = re.compile(r"^\W*(abstract|summary|zusammenfassung|résumé|resumen|摘要)\b", re.IGNORECASE)
 
 
@@ -26,7 +28,12 @@ def is_section(text: str) -> bool:
 
 def document_title(areas: list[Area]) -> Area | None:
     """The first page's heading in the largest type, the uppermost of several; None if it has but sections' headings."""
-    titles = [a for a in areas if a.region.label == Label.TITLE and a.lines and not is_section(a.text)]
+    headings = [a for a in areas if a.region.label == Label.TITLE and a.lines]
+    sections = [a for a in headings if is_section(a.text)]
+    first = min((a.box[1] for a in sections), default=math.inf)
+    titles = [
+        a for a in headings if a not in sections and a.box[1] < first and not (sections and _NUMBERED.match(a.text))
+    ]
     if not titles:
         return None
     largest = max(map(_type_size, titles))

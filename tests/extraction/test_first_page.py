@@ -47,3 +47,9 @@ def test_second_line_of_the_title_stays_a_heading() -> None:
     title, more = area("A title", 50, 20), area("on two lines", 75, 20)
     demote_authors([title, more, area("Abstract", 130, 12)], title)
     assert more.region.label == Label.TITLE
+
+
+def test_title_stands_above_the_first_section() -> None:
+    first, second = area("I. INTRODUCTION", 200, 14), area("Methods", 400, 15)
+    assert document_title([first, second]) is None
+    assert document_title([first, area("II. EXPERIMENT", 100, 15)]) is None  # in the next column
