@@ -21,6 +21,7 @@ from .formula_numbers import FORMULA_NUMBER
 from .geometry import rounded, scaled
 from .regions import BLOCK_TYPES, WITH_LINES, furniture
 from .rules import Layer, Rule
+from .running_heads import peek_from, set_aside
 from .sources import Sources
 from .tables import LazyTablePage, recover
 from .text_layer import join_texts
@@ -82,6 +83,7 @@ def _text(sources: Sources, key: Key, index: int, regions: list[Region], why: st
         size = snapshot.page_size
         rules = [line.bbox for line in snapshot.vector_geometry.drawing_lines]
         areas = find_areas(regions, snapshot.get_lines(), rules, size)
+        set_aside(areas, size, peek_from(key, index))
         trusts = any(Source.TEXT_LAYER in by_layer for by_layer in rule.values())
         if trusts:
             why = disagrees(areas, lambda box: _read_line(key, index, scaled(box, 1 / size[0], 1 / size[1])))

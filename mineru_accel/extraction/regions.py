@@ -20,6 +20,7 @@ from .evidence import mark_up
 from .finish import finish
 from .first_page import demote_authors, document_title
 from .geometry import rounded, scaled
+from .running_heads import Peek, peek_from, set_aside
 from .sources import Sources
 from .tables import LazyTablePage, recover
 from .text_layer import join_texts
@@ -56,7 +57,12 @@ def extract(
     sources = Sources(key, [page])
     try:
         content.blocks, content.sources, content.regions, content.warnings = _blocks(
-            sources, regions, bool(page.ocr), first, lambda bbox: _read_pixels(key, page.index, bbox, dpi)
+            sources,
+            regions,
+            bool(page.ocr),
+            first,
+            lambda bbox: _read_pixels(key, page.index, bbox, dpi),
+            peek_from(key, page.index),
         )
     finally:
         sources.close()
@@ -73,13 +79,20 @@ def extract(
 
 
 def _blocks(
-    sources: Sources, regions: list[Region], ocr: bool, first: bool, pixels_text: Callable[[BBox], list[str]]
+    sources: Sources,
+    regions: list[Region],
+    ocr: bool,
+    first: bool,
+    pixels_text: Callable[[BBox], list[str]],
+    peek: Peek,
 ) -> tuple[list[Block], list[Source], list[Region], list[str]]:
     page = sources.page(0)
     snapshot = page.get_snapshot()
     size = width, height = snapshot.page_size
     rules = [rule.bbox for rule in snapshot.vector_geometry.drawing_lines]
     areas = find_areas(regions, snapshot.get_lines(), rules, size)
+    if not ocr:
+        set_aside(areas, size, peek)
     by_region = {id(a.region): a for a in areas}
     table_page = LazyTablePage(page, snapshot)
     blocks: list[Block] = []

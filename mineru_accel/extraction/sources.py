@@ -7,7 +7,7 @@ from typing import Any
 
 from docvortex.document.pdf import PDFDocument, PDFPage
 
-from ..pdf.source import open_document
+from ..pdf.source import hold, open_document
 from ..pdf.types import Key
 from .types import PageSource
 
@@ -17,6 +17,7 @@ class Sources:
 
     def __init__(self, key: Key, pages: Sequence[PageSource]) -> None:
         self._document = open_document(key)
+        self._let_go = hold(key)
         self._pages = pages
         self._layers = {p.index: PDFDocument(p.ocr.pdf) for p in pages if p.ocr}
 
@@ -36,5 +37,6 @@ class Sources:
         return layer._extract_native_page(0) if layer else self._document._extract_native_page(index)
 
     def close(self) -> None:
+        self._let_go()
         for layer in self._layers.values():
             layer.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +32,7 @@ _PDFIUM_ERRORS = {
 _State = tuple[int, int, int]
 _open: dict[Key, tuple[PDFDocument, int, _State | None]] = {}
 """Open documents with how often they were asked for and the state of their file; the last used last."""
+_held: list[Key] = []
 _MAX_USES = 200  # pdfium keeps what it parsed until a document is closed, which adds up over a thousand pages
 _MAX_OPEN = 2  # a worker sees pages of few documents at a time; each holds its file's bytes
 
@@ -44,7 +45,8 @@ def open_document(key: Key) -> PDFDocument:
     """
     document, uses, opened = _open.pop(key, (None, 0, None))
     state = _state(key.path)
-    if document is not None and (uses >= _MAX_USES or (state is not None and state != opened)):
+    stale = uses >= _MAX_USES or (state is not None and state != opened)
+    if document is not None and stale and key not in _held:
         document.close()
         document, uses = None, 0
     if document is None:
@@ -53,6 +55,12 @@ def open_document(key: Key) -> PDFDocument:
         document, opened = PDFDocument(_load(key)), state
     _open[key] = (document, uses + 1, opened)
     return document
+
+
+def hold(key: Key) -> Callable[[], None]:
+    """Keep a document open, come what may, until the function that is returned is called: its pages are in use."""
+    _held.append(key)
+    return lambda: _held.remove(key)
 
 
 def _state(path: str) -> _State | None:
