@@ -18,7 +18,7 @@ from .areas import Area
 
 _MARGIN = 0.12
 """Share of a page's height at its top and bottom where running heads stand."""
-_LARGE = 1.15
+_LARGE = 1.35
 """Type so much larger than the page's text is a title: slides repeat theirs."""
 _LEAST = 4
 """Letters that must agree."""
@@ -48,23 +48,22 @@ def set_aside(areas: list[Area], size: tuple[float, float], peek: Peek) -> None:
         first = bottom < _MARGIN * height and all(box[3] > top for box in others)
         last = top > (1 - _MARGIN) * height and all(box[1] < bottom for box in others)
         line = area.lines[0]
-        if (
-            (first or last)
-            and line.bbox[3] - line.bbox[1] < _LARGE * usual
-            and _repeats(line.text, line.bbox, width, peek)
-        ):
+        large = line.bbox[3] - line.bbox[1] > _LARGE * usual
+        if (first or last) and _repeats(line.text, line.bbox, width, large, peek):
             area.region.label = Label.ABANDON
 
 
-def _repeats(text: str, box: BBox, width: float, peek: Peek) -> bool:
+def _repeats(text: str, box: BBox, width: float, large: bool, peek: Peek) -> bool:
     x0, y0, x1, y1 = box
     number = text.strip(" -–—·.|/")
     if number.isdecimal() and len(number) <= 4:
         row = (0.0, y0 - 1, width, y1 + 1)
         return any(str(int(number) + away) in re.findall(r"\d+", peek(away, row)) for away in (-1, 1))
     letters = _letters(text)
-    return len(letters) >= _LEAST and any(
-        letters == _letters(peek(away, (x0 - 3, y0 - 1, x1 + 3, y1 + 1))) for away in (-1, 1, -2, 2)
+    return (
+        not large
+        and len(letters) >= _LEAST
+        and any(letters == _letters(peek(away, (x0 - 3, y0 - 1, x1 + 3, y1 + 1))) for away in (-1, 1, -2, 2))
     )
 
 

@@ -52,7 +52,7 @@ def test_heading_that_no_other_page_has_stays(tmp_path: Path) -> None:
 
 
 def test_title_that_slides_repeat_stays(tmp_path: Path) -> None:
-    key = document(tmp_path / "c.pdf", ["On Lending (1)", "On Lending (2)"], size=13)
+    key = document(tmp_path / "c.pdf", ["On Lending (1)", "On Lending (2)"], size=15)
     assert "paragraph_title" in types(key, 0)["types"]
 
 
