@@ -151,6 +151,7 @@ class Pipeline:
             yield from self._cluster.run(inputs, output)
             return
         batch = _Batch(self._flow, inputs, output, self._window, self.options)
+        del inputs  # their paths remember what they were asked: of a hundred thousand that is a lot
         self._event(batch.started(self.plan))
         try:
             while batch.pending or (arrivals and not batch.stopped):

@@ -71,7 +71,9 @@ def _run(args: argparse.Namespace) -> int:
 
     failed = False
     with reporter, Pipeline(options, on_event=tell) as pipeline:
-        for result in pipeline.run(inputs, args.output, arrivals):
+        results = pipeline.run(inputs, args.output, arrivals)
+        del inputs  # the run lets go of each as it is done
+        for result in results:
             failed |= not result.ok
             if arrivals:
                 arrivals.done(result.path)
