@@ -71,9 +71,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
         monkeypatch.setenv("PYTHONPATH", ":".join(map(str, places)))
         monkeypatch.setenv("TMPDIR", short)
         monkeypatch.setattr("tempfile.tempdir", short)
-        nodes = TwoNodes()
-        yield nodes
-        nodes.close()
+        try:
+            nodes = TwoNodes()
+            yield nodes
+            nodes.close()
+        finally:
+            for pid in _processes(short):  # of starts that failed
+                os.kill(pid, signal.SIGKILL)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -255,13 +259,16 @@ def _megabytes(pid: int) -> dict[str, float]:
 
 def _actors(stage: str) -> list[int]:
     """Processes of a stage's actors."""
+    return _processes(f"MapWorker(Map({stage}))")
+
+
+def _processes(text: str) -> list[int]:
+    """Other processes with this in their command line."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"MapWorker(Map({stage}))" in (folder / "cmdline").read_text():
+        with contextlib.suppress(OSError):
+            if text in (folder / "cmdline").read_text() and int(folder.name) != os.getpid():
                 found.append(int(folder.name))
-        except OSError:
-            continue
     return found
 
 
