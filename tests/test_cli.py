@@ -76,6 +76,7 @@ def test_import_is_light() -> None:
         (["models"], "action"),
         (["a.pdf", "-o", "/dev/null"], "is no folder"),
         (["a.pdf", "--page-timeout", "inf"], "--page-timeout"),
+        (["a.pdf", "-b", "vlm", "-u", "nowhere"], "--url: "),
     ],
 )
 def test_usage_errors(args: list[str], message: str, tmp_path: Path) -> None:
@@ -193,7 +194,7 @@ def test_reader_that_leaves(tmp_path: Path, make_pdf: MakePdf) -> None:
 
 def test_doctor_and_models() -> None:
     doctor = run("doctor")
-    assert doctor.returncode == 0 and "auto picks" in doctor.stdout and len(doctor.stdout.splitlines()) < 30
+    assert doctor.returncode == 0 and "auto picks" in doctor.stdout and len(doctor.stdout.splitlines()) < 35
     assert "auto picks" in json.loads(run("doctor", "--json").stdout)
     listed = run("models", "list")
     assert listed.returncode == 0 and "in use:" in listed.stdout

@@ -1,7 +1,8 @@
 """Tiny Qwen2-VL checkpoints in MinerU2.5's shape: one of random weights, one that knows two synthetic pages by heart.
 
 Nothing of them is committed: :func:`random_checkpoint` takes a second, :func:`trained_checkpoint` twenty of one core,
-once a machine; it is kept in a cache folder under a name that depends on this file's text. From the command line:
+once a machine; it is kept in a cache folder under a name that depends on the text of this file and of
+``mineru_accel.bench.random_vlm``. From the command line:
 ``python tests/vlm_checkpoints.py random FOLDER`` or ``trained``, which prints the folder.
 
 The trained one gives wrong answers as soon as the pixels, the prompt or the patch embedding are wrong; the random one
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import shutil
 import sys
@@ -21,36 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mineru_accel.bench import random_vlm
+
 DPI = 200
 """Of the pages as MinerU renders them."""
 PAGE = (302.4, 403.2)
 """Points; 840 x 1120 pixels at :data:`DPI`."""
-
-# The order is Qwen2-VL's (151643..151656), then come tokens that mineru_vl_utils parses.
-_SPECIAL = (
-    "<|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|object_ref_end|> <|box_start|> <|box_end|> "
-    "<|quad_start|> <|quad_end|> <|vision_start|> <|vision_end|> <|vision_pad|> <|image_pad|> <|video_pad|> "
-    "<|ref_start|> <|ref_end|> <|rotate_up|> <|rotate_right|> <|rotate_down|> <|rotate_left|> <|txt_contd_tgt|> "
-    "<|txt_contd|> <|class_start|> <|class_end|> <|sub_class_start|> <|sub_class_end|> <|caption_start|> "
-    "<|caption_end|> <|content_start|> <|content_end|>"
-).split()
-_OTSL = "<fcel> <ecel> <lcel> <ucel> <xcel> <nl>".split()
-_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-_CHAT_TEMPLATE = (
-    "{% for message in messages %}"
-    "{% if loop.first and message['role'] != 'system' %}"
-    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
-    "<|im_start|>{{ message['role'] }}\n"
-    "{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n"
-    "{% else %}{% for content in message['content'] %}"
-    "{% if content['type'] == 'image' or 'image' in content or 'image_url' in content %}"
-    "<|vision_start|><|image_pad|><|vision_end|>"
-    "{% elif content['type'] == 'video' or 'video' in content %}<|vision_start|><|video_pad|><|vision_end|>"
-    "{% elif 'text' in content %}{{ content['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 
 
 @dataclass(frozen=True)
@@ -165,8 +141,7 @@ def random_checkpoint(folder: Path, *, dtype: str = "float32", seed: int = 0, ma
     from safetensors.torch import save_file
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_configuration(folder, dtype, max_pixels)
+    random_vlm.write_configuration(folder, random_vlm.TINY, dtype, max_pixels)
     generator = torch.Generator().manual_seed(seed)
     model = Qwen2VLForConditionalGeneration(Qwen2VLConfig.from_pretrained(folder)).float()
     with torch.no_grad():  # spread-out weights: outputs depend on image and prompt
@@ -177,7 +152,9 @@ def random_checkpoint(folder: Path, *, dtype: str = "float32", seed: int = 0, ma
                 p.copy_(torch.randn(p.shape, generator=generator) * std)
             elif name.endswith("bias"):
                 p.copy_(torch.randn(p.shape, generator=generator) * 0.1)
-    save_file(_hub_names(model.to(getattr(torch, dtype))), folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        random_vlm.hub_names(model.to(getattr(torch, dtype))), folder / "model.safetensors", metadata={"format": "pt"}
+    )
     return folder
 
 
@@ -187,7 +164,8 @@ def trained_checkpoint() -> Path:
     Raises:
         RuntimeError: if training does not get there.
     """
-    key = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+    texts = Path(__file__).read_bytes() + Path(random_vlm.__file__).read_bytes()
+    key = hashlib.sha256(texts).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mineru-accel-tests"
     folder = cache / f"trained-{key}"
     if not (folder / "model.safetensors").exists():
@@ -261,7 +239,7 @@ def _train(folder: Path, steps: int = 400) -> None:
             break
     else:
         raise RuntimeError(f"the tiny VLM did not learn its pages: worst token loss {max(worst):.2f}")
-    save_file(_hub_names(model), folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(random_vlm.hub_names(model), folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def _batch(processor: Any, samples: list[tuple[Any, str, str]]) -> tuple[dict[str, Any], Any]:
@@ -283,130 +261,6 @@ def _batch(processor: Any, samples: list[tuple[Any, str, str]]) -> tuple[dict[st
     for row, length in enumerate(answers):
         labels[row, -length:] = inputs.input_ids[row, -length:]
     return dict(inputs), labels
-
-
-def _hub_names(model: Any) -> dict[str, Any]:
-    """The state dict as hub checkpoints name it (visual.*, model.layers.*, lm_head.*), not as transformers 5 does."""
-    return {
-        k.replace("model.visual.", "visual.", 1).replace("model.language_model.", "model.", 1): v.contiguous()
-        for k, v in model.state_dict().items()
-    }
-
-
-def _write_configuration(folder: Path, dtype: str, max_pixels: int) -> None:
-    tokenizer = _tokenizer()
-    token = tokenizer.token_to_id
-    tokenizer.save(str(folder / "tokenizer.json"))
-    files: dict[str, dict[str, Any]] = {
-        "tokenizer_config.json": {
-            "tokenizer_class": "Qwen2Tokenizer",
-            "add_prefix_space": False,
-            "add_bos_token": False,
-            "bos_token": None,
-            "eos_token": "<|im_end|>",
-            "pad_token": "<|endoftext|>",
-            "unk_token": None,
-            "clean_up_tokenization_spaces": False,
-            "errors": "replace",
-            "split_special_tokens": False,
-            "model_max_length": 16384,
-            "padding_side": "left",
-            "chat_template": _CHAT_TEMPLATE,
-            "additional_special_tokens": _SPECIAL[1:],
-        },
-        "chat_template.json": {"chat_template": _CHAT_TEMPLATE},
-        "preprocessor_config.json": {
-            "image_processor_type": "Qwen2VLImageProcessor",
-            "processor_class": "Qwen2VLProcessor",
-            "min_pixels": 3136,
-            "max_pixels": max_pixels,
-            "size": {"shortest_edge": 3136, "longest_edge": max_pixels},
-            "patch_size": 14,
-            "temporal_patch_size": 2,
-            "merge_size": 2,
-            "do_resize": True,
-            "do_rescale": True,
-            "do_normalize": True,
-            "do_convert_rgb": True,
-            "resample": 3,
-            "rescale_factor": 1 / 255,
-            "image_mean": [0.48145466, 0.4578275, 0.40821073],
-            "image_std": [0.26862954, 0.26130258, 0.27577711],
-        },
-        "generation_config.json": {
-            "do_sample": False,
-            "bos_token_id": token("<|endoftext|>"),
-            "pad_token_id": token("<|endoftext|>"),
-            "eos_token_id": [token("<|im_end|>"), token("<|endoftext|>")],
-        },
-        "config.json": {  # flat, as hub checkpoints of Qwen2-VL are
-            "architectures": ["Qwen2VLForConditionalGeneration"],
-            "model_type": "qwen2_vl",
-            "attention_dropout": 0.0,
-            "hidden_act": "silu",
-            "initializer_range": 0.02,
-            "bos_token_id": token("<|endoftext|>"),
-            "eos_token_id": token("<|im_end|>"),
-            "pad_token_id": token("<|endoftext|>"),
-            "image_token_id": token("<|image_pad|>"),
-            "video_token_id": token("<|video_pad|>"),
-            "vision_start_token_id": token("<|vision_start|>"),
-            "vision_end_token_id": token("<|vision_end|>"),
-            "vision_token_id": token("<|vision_pad|>"),
-            "hidden_size": 128,
-            "intermediate_size": 256,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "max_window_layers": 2,
-            "max_position_embeddings": 16384,
-            "rms_norm_eps": 1e-6,
-            "rope_theta": 1000000.0,
-            "rope_scaling": {"type": "mrope", "mrope_section": [8, 12, 12]},
-            "sliding_window": None,
-            "use_sliding_window": False,
-            "use_cache": True,
-            "tie_word_embeddings": False,
-            "torch_dtype": dtype,
-            "vocab_size": tokenizer.get_vocab_size(),
-            "vision_config": {
-                "model_type": "qwen2_vl",
-                "depth": 2,
-                "embed_dim": 160,
-                "hidden_size": 128,
-                "hidden_act": "quick_gelu",
-                "mlp_ratio": 4,
-                "num_heads": 2,
-                "in_channels": 3,
-                "in_chans": 3,
-                "patch_size": 14,
-                "spatial_patch_size": 14,
-                "spatial_merge_size": 2,
-                "temporal_patch_size": 2,
-            },
-        },
-    }
-    for name, content in files.items():
-        (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
-def _tokenizer() -> Any:
-    """Byte-level BPE without merges, Qwen2-VL's special tokens and OTSL's."""
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_SPLIT), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in _SPECIAL])
-    tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in _OTSL])
-    return tokenizer
 
 
 if __name__ == "__main__":

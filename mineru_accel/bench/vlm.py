@@ -5,6 +5,9 @@ token against vLLM's defaults without patches), then the rate. A configuration t
 figure. ``--together`` starts three at once, each with a share of the memory, and measures them one after the other:
 most of the time goes into starting. ``--gpus 1,2`` is one more configuration: an engine on each of two GPUs; in turn
 the first one answers its share alone, and both answer twice as much.
+Two right ways of computing in bfloat16 are nearly 1e-2 apart, so the configuration
+``float32`` tells more: against it ours should err as the defaults do. On a CPU everything runs eagerly and in float32,
+to try the benchmark itself.
 """
 
 from __future__ import annotations
@@ -25,10 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EXIT_FAILED, EXIT_OK, UsageError
-from ..patches import machine
+from ..patches import machine, selected
 from ..vlm import lifeline
 from ..vlm.arguments import merge, parse
-from . import turns
+from . import stacks, turns
 
 PROMPT = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|>"
@@ -52,6 +55,13 @@ TOLERANCE = 1e-2
 """Relative error of the first token's logits."""
 
 
+_OF_JOBS = ("crops", "mixed", "tokens", "in_flight", "sampling", "repeats", "stacks")
+
+
+Logits = list[dict[str, float]]
+"""For each picture: token -> logit, of the greatest."""
+
+
 def configurations() -> dict[str, dict[str, Any]]:
     """Name -> {"args", "patches", "replicas", "devices", "ours", "env"} or any of a job's other entries (crops,
     in_flight, repeats); ``ours`` starts from our engine's own arguments."""
@@ -67,13 +77,19 @@ def configurations() -> dict[str, dict[str, Any]]:
         "ours-4k": {"ours": True, "args": {"max_num_batched_tokens": 4096}},
         "ours-1024": {"ours": True, "args": {"max_num_seqs": 1024}},
         "ours-256": {"ours": True, "args": {"max_num_seqs": 256}},
-        "unfused": {"ours": True, "patches": "vllm-fast-processor,vllm-uint8-pixels,vllm-vit-graphs"},
-        "two-frames": {"ours": True, "patches": "vllm-fast-processor,vllm-vit-fused,vllm-vit-graphs"},
+        "unfused": {"ours": True, "patches": _without("vllm-vit-fused")},
+        "two-frames": {"ours": True, "patches": _without("vllm-uint8-pixels")},
         "graphs-mended": {"ours": True, "patches": "vllm-fast-processor,vllm-vit-graphs"},
-        "eager": {"ours": True, "patches": "vllm-fast-processor,vllm-uint8-pixels,vllm-vit-fused"},
+        "eager": {"ours": True, "patches": _without("vllm-vit-graphs")},
         "processor": {"ours": True, "patches": "vllm-fast-processor"},
         "unpatched": {"ours": True, "patches": "none"},
+        "float32": {"args": merge(AS_MINERU, {"dtype": "float32"}), "patches": "none"},
     }
+
+
+def _without(patch: str) -> str:
+    """All patches but one, by name."""
+    return ",".join(name for name in selected("auto") if name != patch)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -99,6 +115,12 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--ready", type=float, default=240, help="seconds for the start of each; default: %(default)s")
     parser.add_argument("--limit", type=float, default=180, help="seconds to measure each; default: %(default)s")
     parser.add_argument("--deadline", type=float, default=math.inf, help="seconds for all; what is ready is measured")
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        help="file of the first configuration's logits, read if it is there; all others' are kept beside it",
+    )
+    parser.add_argument("--stacks", type=float, default=0, metavar="SECONDS", help="sample each one's stacks (py-spy)")
     parser.add_argument("--out", type=Path, help="folder for results.jsonl and each configuration's log")
     args = parser.parse_args(argv)
     known = configurations()
@@ -117,9 +139,11 @@ def run(argv: Sequence[str]) -> int:
     out.mkdir(parents=True, exist_ok=True)
     width, height = (int(part) for part in args.size.split("x"))
     common = {
-        **{name: getattr(args, name) for name in ("crops", "mixed", "tokens", "in_flight", "sampling", "repeats")},
-        **{"model": str(args.model), "size": [width, height], "reference": str(out / "reference.json")},
+        **{name: getattr(args, name) for name in _OF_JOBS},
+        **{"model": str(args.model), "size": [width, height]},
+        "reference": str(args.reference or out / "reference.json"),
     }
+    exact = {"enforce_eager": True, "dtype": "float32"} if machine.accelerator().kind == "cpu" else {}
     jobs = {}
     for name in dict.fromkeys(wanted):
         config = known[name]
@@ -127,6 +151,7 @@ def run(argv: Sequence[str]) -> int:
             config = {**config, "args": merge(config.get("args", {}), parse(args.vllm_arg))}
         if args.together:
             config = {**config, "args": merge(config.get("args", {}), SHARE)}
+        config = {**config, "args": merge(exact, config.get("args", {}))}
         jobs[name] = {
             **common,
             "devices": None,
@@ -146,7 +171,7 @@ def run(argv: Sequence[str]) -> int:
         print(f"{name}: not started, {args.deadline:.0f} s are over", flush=True)
     table = _table(rows)
     (out / "table.md").write_text(table + "\n", encoding="utf-8")
-    print("\n" + table, flush=True)
+    print("\n" + table + "\n" + _best(rows) + against_float32(Path(common["reference"]).parent), flush=True)
     return EXIT_OK if len(rows) == len(jobs) and all("rate" in row for row in rows) else EXIT_FAILED
 
 
@@ -191,6 +216,25 @@ def _line(row: dict[str, Any]) -> str:
         f"logits {row.get('error_logits', float('nan')):.1e}, start {row['start_s']:.0f} s, "
         f"client CPU {row['client_cpu']:.2f}, engine CPU {row['engine_cpu']}, rates {row['rates']}{by_gpus}"
     )
+
+
+def _best(rows: list[dict[str, Any]]) -> str:
+    good = [row for row in rows if "rate" in row and row.get("error_logits", math.inf) <= TOLERANCE]
+    if not good:
+        return "no configuration computes what the first does"
+    best, base = max(good, key=lambda row: row["rate"]), next((r for r in good if r["name"] == "defaults"), None)
+    times = f", {best['rate'] / base['rate']:.2f} times the defaults' {base['rate']:.1f}" if base else ""
+    return f"best: {best['name']}, {best['rate']:.1f} crops/s, GPU busy {best['busy']:.0f} %{times}"
+
+
+def against_float32(folder: Path) -> str:
+    """A line with each configuration's error against float32's logits, if these have been taken; else nothing."""
+    files = {path.stem.removeprefix("logits-"): path for path in sorted(folder.glob("logits-*.json"))}
+    known = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in files.items()}
+    truth = known.pop("float32", None)
+    if truth is None:
+        return ""
+    return "\nlogits against float32: " + ", ".join(f"{name} {error(of, truth):.1e}" for name, of in known.items())
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -251,7 +295,7 @@ async def _child(job: dict[str, Any]) -> None:
             await asyncio.sleep(0.5)
         row["busy_before"] = before.mean()
         compared = llms if job.get("gpus") else llms[:1]
-        row["error_logits"] = max([await _compare(llm, images[:4], Path(job["reference"])) for llm in compared])
+        row["error_logits"] = max([await _compare(llm, images[:4], Path(job["reference"]), job) for llm in compared])
         save()
         await _rate(llms, images[: max(64, len(images) // 8)], job | {"tokens": 16})
         if job.get("gpus"):
@@ -263,6 +307,9 @@ async def _child(job: dict[str, Any]) -> None:
             best = max(runs, key=lambda r: r["rate"])
             row.update(best, rates=[round(r["rate"], 1) for r in runs])
             save()
+        if job["stacks"]:
+            with stacks.sampled(_processes(llms), turns.file(job, "stacks"), job["stacks"]):
+                await _rate(llms, images, job)
     finally:
         await close()
 
@@ -332,25 +379,40 @@ def _crops(job: dict[str, Any]) -> list[Any]:
     return images
 
 
-async def _compare(llm: Any, images: list[Any], reference: Path) -> float:
+def _prompt(llm: Any, job: dict[str, Any]) -> dict[str, Any]:
+    """What MinerU's client sends with each crop, and what ours does: a text, or its tokens."""
+    return {"prompt_token_ids": llm.tokenizer.encode(PROMPT)} if job.get("ours") else {"prompt": PROMPT}
+
+
+async def _rendered(llm: Any, image: Any, prompt: dict[str, Any]) -> Any:
+    """As MinerU's client does, which vLLM's processors for tokens see; a plain `generate` would take another way."""
+    return (await llm.renderer.render_cmpl_async([{**prompt, "multi_modal_data": {"image": image}}]))[0]
+
+
+async def _compare(llm: Any, images: list[Any], reference: Path, job: dict[str, Any]) -> float:
     """Relative error of the first token's logits against the first configuration's (written if there is none yet)."""
     from vllm import SamplingParams
 
     logits = []
+    tokens = _prompt(llm, job)
     count = min(LOGITS, llm.model_config.get_vocab_size() // 2)
     for i, image in enumerate(images):
         one = SamplingParams(temperature=0.0, max_tokens=1, logprobs=count, ignore_eos=True)
-        request = {"prompt": PROMPT, "multi_modal_data": {"image": image}}
-        async for output in llm.generate(request, one, f"compare-{i}"):
+        async for output in llm.generate(await _rendered(llm, image, tokens), one, f"compare-{i}"):
             last = output
         logits.append({str(token): entry.logprob for token, entry in last.outputs[0].logprobs[0].items()})
-    if not reference.exists():
-        reference.write_text(json.dumps(logits), encoding="utf-8")
-        return 0.0
+    reference.parent.mkdir(parents=True, exist_ok=True)
+    for path in (reference.with_name(f"logits-{job['name']}.json"), *(() if reference.exists() else (reference,))):
+        path.write_text(json.dumps(logits), encoding="utf-8")
+    return error(logits, json.loads(reference.read_text(encoding="utf-8")))
+
+
+def error(logits: Logits, reference: Logits) -> float:
+    """The greatest relative error of all pictures; infinite if less than half of the great ones are the same."""
     errors = []
-    for ours, theirs in zip(logits, json.loads(reference.read_text(encoding="utf-8")), strict=True):
+    for ours, theirs in zip(logits, reference, strict=True):
         common = ours.keys() & theirs.keys()
-        if len(common) < count / 2:
+        if len(common) < len(theirs) / 2:
             return float("inf")
         difference = sum((ours[t] - theirs[t]) ** 2 for t in common)
         errors.append((difference / sum(theirs[t] ** 2 for t in common)) ** 0.5)
@@ -362,10 +424,11 @@ async def _rate(llms: list[Any], images: list[Any], job: dict[str, Any]) -> dict
     from vllm.sampling_params import RequestOutputKind
 
     tokens = job["tokens"]
+    prompt = _prompt(llms[0], job)
     penalties = {"presence_penalty": 1.0, "frequency_penalty": 0.05} if job["sampling"] == "mineru" else {}
     extra = {"extra_args": {"no_repeat_ngram_size": 100}} if job["sampling"] == "mineru" else {}
     waiting = asyncio.Semaphore(job["in_flight"])
-    engines = [process.pid for llm in llms for process in llm.engine_core.resources.engine_manager.processes]
+    engines = [pid for name, pid in _processes(llms).items() if name != "client"]
     tag = f"{time.time_ns()}"
 
     async def one(i: int, image: Any) -> None:
@@ -374,8 +437,8 @@ async def _rate(llms: list[Any], images: list[Any], job: dict[str, Any]) -> dict
                 temperature=0.0, max_tokens=tokens, min_tokens=tokens, ignore_eos=True, skip_special_tokens=False,
                 output_kind=RequestOutputKind.FINAL_ONLY, **penalties, **extra,
             )  # fmt: skip
-            request = {"prompt": PROMPT, "multi_modal_data": {"image": image}}
-            async for output in llms[i % len(llms)].generate(request, sampling, f"{tag}-{i}"):
+            llm = llms[i % len(llms)]
+            async for output in llm.generate(await _rendered(llm, image, prompt), sampling, f"{tag}-{i}"):
                 last = output
             assert len(last.outputs[0].token_ids) == tokens
 
@@ -390,6 +453,12 @@ async def _rate(llms: list[Any], images: list[Any], job: dict[str, Any]) -> dict
         "client_cpu": (time.process_time() - client) / seconds,
         "engine_cpu": [round((_cpu(pid) - before) / seconds, 2) for pid, before in zip(engines, engine, strict=True)],
     }
+
+
+def _processes(llms: list[Any]) -> dict[str, int]:
+    """Name -> pid: this one, and each replica's core, which on one GPU is its worker as well."""
+    cores = [process.pid for llm in llms for process in llm.engine_core.resources.engine_manager.processes]
+    return {"client": os.getpid(), **{f"core-{i}": pid for i, pid in enumerate(cores)}}
 
 
 class _Busy(threading.Thread):

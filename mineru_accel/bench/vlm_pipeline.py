@@ -265,7 +265,7 @@ class _Bench:
         client = MinerUClient(
             "vllm-async-engine", vllm_async_llm=self.engine.llm, max_concurrency=_REQUESTS, use_tqdm=False
         )
-        client.client = self.engine.client_of(self.engine.llm, templates=False)
+        client.client = self.engine.client_of(self.engine.llm, self.engine.theirs)
         spent = dict.fromkeys(("render", "layout", "vlm", "finish", "write"), 0.0)
         model: list[list[dict[str, Any]]] = []
         for first in range(0, pages, _WINDOW):
@@ -305,11 +305,11 @@ def _forced(pipeline: Pipeline, bench: _Bench) -> Any:
 
     from ..vlm.arguments import parse
     from ..vlm.engine import VllmEngine
-    from ..vlm.vllm import Templates, VllmInProcess
+    from ..vlm.vllm import VllmInProcess, client_class
 
     wanted: contextvars.ContextVar[tuple[int, str]] = contextvars.ContextVar("wanted")
 
-    class Client(VllmAsyncEngineVlmClient):
+    class Theirs(VllmAsyncEngineVlmClient):
         async def aio_predict(self, image: Any, prompt: str = "", *args: Any, **kwargs: Any) -> Any:
             known = bench.truth.get((image.size, prompt))
             wanted.set(known or _guess(image.size))
@@ -328,18 +328,23 @@ def _forced(pipeline: Pipeline, bench: _Bench) -> Any:
             super().get_output_content(output)
             return wanted.get()[1]
 
+    class Ours(Theirs, client_class()):  # type: ignore[misc]
+        pass
+
     class Forced(VllmInProcess):
+        theirs = Theirs
+
         @property
         def llm(self) -> Any:
             return self._engine.llm
 
-        def client_of(self, llm: Any, templates: bool = True) -> Any:
-            known, client = self._clients.get(id(llm) + templates, (None, None))
+        def client_of(self, llm: Any, kind: type = Ours) -> Any:
+            """MinerU's client of an engine, or ours."""
+            key = id(llm) + (kind is Ours)
+            known, client = self._clients.get(key, (None, None))
             if known is not llm:
-                client = Client(llm, allow_truncated_content=True)
-                if templates:
-                    client.tokenizer = Templates(client.tokenizer)
-                self._clients[id(llm) + templates] = llm, client
+                client = kind(llm, allow_truncated_content=True)
+                self._clients[key] = llm, client
             return client
 
         def _client(self, replica: Any) -> Any:

@@ -32,6 +32,8 @@ _FIELDS = (
     *("offline", "pages", "start", "end", "max_pages", "formats", "images", "password"),
     *("engine", "urls", "vlm", "vlm_for", "describe_images", "timeout"),
 )
+_FLAGS = {"urls": "url", "vllm_args": "vllm-arg"}
+"""Where a flag is called other than its field."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -124,7 +126,8 @@ def make_options(args: argparse.Namespace, **fields: Any) -> Options:
         return Options(**given, **fields)
     except ValidationError as error:
         first = error.errors()[0]
-        flag = "--" + str(first["loc"][0]).replace("_", "-") + ": " if first["loc"] else ""
+        name = str(first["loc"][0]) if first["loc"] else ""
+        flag = "--" + _FLAGS.get(name, name).replace("_", "-") + ": " if name else ""
         raise UsageError(flag + str(first["msg"]).removeprefix("Value error, ")) from error
 
 

@@ -22,6 +22,7 @@ _HOME = {
     "vllm-uint8-pixels": "vllm_uint8_pixels",
     "vllm-vit-fused": "vllm_vit_fused",
     "vllm-vit-graphs": "vllm_vit_graphs",
+    "vllm-sparse-penalties": "vllm_sparse_penalties",
     "vllm-rocm-vit-attention": "vllm_rocm_vit_attention",
     "mineru-vl-utils-lora-tokenizer": "mineru_vl_utils_lora_tokenizer",
     "doclayout-yolo": "doclayout_yolo",

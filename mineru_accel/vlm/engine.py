@@ -193,6 +193,8 @@ class VllmEngine:
         atexit.unregister(self._kill)
         for replica in self.replicas:
             llm, replica.llm = replica.llm, None
+            if (handler := getattr(llm, "output_handler", None)) is not None:
+                handler.cancel()  # it would take the end for a crash, and print a traceback
             await asyncio.to_thread(_shutdown, llm)
 
     async def __aenter__(self) -> VllmEngine:

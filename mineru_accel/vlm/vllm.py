@@ -11,6 +11,9 @@ from .engine import Replica, VllmEngine
 from .errors import NoAnswer, Refused
 from .types import Generated, Sampling
 
+_PROMPTS = 256
+"""As many are remembered: MinerU has half a dozen."""
+
 
 class VllmInProcess:
     """One :class:`~mineru_accel.vlm.engine.VllmEngine` and MinerU's client for each of its replicas.
@@ -54,8 +57,7 @@ class VllmInProcess:
         """MinerU's client of a replica's present engine."""
         known, client = self._clients.get(replica.index, (None, None))
         if known is not replica.llm:
-            client = _client_class()(replica.llm, allow_truncated_content=True)
-            client.tokenizer = Templates(client.tokenizer)
+            client = client_class()(replica.llm, allow_truncated_content=True)
             self._clients[replica.index] = replica.llm, client
         return client
 
@@ -74,7 +76,7 @@ class Templates:
     def apply_chat_template(self, messages: Any, **options: Any) -> Any:
         key = repr((messages, options))
         if key not in self._known:
-            if len(self._known) > 256:
+            if len(self._known) > _PROMPTS:
                 self._known.clear()
             self._known[key] = self._tokenizer.apply_chat_template(messages, **options)
         return self._known[key]
@@ -83,11 +85,27 @@ class Templates:
         return getattr(self._tokenizer, name)
 
 
-def _client_class() -> type:
+def client_class() -> type:
     from mineru_vl_utils.vlm_client.vllm_async_engine_client import VllmAsyncEngineVlmClient
 
     class Client(VllmAsyncEngineVlmClient):
-        """MinerU's client; says why a generation ended."""
+        """MinerU's client; says why a generation ended, and renders and tokenizes each of its few prompts once."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.tokenizer: Any = Templates(self.tokenizer)
+            self._tokens: dict[str, list[int]] = {}
+
+        async def _render_vllm_cmpl_input(self, raw_prompt: dict[str, Any]) -> dict[str, Any]:
+            text = raw_prompt.get("prompt")
+            if isinstance(text, str):
+                if text not in self._tokens:
+                    if len(self._tokens) > _PROMPTS:
+                        self._tokens.clear()
+                    self._tokens[text] = self.tokenizer.encode(text)
+                raw_prompt = {k: v for k, v in raw_prompt.items() if k != "prompt"}
+                raw_prompt["prompt_token_ids"] = list(self._tokens[text])
+            return await super()._render_vllm_cmpl_input(raw_prompt)
 
         def get_output_content(self, output: Any) -> Generated:  # type: ignore[override]
             return Generated(super().get_output_content(output), output.outputs[0].finish_reason == "length")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import vlm_checkpoints as tiny
+from stand_in import Behave, StandIn
 from stub_detector import KnowsPages
 
 
@@ -22,6 +24,20 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny VLM of random weights; its outputs depend on every one of them."""
     pytest.importorskip("torch")
     return tiny.random_checkpoint(tmp_path_factory.mktemp("random"))
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Behave], StandIn]]:
+    """``serve(behave)`` starts a stand-in."""
+    running: list[StandIn] = []
+
+    def start(behave: Behave) -> StandIn:
+        running.append(StandIn(behave))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.die()
 
 
 @pytest.fixture

@@ -8,8 +8,13 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+from mineru_accel import Pipeline
+
+PROMPTS = {"Text Recognition:": "text", "Table Recognition:": "table", "Formula Recognition:": "formula"}
+PROMPTS |= {"Image Analysis:": "image", "Layout Detection:": "layout"}
 Behave = Callable[[int], str]
 """What to do with the n-th completion asked for: an answer's text, or one of the words below."""
 GOOD, ERROR, HANG, RUBBISH = "<good>", "<500>", "<hang>", "<rubbish>"
@@ -34,6 +39,15 @@ class StandIn:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def kinds(self) -> list[str]:
+        """What each request was for."""
+        return [self.kind(n) for n in range(self.asked)]
+
+    def kind(self, number: int) -> str:
+        """What a request is for: text, table, formula, image or layout."""
+        return PROMPTS[self.bodies[number]["messages"][1]["content"][1]["text"].strip()]
 
     def start(self) -> None:
         stand_in = self
@@ -91,3 +105,10 @@ class StandIn:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+
+
+def read(path: Path, options: dict[str, Any], *servers: StandIn, **more: Any) -> Any:
+    """Convert a file with these servers as the VLM."""
+    urls = [s.url for s in servers]
+    with Pipeline(**{"backend": "vlm", "urls": urls, "timeout": 30, **options, **more}) as pipeline:
+        return pipeline.convert(path)

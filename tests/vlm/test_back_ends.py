@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import vlm_checkpoints as tiny
+from expected import check_blocks
 from stub_detector import KnowsPages
 
 from mineru_accel import PageStatus, Pipeline
@@ -48,7 +50,7 @@ def test_transformers(back_end: str, trained: Path, pages: Path, vlm_options: di
 
 @pytest.fixture(scope="module")
 def vllm_server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """vLLM's own server of the trained checkpoint, on loopback."""
+    """vLLM's own server of the trained checkpoint with our patches, on loopback."""
     pytest.importorskip("vllm")
     port = 18123 + os.getpid() % 1000
     log = tmp_path_factory.mktemp("server") / "log"
@@ -60,7 +62,7 @@ def vllm_server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     environment = {
         **os.environ,
         "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "MINERU_ACCEL_PATCHES": "auto",
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
     }
@@ -80,6 +82,8 @@ def vllm_server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 break
             except OSError:
                 time.sleep(0.5)
+        patched = re.findall(r"patch vllm-uint8-pixels \(pid (\d+)\): active", log.read_text(errors="replace"))
+        assert len(set(patched)) >= 2  # the server, and the engine's processes
         yield url
     finally:
         server.terminate()
@@ -94,11 +98,24 @@ def test_vllm_server(back_end: str, vllm_server: str, pages: Path, vlm_options: 
 
 
 @pytest.mark.slow
+def test_minerus_own_client_at_a_patched_server(vllm_server: str) -> None:
+    from mineru_vl_utils import MinerUClient
+
+    client = MinerUClient("http-client", server_url=vllm_server, use_tqdm=False)
+    for image, blocks in zip(tiny.page_images(), tiny.PAGES, strict=True):
+        check_blocks(client.two_step_extract(image), blocks)
+
+
+@pytest.mark.slow
 def test_vllm_in_process(
     trained: Path, tmp_path: Path, vlm_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Several documents at once: each says what it says alone. Then hybrid, on the same engine."""
     pytest.importorskip("vllm")
+    from mineru_accel.patches import processor
+
+    quick, found = processor.quick, []
+    monkeypatch.setattr(processor, "quick", lambda *a: found.append(quick(*a)) or found[-1])
     monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     arguments = {"dtype": "float32", "max_num_seqs": 4, "max_model_len": 4096}
@@ -112,6 +129,7 @@ def test_vllm_in_process(
             check(result, "vlm")
         hybrid = Stages(pipeline.options, replace(pipeline.plan, backend=Backend.HYBRID), KnowsPages.imgsz)
         check(pipeline._flow.submit(Input(paths[0]), tmp_path / "hybrid", hybrid).result(), "hybrid")
+    assert len(found) >= 4 * 8 and None not in found  # every crop was prepared by the patch
 
 
 def test_answers_do_not_depend_on_company(

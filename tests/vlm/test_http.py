@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stand_in as server
-from stand_in import Behave, StandIn
+from PIL import Image
+from stand_in import read
 
 from mineru_accel import PageStatus, Pipeline, launch
 from mineru_accel.cli import main
 from mineru_accel.errors import ModelError
+from mineru_accel.vlm.http import HttpEngine
+from mineru_accel.vlm.stage import VlmStage
+from mineru_accel.vlm.types import Crop
 
 PAGES = 2
 CROPS = 8
-
-
-@pytest.fixture
-def serve() -> Iterator[Any]:
-    """``serve(behave)`` starts a stand-in."""
-    running: list[StandIn] = []
-
-    def start(behave: Behave) -> StandIn:
-        running.append(StandIn(behave))
-        return running[-1]
-
-    yield start
-    for one in running:
-        one.die()
-
-
-def read(path: Path, options: dict[str, Any], *servers: StandIn, **more: Any) -> Any:
-    urls = [s.url for s in servers]
-    with Pipeline(**{"backend": "vlm", "urls": urls, "timeout": 30, **options, **more}) as pipeline:
-        return pipeline.convert(path)
 
 
 def test_answers_and_key(serve: Any, pages: Path, vlm_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +91,54 @@ def test_server_that_never_answers(word: str, serve: Any, pages: Path, vlm_optio
 def test_server_that_stumbles(word: str, serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:
     result = read(pages, vlm_options, serve(lambda n: word if n % 3 == 0 else server.GOOD), timeout=20)
     assert result.ok and [p.status for p in result.pages] == [PageStatus.OK] * PAGES
+
+
+def test_one_of_two_servers_dies_in_mid_run(serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:
+    def behave(n: int) -> str:
+        time.sleep(0.05)
+        if n == 1:
+            threading.Thread(target=mortal.die).start()
+        return server.DROP if n else server.GOOD
+
+    mortal, well = serve(behave), serve(lambda n: time.sleep(0.05) or server.GOOD)
+    result = read(pages, vlm_options, mortal, well)
+    assert result.ok and [p.status for p in result.pages] == [PageStatus.OK] * PAGES
+    assert mortal.asked >= 2 and well.asked >= CROPS - 1
+
+
+def test_early_pages_go_first(serve: Any) -> None:
+    """Pages that come in any order while a server is busy: by document and page, and of each what takes longest."""
+    hold = threading.Event()
+    one = serve(lambda n: server.GOOD if n or hold.wait(10) else server.ERROR)
+    engine = HttpEngine([one.url], 30)
+    stage = VlmStage(engine, None, 30)  # type: ignore[arg-type]  # crops bring their pixels
+    done: dict[tuple[int, int], threading.Event] = {}
+    Image.new("RGB", (28, 28)).save(buffer := io.BytesIO(), "PNG")
+    stage.post = lambda call: call()
+    try:
+        stage.start()
+        engine.concurrency = 1
+
+        def ask(key: tuple[int, int], *sizes: int) -> None:
+            done[key] = threading.Event()
+            crops = [Crop("text", f"{key} {size}", {}, (size, size), 0, 0, buffer.getvalue()) for size in sizes]
+            stage.ask(key, crops, None, lambda answers, seconds, error: done[key].set())
+
+        ask((0, 9), 10)
+        deadline = time.monotonic() + 20
+        while one.asked < 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        for key in [(1, 0), (0, 3), (0, 1), (1, 1), (0, 2)]:
+            ask(key, 20, 40, 30)
+        stage._call(hold.set)  # after all have been taken in
+        assert all(event.wait(20) for event in done.values())
+    finally:
+        hold.set()
+        stage.close()
+    said = [body["messages"][1]["content"][1]["text"] for body in one.bodies[1:]]
+    order = [(0, 1), (0, 2), (0, 3), (1, 0), (1, 1)]
+    assert said == [f"{key} {size}" for key in order for size in (40, 30, 20)]
 
 
 def test_server_that_dies_and_comes_back(serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:

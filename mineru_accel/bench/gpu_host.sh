@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# The VLM's figures on a GPU host without network; docs/benchmarks.md says what to bring and when. Run it in the
+# repository's root; each step may be a call of its own (or fail and be repeated): what it needs waits under /tmp.
+#   keep                what this call has brought (.kit1 ... .kitw, .whl, .gpu-data) goes to /tmp; whatever can be done
+#                       with it is begun: the checkpoint of random weights, unpacking vLLM, installing wheels
+#   engine [SECONDS]    crops/s: CONFIGS=defaults,ours,eager; three start together, are compared and measured in turn
+#   pipeline [SECONDS]  pages/s from PDF to files: -b vlm, -b hybrid and MinerU's flow; then with two replicas
+# Results: lines on standard output, and everything as OUT/NAME.tar.gz. SIZE=--tiny tries it all out on a CPU.
+set -u
+step=${1:-}; budget=${2:-400}; begun=$SECONDS
+left() { echo $((budget - SECONDS + begun)); }
+say() { echo "[$((SECONDS - begun)) s] $*"; }
+OUT=${OUT:-/tmp/out}; AT=${AT:-/tmp}; PY=${PY:-python3}; CKPT=$AT/ckpt; mkdir -p "$OUT" "$AT/kit" "$AT/kitw" "$AT/whl"
+export PYTHONPATH=$PWD:$PWD/kernels:${VLLM_AT-$AT/vk:$AT/site}:$AT/meta PATH=$PATH:$AT/site/bin
+export HF_HUB_OFFLINE=1 VLLM_USE_FLASHINFER_SAMPLER=0 VLLM_NO_USAGE_STATS=1 TOKENIZERS_PARALLELISM=false
+export MINERU_MODEL_SOURCE=local MINERU_HOME=$AT/mineru-home PYTHONUNBUFFERED=1
+
+aside() {  # name, command: in a session of its own, so that it outlives this call; not again while it runs or if it is done
+  [ "$(cat "$AT/$1.done" 2> /dev/null)" = 0 ] || kill -0 "$(cat "$AT/$1.begun" 2> /dev/null)" 2> /dev/null && return
+  rm -f "$AT/$1.done"; say "begun: $1"
+  setsid nohup bash -c "$2; echo \$? > $AT/$1.done" > "$AT/$1.log" 2>&1 < /dev/null &
+  echo $! > "$AT/$1.begun"
+}
+await() {  # name, seconds
+  for _ in $(seq $((4 * $2))); do [ -e "$AT/$1.done" ] && break; sleep 0.25; done
+  [ "$(cat "$AT/$1.done" 2> /dev/null)" = 0 ] && return
+  say "$1 is not there:"; tail -5 "$AT/$1.log"; return 1
+}
+install_wheels() {  # name, folder
+  aside "$1" "$PY -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target $AT/site $2/*.whl"
+}
+
+keep() {
+  cp .kit?/part? "$AT/kit/" 2> /dev/null; cp .kitw/*.whl "$AT/kitw/" 2> /dev/null; cp .whl/*.whl "$AT/whl/" 2> /dev/null
+  cp .gpu-data/*.pdf "$AT/" 2> /dev/null
+  local meta=$AT/meta/mineru_accel-0.1.0.dist-info  # vLLM finds plugins by a package's metadata
+  mkdir -p "$meta"
+  printf 'Metadata-Version: 2.1\nName: mineru-accel\nVersion: 0.1.0\n' > "$meta/METADATA"
+  printf '[vllm.general_plugins]\nmineru_accel = mineru_accel.patches.plugin:register\n' > "$meta/entry_points.txt"
+  cp -r mineru_accel kernels "$AT/" 2> /dev/null  # for what runs aside: the tree may change between calls
+  aside ckpt "cd $AT && PYTHONPATH=$AT:$AT/kernels $PY -m mineru_accel.bench.random_vlm $CKPT ${SIZE:-}"
+  if [ -e "$AT/kit/part1" ] && [ -e "$AT/kit/part2" ] && [ -e "$AT/kit/part3" ]; then
+    aside vllm "mkdir -p $AT/vk && cat $AT/kit/part? > $AT/kit/vllm.tar.xz && $PY -m tarfile -e $AT/kit/vllm.tar.xz $AT/vk"
+  fi
+  if ls "$AT"/kitw/*.whl > /dev/null 2>&1; then  # one after the other: both write to one folder
+    install_wheels wheels "$AT/kitw"
+    ls "$AT"/whl/*.whl > /dev/null 2>&1 && await wheels 120 && install_wheels more-wheels "$AT/whl"
+  fi
+}
+
+ready() {
+  keep
+  await ckpt 120 || return 1
+  if [ -z "${VLLM_AT+given}" ]; then
+    await vllm 180 && await wheels 120 || return 1
+    [ ! -e "$AT/more-wheels.begun" ] || await more-wheels 60
+  fi
+  command -v nvidia-smi > /dev/null && nvidia-smi --query-gpu=name,utilization.gpu,memory.used --format=csv,noheader
+  "$PY" - <<'PY' || { say "imports failed"; return 1; }
+from importlib.metadata import entry_points
+import torch, vllm
+assert any(e.name == "mineru_accel" for e in entry_points(group="vllm.general_plugins")), "no entry point"
+print("vllm", vllm.__version__, "torch", torch.__version__)
+PY
+  say ready
+}
+
+pack() { tar -C "$1" -czf "$OUT/$(basename "$1").tar.gz" . ; }
+
+engine() {
+  ready || return 1
+  local to=$AT/engine-${NAME:-$(date +%H%M%S)}; mkdir -p "$to"
+  # shellcheck disable=SC2086
+  VLLM_LOGGING_LEVEL=INFO timeout -k 5 $(($(left) + 150)) "$PY" -m mineru_accel.bench.vlm "$CKPT" \
+    --configs "${CONFIGS:-defaults,ours,eager}" --together --at-once "${AT_ONCE:-3}" --ready "${READY:-240}" \
+    --limit 120 --deadline "$(left)" --reference "$AT/reference/first.json" --stacks "${STACKS:-6}" --out "$to" ${MORE:-} 2>&1 |
+    grep --line-buffered -av WARNING
+  for log in "$to"/*.log; do
+    local name; name=$(basename "$log" .log)
+    grep -aq '"rate"' "$to/$name.json" 2> /dev/null || { echo "--- $name failed:"; grep -av dump_input "$log" | tail -25 | cut -c1-300; }
+  done
+  for log in "$to"/*.log; do
+    echo "--- $(basename "$log")"
+    grep -aE "ncoder.*(budget|graph)|MMEncoder|vit attention|patch vllm.*(failed|active)|engine [0-9]+ started|JIT comp|Model Runner" "$log" |
+      cut -c1-180 | sed 's/[0-9-]* [0-9:.]* //; s/pid [0-9]*//' | sort | uniq -c | sort -rn | head -8
+  done
+  [ -e "$to/ours.stacks" ] && { echo "--- stacks of ours"; head -80 "$to/ours.stacks" | cut -c1-150; }
+  pack "$to"; say "engine done"
+}
+
+pipeline() {
+  ready || return 1
+  local to=$AT/pipeline-${NAME:-$(date +%H%M%S)} pdf=$AT/demo1.pdf kv=$((12 << 30)); mkdir -p "$to"
+  [ -e "$pdf" ] || pdf=samples/paper.pdf
+  [ "${SIZE:-}" = --tiny ] && kv=$((256 << 20))
+  "$PY" - <<'PY' || say "some import failed: what follows may fail, too"
+import mineru_accel.preload, mineru_accel.export.writer, mineru_accel.vlm.jobs, mineru_accel.pipeline, mineru_accel.vlm.vllm
+import mineru.backend.analysis.pdf.images
+from mineru_accel.pdf.ocr import _engine
+_engine()
+PY
+  timeout 90 "$PY" -m mineru_accel "$pdf" -o "$to/plain" -b pipeline --overwrite 2>&1 | tail -1
+  rm -rf "$to/plain"
+  vlm_pipeline() {  # name, arguments
+    local name=$1; shift
+    [ "$(left)" -lt "${LEAST:-60}" ] && { say "$name: no time left"; return; }
+    say "$name: $*"
+    VLLM_LOGGING_LEVEL=WARNING timeout "$(left)" "$PY" -m mineru_accel bench vlm-pipeline "$pdf" --vlm "$CKPT" \
+      --pages "${PAGES:-208}" --json "$to/$name.json" "$@" > "$to/$name.log" 2>&1
+    local code=$?
+    grep -E "^(start|truth|vlm|hybrid|mineru|times)" "$to/$name.log" || tail -25 "$to/$name.log"
+    say "$name: exit code $code"
+  }
+  # shellcheck disable=SC2086
+  vlm_pipeline main --repeats "${REPEATS:-2}" ${MORE:-}
+  # shellcheck disable=SC2086
+  vlm_pipeline two --systems vlm hybrid --replicas 2 --workers "${WORKERS:-12}" --vllm-arg kv_cache_memory_bytes=$kv ${MORE:-}
+  pack "$to"; say "pipeline done"
+}
+
+case $step in
+  keep | engine | pipeline) "$step"; ls "$AT"/*.done 2> /dev/null | xargs -r grep -H . ;;
+  *) sed -n '2,10p' "$0"; exit 2 ;;
+esac

@@ -1,0 +1,91 @@
+"""What `bench vlm` says of its rows, its configurations, and the script that runs it on a GPU host."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from common import ROOT
+
+from mineru_accel import patches
+from mineru_accel.bench import random_vlm, stacks, vlm
+
+SCRIPT = ROOT / "mineru_accel/bench/gpu_host.sh"
+
+
+def test_configurations_name_patches_that_exist() -> None:
+    for name, config in vlm.configurations().items():
+        patches.selected(config.get("patches", "auto"))
+        assert config.get("ours") or config["args"], name
+    known = vlm.configurations()
+    assert "vllm-vit-fused" not in known["unfused"]["patches"] and "vllm-vit-graphs" in known["unfused"]["patches"]
+
+
+def test_only_who_computes_the_same_is_best() -> None:
+    rows = [
+        {"name": "defaults", "rate": 80.0, "busy": 40.0, "error_logits": 0.0},
+        {"name": "ours", "rate": 200.0, "busy": 91.0, "error_logits": 2e-3},
+        {"name": "wrong", "rate": 300.0, "busy": 91.0, "error_logits": 0.5},
+        {"name": "dead", "error": "no result"},
+    ]
+    assert vlm._best(rows) == "best: ours, 200.0 crops/s, GPU busy 91 %, 2.50 times the defaults' 80.0"
+    assert vlm._best(rows[2:]) == "no configuration computes what the first does"
+
+
+def test_errors_against_float32(tmp_path: Path) -> None:
+    assert vlm.against_float32(tmp_path) == ""
+    for name, logits in {"float32": [3.0, 4.0], "ours": [3.0, 4.05], "other": [4.0, 3.0]}.items():
+        saved = [{"1": logits[0], "2": logits[1]}, {"1": 1.0, "2": 1.0}]
+        (tmp_path / f"logits-{name}.json").write_text(json.dumps(saved))
+    assert vlm.against_float32(tmp_path) == "\nlogits against float32: other 2.8e-01, ours 1.0e-02"
+    assert vlm.error([{"1": 1.0}], [{"2": 1.0, "3": 2.0}]) == float("inf")
+
+
+def test_functions_seen_most() -> None:
+    said = stacks.summary("main;step;sample 150\nmain;step 30\nmain;wait 20\n", seconds=2)
+    assert said.splitlines()[:3] == ["-- itself", "  75.0 %  sample", "  15.0 %  step"]
+    assert "100.0 %  main" in said and "  90.0 %  step" in said
+
+
+def test_a_tiny_checkpoint_has_the_parts_of_a_real_one(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    assert random_vlm.run([str(tmp_path), "--tiny", "--dtype", "float32"]) == 0
+    config = json.loads((tmp_path / "config.json").read_text())
+    tokens = json.loads((tmp_path / "tokenizer.json").read_text())["added_tokens"]
+    assert {t["content"]: t["id"] for t in tokens}["<|image_pad|>"] == config["image_token_id"]
+    words = {random_vlm._word(n) for n in range(random_vlm.MINERU.words)}
+    assert len(words) == random_vlm.MINERU.words
+
+
+def test_what_calls_bring_to_the_gpu_host_is_kept_and_begun_once(tmp_path: Path) -> None:
+    """Two calls of ``keep``, with a stand-in for Python; the second finds what the first began."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    python.chmod(0o755)
+    here = tmp_path / "tree"
+    for number, bring in enumerate((".kit1/part1", ".kit2/part2", ".kit3/part3", ".kitw/a.whl")):
+        tree = here / str(number)
+        (tree / bring).parent.mkdir(parents=True)
+        (tree / bring).write_text(bring)
+        (tree / "mineru_accel").mkdir()
+        (tree / "kernels").mkdir()
+        environment = os.environ | {"AT": str(tmp_path / "at"), "OUT": str(tmp_path / "out"), "PY": str(python)}
+        done = subprocess.run(["bash", SCRIPT, "keep"], cwd=tree, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0 and not done.stderr, done.stderr
+    at = tmp_path / "at"
+    deadline = time.monotonic() + 30
+    while not all((at / f"{n}.done").exists() for n in ("ckpt", "vllm", "wheels")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert sorted(line.split()[1] for line in asked) == ["mineru_accel.bench.random_vlm", "pip", "tarfile"]
+    assert (at / "kit/vllm.tar.xz").read_text() == ".kit1/part1.kit2/part2.kit3/part3"
+    code = "from importlib.metadata import entry_points as e; print([x.value for x in e(group='vllm.general_plugins')])"
+    environment = os.environ | {"PYTHONPATH": str(at / "meta")}
+    found = subprocess.run([sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True).stdout
+    assert "mineru_accel.patches.plugin:register" in found

@@ -1,0 +1,124 @@
+"""The engine with all of vLLM's processes, on a CPU: patched and not, killed, orphaned."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import engine_owner as owner
+import pytest
+
+from mineru_accel import patches
+from mineru_accel.vlm.engine import Replica, VllmEngine
+
+pytest.importorskip("vllm")
+psutil = pytest.importorskip("psutil")
+pytestmark = pytest.mark.slow
+
+ON_A_CPU = ("vllm-fast-processor", "vllm-uint8-pixels", "vllm-vit-fused", "vllm-sparse-penalties")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("VLLM_ENABLE_V1_MULTIPROCESSING", raising=False)
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    monkeypatch.setenv("VLLM_ALLOW_INSECURE_SERIALIZATION", "1")  # `ran` is sent to the worker
+    yield
+    for name in reversed(patches.names()):
+        patches.revert(name)
+
+
+def ran(worker: Any) -> dict[str, Any]:
+    """In the worker: traces that the patched code left when it ran."""
+    import os
+
+    model = worker.model_runner.get_model()
+    return {
+        "pid": os.getpid(),
+        "norm": type(model.input_norm).__name__,
+        "folded": "_accel_folded" in model.visual.patch_embed.__dict__,
+        "forward": type(model.visual).forward.__code__.co_filename,
+    }
+
+
+def gone(processes: list[Any], seconds: float) -> list[Any]:
+    """Those that still run after so long."""
+    return [p for p in psutil.wait_procs(processes, timeout=seconds)[1] if p.status() != psutil.STATUS_ZOMBIE]
+
+
+async def patched(model: Path) -> tuple[list[list[int]], list[list[int]], dict[str, Any], dict[str, str], list[Any]]:
+    """What an engine with patches says before and while it is killed, and what its worker knows of itself."""
+    import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    images = owner.pictures()
+    async with VllmEngine(model, args=owner.ARGUMENTS) as engine:
+        before = await asyncio.gather(*(owner.tokens(engine.llm, p, f"a{i}") for i, p in enumerate(images)))
+        (trace,) = await engine.llm.collective_rpc(ran, 60)
+        (states,) = await engine.patch_states()
+
+        under_way = asyncio.Event()
+        core = psutil.Process(engine.llm.engine_core.resources.engine_manager.processes[0].pid)
+        victims = [core, *core.children(recursive=True)]
+
+        async def one(i: int) -> list[int]:
+            async def ask(replica: Replica) -> list[int]:
+                return await owner.tokens(replica.llm, images[i], f"b{i}", under_way.set)
+
+            return await engine.run(f"picture {i}", ask)
+
+        runs = asyncio.gather(*(one(i) for i in range(len(images))))
+        await under_way.wait()
+        core.kill()
+        after = await runs
+        assert engine.generation == 2 and not runs.cancelled()
+        assert len(victims) > 1  # core and worker
+        return before, after, trace, states, gone(victims, 10)
+
+
+def test_tokens_are_the_same_patched_killed_and_plain(untrained: Path, tmp_path: Path) -> None:
+    log = (tmp_path / "log").open("wb")
+    plain = subprocess.Popen([sys.executable, owner.__file__, str(untrained)], stdout=subprocess.PIPE, stderr=log)
+    try:
+        before, after, trace, states, left = asyncio.run(patched(untrained))
+        while not (line := plain.stdout.readline()).startswith(b"[["):
+            assert line, (tmp_path / "log").read_text(errors="replace")[-3000:]
+        expected = json.loads(line)
+        assert len({tuple(t) for t in expected}) > 1 and all(len(t) == owner.TOKENS for t in expected)
+        assert before == expected  # patched
+        assert after == expected  # patched, killed with half of it said, started again
+        assert {name for name, state in states.items() if state.startswith("active")} == set(ON_A_CPU)
+        assert trace["pid"] != os.getpid() and trace["norm"] == "SingleFrameNorm" and trace["folded"]
+        assert trace["forward"].endswith("vllm_vit_fused.py")
+        assert left == []
+
+        orphans = psutil.Process(plain.pid).children(recursive=True)
+        assert len(orphans) >= 1
+        plain.send_signal(signal.SIGKILL)
+        plain.wait()
+        assert gone(orphans, 15) == []
+    finally:
+        plain.kill()
+        plain.wait()
+        log.close()
+
+
+def test_an_engine_that_cannot_start_says_so_and_leaves_nothing(untrained: Path) -> None:
+    from mineru_accel.vlm.errors import EngineError
+
+    started = time.monotonic()
+    before = {p.pid for p in psutil.Process().children(recursive=True)}
+    with pytest.raises(EngineError, match="no such argument of vLLM: no_such_thing"):
+        asyncio.run(VllmEngine(untrained, args={"no_such_thing": 1}).start())
+    with pytest.raises(EngineError, match="no checkpoint there"):
+        asyncio.run(VllmEngine(untrained / "nothing").start())
+    assert {p.pid for p in psutil.Process().children(recursive=True)} <= before
+    assert time.monotonic() - started < 60
