@@ -62,8 +62,9 @@ class Tab:
         self.page.wait_for_function("t => document.querySelector('.ma-line b')?.textContent === t", arg=title)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """For one module: while Playwright runs, asyncio takes this thread's loop for running, which others need."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine (apt-get install chromium): the page was not looked at")
     playwright = pytest.importorskip("playwright.sync_api")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import socket
 import threading
@@ -10,6 +12,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from mineru_accel import Pipeline
 
@@ -48,6 +52,11 @@ class StandIn:
     def kind(self, number: int) -> str:
         """What a request is for: text, table, formula, image or layout."""
         return PROMPTS[self.bodies[number]["messages"][1]["content"][1]["text"].strip()]
+
+    def picture(self, number: int) -> Image.Image:
+        """The crop that came with a request."""
+        data = self.bodies[number]["messages"][1]["content"][0]["image_url"]["url"]
+        return Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2])))
 
     def start(self) -> None:
         stand_in = self
