@@ -441,9 +441,8 @@ class Flow:
             self._extract(state, [page], None)
             return
         assert self._vlm is not None
-        own = sum(len(crop.data) for crop in prepared.crops if crop.data)  # what has no room in the page's slot
-        page.bytes += own
-        self._held += own
+        page.bytes += prepared.own_bytes
+        self._held += prepared.own_bytes
         key = (state.number, page.position)
         answered = self._guarded(state, partial(self._answered, state, page, prepared))
         self._vlm.ask(key, prepared.crops, page.slot, answered)
@@ -457,10 +456,9 @@ class Flow:
         seconds: float,
         error: Exception | None,
     ) -> None:
-        own = sum(len(crop.data) for crop in prepared.crops if crop.data)
         if not state.over:  # else they were counted out then
-            page.bytes -= own
-            self._held -= own
+            page.bytes -= prepared.own_bytes
+            self._held -= prepared.own_bytes
         again = error is None and prepared.draft.layout and not state.over
         if not again:
             self._free(page)

@@ -195,6 +195,16 @@ def _type3(glyph: bytes) -> bytes:
     return one_page(_TEXT + content, resources=b"/Font<</F1 5 0 R/F2 6 0 R>>", more=(font, stream(glyph)))
 
 
+def _pattern(content: bytes, side: bytes, step: bytes, resources: bytes = b"") -> bytes:
+    """A page covered with tiles of ``side`` points, ``step`` points apart."""
+    box = b"/BBox[0 0 %b %b]/XStep %b/YStep %b" % (side, side, step, step)
+    tile = stream(
+        content, b"/Type/Pattern/PatternType 1/PaintType 1/TilingType 1" + box + b"/Resources<<%b>>" % resources
+    )
+    page = b"/Pattern cs /P scn 0 0 595 842 re f " + _TEXT
+    return one_page(page, resources=b"/Pattern<</P 6 0 R>>", more=(tile,))
+
+
 def many_pages(count: int) -> bytes:
     """A flat tree of pages that share one content."""
     kids = b" ".join(b"%d 0 R" % (5 + i) for i in range(count))
@@ -280,28 +290,10 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
         more=(_form(b"/Y Do /Y Do", b"/Y 7 0 R"), _form(b"/X Do /X Do", b"/X 6 0 R")),
     ),
     "billion_laughs.pdf": _laughs,
-    "pattern_of_itself.pdf": lambda: one_page(
-        b"/Pattern cs /P scn 0 0 595 842 re f " + _TEXT,
-        resources=b"/Pattern<</P 6 0 R>>",
-        more=(
-            stream(
-                b"/Pattern cs /P scn 0 0 9 9 re f",
-                b"/Type/Pattern/PatternType 1/PaintType 1/TilingType 1/BBox[0 0 9 9]/XStep 9/YStep 9"
-                b"/Resources<</Pattern<</P 6 0 R>>>>",
-            ),
-        ),
+    "pattern_of_itself.pdf": lambda: _pattern(
+        b"/Pattern cs /P scn 0 0 9 9 re f", side=b"9", step=b"9", resources=b"/Pattern<</P 6 0 R>>"
     ),
-    "tiny_pattern.pdf": lambda: one_page(
-        b"/Pattern cs /P scn 0 0 595 842 re f " + _TEXT,
-        resources=b"/Pattern<</P 6 0 R>>",
-        more=(
-            stream(
-                b"0 0 1 1 re f",
-                b"/Type/Pattern/PatternType 1/PaintType 1/TilingType 1/BBox[0 0 1 1]/XStep .001/YStep .001"
-                b"/Resources<<>>",
-            ),
-        ),
-    ),
+    "tiny_pattern.pdf": lambda: _pattern(b"0 0 1 1 re f", side=b"1", step=b".001"),
     "glyph_shows_itself.pdf": lambda: _type3(b"1000 0 d0 BT /F1 1 Tf (aaaa) Tj ET"),
     "page_tree_loops.pdf": lambda: _tree(b"<</Type/Pages/Kids[2 0 R 2 0 R]/Count 2/Parent 2 0 R>>"),
     "deep_page_tree.pdf": lambda: _deep_tree(20_000),

@@ -6,8 +6,6 @@ from ..errors import EXIT_FAILED, EXIT_OK
 from ..models import download_layout_weights, list_models, require_layout_weights, verify
 from ..vlm.weights import download_vlm, require_vlm, verify_vlm
 
-MODELS = ("layout", "vlm")
-
 
 def run(action: str, model: str | None, source: str | None) -> int:
     """Do what ``models ACTION [MODEL]`` says.

@@ -12,7 +12,7 @@ from pathlib import Path
 from .. import spool
 from ..document import PageResult
 from ..export.types import Written
-from ..journal import Entry, page_entry, page_result
+from ..journal import Entry, page_entry
 
 _RESULTS = "results.jsonl"
 
@@ -43,15 +43,6 @@ def with_results(packed: Packed | None, results: Iterable[PageResult]) -> bytes:
         lines = "".join(json.dumps(page_entry(result), ensure_ascii=False) + "\n" for result in results)
         archive.writestr(_RESULTS, lines.encode("utf-8", "surrogatepass"), zipfile.ZIP_DEFLATED, compresslevel=1)
     return out.getvalue()
-
-
-def read_results(data: bytes) -> list[PageResult]:
-    """What became of a bundle's pages.
-
-    Raises:
-        ValueError: if it is no bundle.
-    """
-    return [page_result(entry) for entry in _entries(data)]
 
 
 def unpack(data: bytes, staging: Path) -> list[Entry]:

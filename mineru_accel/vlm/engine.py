@@ -164,11 +164,6 @@ class VllmEngine:
                 replica.busy -= 1
         raise EngineDied(f"{key}: killed the engine twice")
 
-    async def healthy(self, timeout: float = 60.0) -> bool:
-        """Whether every replica answers a request for one token within ``timeout`` seconds."""
-        answers = await asyncio.gather(*(self._answers(replica, timeout) for replica in self.replicas))
-        return bool(answers) and all(answers)
-
     async def restart(self, replica: Replica) -> None:
         """Start a replica anew, if it is dead or does not answer.
 

@@ -96,3 +96,8 @@ class Prepared:
     draft: Draft
     crops: list[Crop]
     timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def own_bytes(self) -> int:
+        """Of crops that had no room in the page's slot."""
+        return sum(len(crop.data) for crop in self.crops if crop.data)
