@@ -49,9 +49,14 @@ def test_quick_gelu(device, implementation, dtype, shape):
     from accel_kernels import quick_gelu_, reference
 
     x = (torch.randn(shape, device=device) * 4).to(dtype)
-    truth = reference.quick_gelu(x.double())
+    before = x.double()
+    truth = reference.quick_gelu(before)
     assert quick_gelu_(x, implementation=implementation) is x
-    assert rms(x, truth) <= 3 * bound(dtype, 1)
+    # PyTorch's own rounds 1.702 x and the sigmoid to the dtype, the kernel only what it stores; subnormals are coarse
+    steps = 2 + 1.702 * before.abs() if implementation == "vendor" else torch.ones_like(before)
+    subnormal = torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
+    allowed = 3 * bound(dtype, 1) * steps * truth.abs() + subnormal * (1 + before.abs())
+    assert ((x.double() - truth).abs() <= allowed).all()
 
 
 def test_empty_and_wrong(device):
