@@ -107,14 +107,33 @@ def _beside(label: Area, area: Area) -> bool:
 
 
 def _give_labels_to_figures(areas: list[Area], width: float, height: float) -> None:
-    """A figure grows over the little regions beside it that hold no text: its axis labels, drawn as pixels or paths."""
+    """A figure grows over its labels: the little regions beside it that hold no text (drawn as pixels or paths), and
+    numbers that touch it and were seen as those of formulas where there is no formula."""
+    formulas = [a.box for a in areas if a.region.label == Label.ISOLATE_FORMULA]
     for figure in [a for a in areas if a.region.label == Label.FIGURE]:
         x0, y0, x1, y1 = figure.box
         reach = (x0 - 0.06 * width, y0 - 0.04 * height, x1 + 0.06 * width, y1 + 0.04 * height)
+        touch = (x0 - 0.01 * width, y0 - 0.01 * height, x1 + 0.01 * width, y1 + 0.01 * height)
+        labels = []
         for area in areas:
             little = area.region.label not in (Label.FIGURE, Label.TABLE, Label.ISOLATE_FORMULA)
             if little and not area.fragments and share_inside(area.box, reach) > 0.8:
                 figure.box = union([figure.box, area.box])
+            elif (
+                area.region.label == Label.FORMULA_CAPTION
+                and share_inside(area.box, touch) > 0
+                and not any(_level(area.box, box) for box in formulas)
+            ):
+                figure.box = union([figure.box, area.box])
+                labels.append(area)
+        for label in labels:
+            figure.fragments.extend(label.fragments)
+            areas.remove(label)
+
+
+def _level(number: BBox, formula: BBox) -> bool:
+    """Does a formula stand on the line of a number, so that it may be its?"""
+    return formula[1] < centre(number)[1] < formula[3]
 
 
 def _is_void(area: Area, areas: list[Area], fragments: list[Fragment], size: tuple[float, float]) -> bool:

@@ -71,6 +71,15 @@ def test_figure_grows_over_labels_without_text() -> None:
     assert area.box == (80, 100, 300, 200)
 
 
+def test_label_of_a_chart_is_no_number_of_a_formula() -> None:
+    figure, label = region(Label.FIGURE, (100, 100, 300, 200)), region(Label.FORMULA_CAPTION, (296, 120, 320, 132))
+    (area,) = find_areas([figure, label], [line(298, 121, "9 h")], [], SIZE)
+    assert (area.region.label, area.box) == (Label.FIGURE, (100, 100, 320, 200))
+    formula = region(Label.ISOLATE_FORMULA, (320, 100, 400, 150))
+    kept = find_areas([figure, label, formula], [line(298, 121, "(9)")], [], SIZE)
+    assert [a.text for a in kept if a.region.label == Label.FORMULA_CAPTION] == ["(9)"]
+
+
 def test_picture_of_a_paragraph_is_kept_for_ocr() -> None:
     (area,) = find_areas([region(Label.PLAIN_TEXT, (50, 300, 500, 400))], [], [], SIZE)
     assert area.lines == []
