@@ -34,6 +34,7 @@ from ..options import Format
 from ..version import __version__
 from .inert import inert_text
 from .layout_pdf import layout_pdf
+from .lists import nest_lists
 
 SUFFIXES = {
     Format.MD: ".md",
@@ -78,8 +79,9 @@ def build_model(
 
 
 def to_middle(model: ModelJson) -> MiddleJson:
-    """MinerU's structured document: paragraphs joined across pages, captions attached, headings levelled."""
-    return model_json_to_middle_json(model)
+    """MinerU's structured document: paragraphs joined across pages, captions attached, headings levelled, lists in
+    lists."""
+    return nest_lists(model_json_to_middle_json(model))
 
 
 def drop_invalid(pages: list[list[Block]]) -> list[tuple[int, str]]:

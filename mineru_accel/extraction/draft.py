@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from .evidence import mark_up
 from .first_page import demote_authors, document_title
 from .formula_numbers import FORMULA_NUMBER
 from .geometry import rounded, scaled
+from .lists import split_items
 from .regions import BLOCK_TYPES, WITH_LINES, furniture
 from .rules import Layer, Rule
 from .running_heads import peek_from, set_aside
@@ -26,7 +27,7 @@ from .sources import Sources
 from .tables import LazyTablePage, recover
 from .text_layer import join_texts
 from .tidy import share_inside, without_nested
-from .trust import choose, disagrees
+from .trust import Choice, choose, disagrees
 from .types import PageSource
 
 VLM_TYPES = {
@@ -97,14 +98,12 @@ def _text(sources: Sources, key: Key, index: int, regions: list[Region], why: st
 def _draft(text: _Text, key: Key, index: int, rule: Rule, first: bool) -> Draft:
     draft = Draft(index)
     width, height = text.size
-    by_region = {id(a.region): a for a in text.areas}
     title = _title(text) if first else None
     demote_authors(text.areas, title)
     written: list[Block] = []
-    for region in sort_regions([a.region for a in text.areas], text.size):
-        area = by_region[id(region)]
+    for area, choice in _in_order(text, rule):
+        region = area.region
         label = Label(region.label)
-        choice = choose(rule, area, text.reason)
         kind = FORMULA_NUMBER if label is Label.FORMULA_CAPTION else BLOCK_TYPES[label]
         bbox = rounded(_inside(region.bbox))
         block: Block = {"type": kind, "bbox": bbox, "angle": 0, "content": ""}
@@ -145,6 +144,16 @@ def _draft(text: _Text, key: Key, index: int, rule: Rule, first: bool) -> Draft:
         tables = [scaled(b["bbox"], width, height) for b in draft.blocks if b["type"] == "table"]
         mark_up(written, text.page, text.snapshot, tables)
     return draft
+
+
+def _in_order(text: _Text, rule: Rule) -> Iterator[tuple[Area, Choice]]:
+    """A page's areas and who reads them; lists item by item where the text layer does."""
+    by_region = {id(a.region): a for a in text.areas}
+    for region in sort_regions([a.region for a in text.areas], text.size):
+        area = by_region[id(region)]
+        choice = choose(rule, area, text.reason)
+        for item in split_items(area) if choice.source is Source.TEXT_LAYER else [area]:
+            yield item, choice
 
 
 def of_layout(index: int, found: Sequence[dict[str, Any]], first: bool) -> Draft:

@@ -40,11 +40,14 @@ def images_folder(staging: str, wanted: bool) -> Path | None:
 
 
 def store(content: PageContent, staging: str) -> PageSummary:
-    """Put a page's blocks away.
+    """Put a page's blocks away, with its lists.
 
     Raises:
         OutputError: if they can't be written.
     """
+    from .lists import gather
+
+    gather(content)
     try:
         spool.write_page(Path(staging), content.index, content.blocks, _found(content))
     except OSError as error:

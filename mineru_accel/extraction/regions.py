@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 from ..document import BBox, Block, PageStatus, Region, Source
@@ -20,6 +21,7 @@ from .evidence import mark_up
 from .finish import finish
 from .first_page import demote_authors, document_title
 from .geometry import rounded, scaled
+from .lists import split_items
 from .running_heads import Peek, peek_from, set_aside
 from .sources import Sources
 from .tables import LazyTablePage, recover
@@ -102,8 +104,9 @@ def _blocks(
     by_ocr: set[int] = set()
     title = document_title(areas) if first else None
     demote_authors(areas, title)
-    for region in sort_regions([a.region for a in areas], size):
-        area = by_region[id(region)]
+    in_order = [by_region[id(region)] for region in sort_regions([a.region for a in areas], size)]
+    for area in chain.from_iterable(map(split_items, in_order)):
+        region = area.region
         kind = BLOCK_TYPES[Label(region.label)]
         block: Block = {"type": kind, "bbox": rounded(region.bbox), "angle": 0, "content": ""}
         if kind == "table":
