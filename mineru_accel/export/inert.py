@@ -44,10 +44,14 @@ _PLAIN_TAG = re.compile(
 
 # What docvortex's Markdown escapes by itself (render/_internal/markdown/inline.py).
 _ESCAPED = re.compile(r"</?[A-Za-z][^<>\n]*>|<!--.*?-->|<![A-Za-z][^<>\n]*>|<\?[^<>\n]*\?>")
-_TAG_START = re.compile(r"(?<!\\)<(?=[A-Za-z/!?])")
-_LINK = re.compile(r"(?<!\\)(?<=\])(?=\()")
+_TAG_START = re.compile(r"<(?=[A-Za-z/!?])")
+_LINK = re.compile(r"(?<=\])(?=\()")
 _DEFINITION = re.compile(r"^(\s*\[[^\]]*\])(?=:)", re.MULTILINE)
 _DESTINATION = re.compile(r"^(?=\(\s*<?\s*(?:javascript|vbscript|data|file|\w*&))", re.IGNORECASE)
+_BACKSLASH = re.compile(r"\\(?=[!\"'()*+,\-./:;<=>?@\[\\\]^`|~]|\Z)")
+"""What Markdown takes for an escape, at the end of what follows; LaTeX's (``\\$``, ``\\_``) a VLM means as such."""
+_EMPHASIS = re.compile(r"(?=[*_`~$])")
+_LINE = re.compile(r"^(?=>|(?:#{1,6}|[+-])\s*$)")
 _FORMULA_TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _EQ = re.compile(r"<eq>(.*?)</eq>", re.IGNORECASE | re.DOTALL)
 
@@ -139,11 +143,16 @@ def _mend(value: Any) -> bool:
 
 
 def plain(text: str) -> str:
-    r"""Text that is but text in Markdown too: ``[a](b)`` becomes ``[a]\(b)``, and ``<`` that opens a tag ``\<``."""
+    r"""Text that is but text in Markdown too: ``[a](b)`` becomes ``[a]\(b)``, and ``<`` that opens a tag ``\<``.
+
+    What docvortex escapes by itself is left to it. It takes a backslash for an escape, though, and its escapes don't
+    reach into what looks like a tag, nor to ``>`` at the start of a line and to marks that are a line of their own.
+    """
+    text = _BACKSLASH.sub(r"\\\\", text)
     out, start = [], 0
     for match in _ESCAPED.finditer(text):
-        out += [_TAG_START.sub(r"\\<", text[start : match.start()]), match[0]]
+        out += [_TAG_START.sub(r"\\<", text[start : match.start()]), _EMPHASIS.sub(r"\\", match[0])]
         start = match.end()
     out.append(_TAG_START.sub(r"\\<", text[start:]))
     text = _LINK.sub(r"\\", "".join(out))
-    return _DESTINATION.sub(r"\\", _DEFINITION.sub(r"\1\\", text))
+    return _DESTINATION.sub(r"\\", _LINE.sub(r"\\", _DEFINITION.sub(r"\1\\", text)))

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from docvortex.analyzers.pdf import apply_text_evidence, prepare_text_evidence
+from docvortex.content.spans import extend_inline_spans, text_spans
 from docvortex.document.pdf import PDFPage, PDFPageSnapshot
 
 from ..document import BBox, Block
 from .accents import compose_line
+
+_TEXT = frozenset(
+    {
+        *("text", "doc_title", "paragraph_title", "caption", "footnote"),
+        *("header", "footer", "page_number", "aside_text", "page_footnote"),
+    }
+)
+"""Blocks whose content MinerU has as spans."""
 
 
 def mark_up(blocks: list[Block], page: PDFPage, snapshot: PDFPageSnapshot, tables: list[BBox] | None = None) -> None:
@@ -26,3 +37,18 @@ def mark_up(blocks: list[Block], page: PDFPage, snapshot: PDFPageSnapshot, table
         scripts=tuple(compose_line(line, "script_ranges") for line in evidence.scripts),
     )
     apply_text_evidence(blocks, evidence)
+    make_literal(blocks)
+
+
+def make_literal(blocks: Iterable[Block]) -> None:
+    r"""Turn what a page says in so many characters into spans, in place: in strings ``\(...\)`` is LaTeX."""
+    for block in blocks:
+        content = block["content"]
+        if block["type"] in _TEXT and isinstance(content, str):
+            block["content"] = text_spans(content)
+        elif isinstance(content, list) and any(span["type"] == "equation_inline" for span in content):
+            literal: list[dict[str, Any]] = []
+            for span in content:
+                formula = span["type"] == "equation_inline"
+                extend_inline_spans(literal, text_spans(rf"\({span['content']}\)") if formula else [span])
+            block["content"] = literal

@@ -10,6 +10,7 @@ from PIL import Image
 from ..document import PageStatus, Region, Source
 from ..extraction import draft as drafts
 from ..extraction.crops import save_crops
+from ..extraction.evidence import make_literal
 from ..extraction.formula_numbers import FORMULA_NUMBER, fold
 from ..extraction.jobs import images_folder, store
 from ..extraction.regions import WITH_LINES, furniture
@@ -92,6 +93,7 @@ def finish(
     content.regions = [draft.regions[n] for n in left]
     content.sources = [Source(draft.sources[n]) for n in left]
     content.reasons = [draft.reasons[n] for n in left]
+    make_literal(b for b, s in zip(content.blocks, content.sources, strict=True) if s is not Source.VLM)
     for block, source, reason in zip(content.blocks, content.sources, content.reasons, strict=True):
         if source is Source.FALLBACK:
             content.warnings.append(f"a {block['type']} was not read by the VLM: {reason}")

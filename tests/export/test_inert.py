@@ -29,6 +29,11 @@ ATTACKS = [
     "[x]: javascript:alert(1)",
     "(javascript:alert(1)) after a bracket",
     "<javascript:alert(1)>",
+    r"\<iframe src=javascript:alert(1)",
+    r"\\\<svg/onload=alert(1)//",
+    r"[x\](javascript:alert(1))",
+    r"\[x](javascript:alert(1))",
+    r"<a \<img src=x onerror=alert(1)//",
     "<!-- <img src=x onerror=alert(1)>",
 ]
 
@@ -67,6 +72,12 @@ def _render(blocks: list[dict]) -> tuple[str, str, str]:
             block["lines"] = [{"bbox": (0.1, 0.1, 0.9, 0.9)}]
     middle = mineru.to_middle(mineru.build_model([make_inert(blocks)], None, "flash", "txt", b""))
     return mineru.markdown(middle), str(mineru.content_list(middle)), mineru.render_html(middle, document_title="t")
+
+
+def test_backslash_before_another_span() -> None:
+    bold, attack = {"type": "text", "content": "a\\", "styles": ["bold"]}, {"type": "text", "content": ATTACKS[4]}
+    markdown, _, _ = _render([{"type": "text", "content": [{**bold, "styles": []}, bold, attack]}])
+    assert active_markdown(markdown) == []
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -146,3 +157,22 @@ def test_layout_pdf_is_disarmed() -> None:
     plain.add_blank_page(100, 100)
     plain.write(out := io.BytesIO())
     assert disarm(out.getvalue()) is not None and disarm(out.getvalue()) == out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "> not a quotation",
+        "#",
+        "+",
+        r"C:\new\table\* and \\server\share",
+        r"\[y\] and [a\](b)",
+        r"a <b *and* c_d_e> f",
+        "~~a~~ <b> `c` $d$",
+    ],
+)
+def test_text_looks_as_it_did(text: str) -> None:
+    markdown, _, _ = _render([{"type": "text", "content": [{"type": "text", "content": text}]}])
+    rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
+    assert BeautifulSoup(rendered, "html.parser").get_text().strip() == text
+    assert [tag.name for tag in BeautifulSoup(rendered, "html.parser").find_all(True)] == ["p"]

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from docvortex.analyzers.native.pdf.inline.types import PDFTextStyleLine, PDFTextStyleRange
 
+from mineru_accel.document import Block
 from mineru_accel.extraction.accents import compose_line
+from mineru_accel.extraction.evidence import make_literal
 from mineru_accel.extraction.text_layer import assign, fragment_text, to_lines
 
 Box = tuple[float, float, float, float]
@@ -49,3 +51,17 @@ def test_no_space_where_a_line_is_only_broken_by_a_superscript() -> None:
     lines = [line("X-ray6", 0, 1, 11), line(", of", 30.5, 3, 11), line("them", 54, 3, 11)]
     inside, _ = assign(lines, [(0, 0, 100, 20)])
     assert [each.text for each in to_lines(inside[0])] == ["X-ray6, of them"]
+
+
+def test_latex_that_a_page_prints_is_text() -> None:
+    blocks: list[Block] = [
+        {"type": "text", "content": r"write \(x\)"},
+        {"type": "text", "content": [{"type": "equation_inline", "content": "x"}, {"type": "text", "content": " is"}]},
+        {"type": "table", "content": "<table></table>"},
+    ]
+    make_literal(blocks)
+    assert [b["content"] for b in blocks] == [
+        [{"type": "text", "content": r"write \(x\)"}],
+        [{"type": "text", "content": r"\(x\) is"}],
+        "<table></table>",
+    ]
