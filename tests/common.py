@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,3 +17,39 @@ FILLER = (
     "since headers and footers stand in no Markdown. The last line is a short one.",
 )
 """Lines that make a paragraph of one line, so that nobody takes it for a running head."""
+
+PATIENCE = 120.0
+"""Seconds after which a test gives up on what should have happened at once: no bound on how fast anything is."""
+
+_YARDSTICK = 0.0055
+"""CPU seconds of `_loop` on the machine on which bounds in seconds were written."""
+
+
+def wait_until(condition: Callable[[], object], patience: float = PATIENCE) -> bool:
+    """Whether a condition comes true; however slow the machine is, nothing is waited for longer than it takes."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def slowness() -> float:
+    """How much longer this machine takes for Python than the one on which bounds in seconds were written."""
+    return max(1.0, min(_cpu_seconds(_loop) for _ in range(5)) / _YARDSTICK)
+
+
+def cpu_seconds(call: Callable[[], object], repeats: int = 3) -> float:
+    """Least CPU time of a call in this thread, as that machine would have needed: who else is at work counts little."""
+    return min(_cpu_seconds(call) / slowness() for _ in range(repeats))
+
+
+def _cpu_seconds(call: Callable[[], object]) -> float:
+    started = time.thread_time()
+    call()
+    return time.thread_time() - started
+
+
+def _loop() -> int:
+    return sum(i % 7 for i in range(200_000))

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 from common import FILLER, MakePdf
+from hypothesis import HealthCheck, settings
 from reportlab.pdfgen import canvas
 
 # No test may reach the network or a real home.
 os.environ.setdefault("MINERU_MODEL_SOURCE", "local")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# Examples are judged by what they show, not by how long a busy machine takes for one.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

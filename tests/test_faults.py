@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import zoo
+from common import PATIENCE, wait_until
 from pypdf import PdfReader, PdfWriter
 
 from mineru_accel import PageStatus, Pipeline
@@ -45,6 +46,7 @@ def start(corpus: Path, out: Path, *more: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        pipesize=4096,  # it is never more than a few events ahead of who reads them
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
@@ -52,7 +54,7 @@ def start(corpus: Path, out: Path, *more: str) -> subprocess.Popen[str]:
 
 def finish(corpus: Path, out: Path, *more: str) -> list[dict]:
     process = start(corpus, out, *more)
-    stdout, stderr = process.communicate(timeout=400)
+    stdout, stderr = process.communicate(timeout=600)
     assert process.returncode == 0, stderr
     return [json.loads(line) for line in stdout.splitlines()]
 
@@ -74,12 +76,7 @@ def contents(out: Path) -> dict[str, bytes]:
 
 
 def no_one_is_left(session: int) -> bool:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if not any(_in_session(stat, session) for stat in Path("/proc").glob("[0-9]*/stat")):
-            return True
-        time.sleep(0.1)
-    return False
+    return wait_until(lambda: not any(_in_session(stat, session) for stat in Path("/proc").glob("[0-9]*/stat")))
 
 
 def _in_session(stat: Path, session: int) -> bool:
@@ -92,6 +89,8 @@ def _in_session(stat: Path, session: int) -> bool:
 
 def segments() -> set[str]:
     """Shared memory that has a name and no owner; this machine's other processes may have some that they use."""
+    if not os.path.isdir("/dev/shm"):
+        return set()
     used = ""
     for maps in Path("/proc").glob("[0-9]*/maps"):
         with contextlib.suppress(OSError):
@@ -127,7 +126,7 @@ def _killed_at_random(corpus: Path, reference: dict[str, bytes], tmp_path: Path,
     assert events[-1]["resumed_pages"] + events[-1]["skipped_documents"] > 0
     assert contents(out) == reference
     assert sorted(os.listdir(out)) == sorted(PAGES)
-    assert segments() <= shared
+    assert wait_until(lambda: segments() <= shared, 10)  # others' are between being made and used for a moment
 
 
 def workers(parent: int) -> list[int]:
@@ -152,11 +151,12 @@ def test_workers_killed_during_a_resume(corpus: Path, reference: dict[str, bytes
     for line in process.stdout:
         last = json.loads(line)
         pages += last["event"] == "page_done"
-        if last["event"] == "page_done" and pages % 16 == 1 and (alive := workers(process.pid)):
+        # Not too often: a page that loses two workers in a row is given up.
+        if last["event"] == "page_done" and pages % 32 == 1 and (alive := workers(process.pid)):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(alive[pages // 16 % len(alive)], signal.SIGKILL)
+                os.kill(alive[pages // 32 % len(alive)], signal.SIGKILL)
                 killed += 1
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     assert killed > 1 and last["resumed_pages"] > 0 and "Traceback" not in err
     assert no_one_is_left(process.pid)
@@ -182,7 +182,7 @@ def test_interrupted_and_resumed(corpus: Path, tmp_path: Path) -> None:
         if pages > 60:
             break
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130 and "Traceback" not in err
     assert no_one_is_left(process.pid)
     part = tmp_path / "out" / "long.partial"
@@ -204,7 +204,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_full_disk(corpus: Path, reference: dict[str, bytes], small_disk: Path) -> None:
     out = small_disk / "out"
     process = start(corpus, out)
-    _, err = process.communicate(timeout=400)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 1 and "Traceback" not in err and no_one_is_left(process.pid)
     for name in PAGES:  # all or nothing
         assert not (out / name).exists() or (out / name / f"{name}_report.json").stat().st_size > 100
@@ -216,7 +216,7 @@ def test_full_disk(corpus: Path, reference: dict[str, bytes], small_disk: Path) 
 def test_out_on_a_read_only_disk(corpus: Path, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     process = start(corpus, small_disk)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode in (1, 2) and "Traceback" not in err and "write" in err
 
 
@@ -225,7 +225,7 @@ def test_two_runs_into_one_folder(corpus: Path, reference: dict[str, bytes], tmp
     processes = [start(corpus, out, "--workers", "1") for _ in range(2)]
     errors = []
     for process in processes:
-        stdout, err = process.communicate(timeout=400)
+        stdout, err = process.communicate(timeout=600)
         assert "Traceback" not in err
         done = [json.loads(line) for line in stdout.splitlines() if '"document_done"' in line]
         assert len(done) == len(PAGES)

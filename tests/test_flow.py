@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from common import SAMPLES, MakePdf
+from common import PATIENCE, SAMPLES, MakePdf, wait_until
 
 from mineru_accel import PageStatus, Pipeline
 from mineru_accel.document import Region
@@ -117,11 +117,12 @@ def _tilted_profile(image: np.ndarray) -> float:
 
 
 def test_close_while_the_detector_works(stub: Stub, weights: Path, tmp_path: Path, make_pdf: MakePdf) -> None:
-    release = threading.Event()
+    working, release = threading.Event(), threading.Event()
     real = stub.detect
 
     def detect(images: Sequence[np.ndarray]) -> list[list[Region]]:
-        release.wait(5)
+        working.set()
+        release.wait(PATIENCE)
         return real(images)
 
     stub.detect = detect  # type: ignore[method-assign]
@@ -130,8 +131,13 @@ def test_close_while_the_detector_works(stub: Stub, weights: Path, tmp_path: Pat
     outcome = []
     thread = threading.Thread(target=lambda: outcome.extend(results))
     thread.start()
-    threading.Timer(3, pipeline.close).start()
-    threading.Timer(4, release.set).start()
-    thread.join(30)
-    assert not thread.is_alive() and outcome[0].error == "stopped"
+    assert working.wait(PATIENCE)
+    closing = threading.Thread(target=pipeline.close)
+    closing.start()
+    assert wait_until(lambda: pipeline._flow._closed)
+    release.set()
+    for each in (thread, closing):
+        each.join(PATIENCE)
+        assert not each.is_alive()
+    assert outcome[0].error == "stopped"
     assert not list((tmp_path / "out").glob(".mineru-accel*"))

@@ -35,8 +35,9 @@ def hang() -> None:
     time.sleep(1000)
 
 
-def sleep(seconds: float) -> None:
-    time.sleep(seconds)
+def wait_for(path: str) -> None:
+    while not os.path.exists(path):
+        time.sleep(0.01)
 
 
 def pid() -> int:

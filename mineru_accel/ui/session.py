@@ -63,7 +63,7 @@ class Sessions:
 
     Args:
         root: where their folders are made.
-        keep: seconds that a session's files are kept after it was last heard of.
+        keep: seconds that a session's files are kept after it was last heard of, or had something converted.
         on_close: called with a session before its files are deleted.
     """
 
@@ -119,7 +119,9 @@ class Sessions:
     def _is_over(self, session: Session, now: float) -> bool:
         if session.left is not None and now - session.left > _GRACE:
             return True
-        return not session.active and now - session.used > self._keep
+        if session.active:
+            session.used = now  # results of a long conversion are kept as long as those of a short one
+        return now - session.used > self._keep
 
     def _delete(self, session: Session) -> None:
         self._on_close(session)

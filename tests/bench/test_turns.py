@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,25 +20,35 @@ import json, pathlib, sys, time
 job = json.loads(sys.argv[1])
 at = pathlib.Path(job["result"])
 log = lambda word: at.with_name("events").open("a").write(f"{word} {job['name']}\\n")
+def wait(name):
+    while name and not at.with_name(name).exists():
+        time.sleep(0.01)
 log("start")
-time.sleep(job.get("start", 0))
+wait(job.get("starts_after"))
 if "dies" in job:
     sys.exit(job["dies"])
 at.with_suffix(".ready").touch()
 log("ready")
-while not at.with_suffix(".go").exists():
-    time.sleep(0.01)
-at.write_text(json.dumps({"start_s": 1} if job.get("takes") else {"rate": 5}))
-time.sleep(job.get("takes", 0))
+wait(at.stem + ".go")
+at.write_text(json.dumps({"start_s": 1} if "ends_after" in job else {"rate": 5}))
+wait(job.get("ends_after"))
 log("end")
 """
 
 
 @pytest.fixture
-def go(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+def children() -> dict[str, subprocess.Popen[bytes]]:
+    """The processes that `go` has started, by their jobs' names."""
+    return {}
+
+
+@pytest.fixture
+def go(tmp_path: Path, children: dict[str, subprocess.Popen[bytes]]) -> Callable[..., list[dict[str, Any]]]:
     def start(job: dict[str, Any]) -> subprocess.Popen[bytes]:
         with turns.file(job, "log").open("wb") as log:
-            return subprocess.Popen([sys.executable, "-S", "-c", CHILD, json.dumps(job)], stderr=log)
+            child = subprocess.Popen([sys.executable, "-S", "-c", CHILD, json.dumps(job)], stderr=log)
+        children[job["name"]] = child
+        return child
 
     def run(*jobs: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
         named = [
@@ -47,6 +58,23 @@ def go(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
         return list(turns.measure(named, start, **options))
 
     return run
+
+
+@pytest.fixture
+def jump(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, Callable[[], bool]], None]:
+    """``jump(seconds, when)``: so much time passes for `turns` once a condition is true, and hardly any until then."""
+
+    def set_clock(seconds: float, when: Callable[[], bool]) -> None:
+        gone = []
+
+        def monotonic() -> float:
+            if not gone and when():
+                gone.append(seconds)
+            return time.monotonic() + sum(gone)
+
+        monkeypatch.setattr(turns, "time", SimpleNamespace(monotonic=monotonic, sleep=time.sleep))
+
+    return set_clock
 
 
 def events(folder: Path) -> list[str]:
@@ -60,29 +88,30 @@ def test_some_start_together_and_the_next_when_they_are_gone(go, tmp_path):
     assert found[4:] == ["end a", "end b", "start c", "ready c", "end c"]
 
 
-def test_what_is_ready_is_measured_and_what_is_not_costs_it_nothing(go):
-    started = time.monotonic()
-    rows = go({}, {"start": 60}, {"dies": 3}, at_once=3, ready=1.0)
+def test_what_is_ready_is_measured_and_what_is_not_costs_it_nothing(go, children, jump, tmp_path):
+    jump(1000, lambda: (tmp_path / "a.ready").exists() and children["c"].poll() is not None)
+    rows = go({}, {"starts_after": "never"}, {"dies": 3}, at_once=3, ready=1000)
     assert rows[0] == {"name": "a", "rate": 5}
     assert {row["name"]: row.get("error") for row in rows[1:]} == {"b": "not ready in time", "c": ""}
-    assert time.monotonic() - started < 20
 
 
-def test_one_that_gets_ready_while_another_is_measured_counts(go, monkeypatch):
-    monkeypatch.setattr(turns, "LEAST", 0.0)
-    rows = go({"takes": 2.5}, {"start": 1.5}, at_once=2, ready=0.6)
+def test_one_that_gets_ready_while_another_is_measured_counts(go, jump, tmp_path):
+    jump(1000, lambda: (tmp_path / "a.ready").exists())
+    rows = go({"ends_after": "b.ready"}, {"starts_after": "a.go"}, at_once=2, ready=1000)
     assert [row["name"] for row in rows] == ["a", "b"] and rows[1]["rate"] == 5
 
 
-def test_starting_does_not_eat_the_time_to_measure(go, monkeypatch):
-    monkeypatch.setattr(turns, "LEAST", 2.0)
-    rows = go({"start": 60}, {}, {}, at_once=3, ready=60, deadline=9)  # 9 - 3 x 2: 3 s to start
+def test_starting_does_not_eat_the_time_to_measure(go, jump, monkeypatch, tmp_path):
+    monkeypatch.setattr(turns, "LEAST", 2000.0)
+    jump(3000, lambda: all((tmp_path / f"{name}.ready").exists() for name in "bc"))
+    # 9000 - 3 x 2000: 3000 s to start
+    rows = go({"starts_after": "never"}, {}, {}, at_once=3, ready=60_000, deadline=9000)
     assert sorted((row["name"], row.get("rate")) for row in rows) == [("a", None), ("b", 5), ("c", 5)]
     assert [row["name"] for row in go({}, {}, at_once=2, deadline=1)] == []  # too late to start anything
 
 
 def test_a_process_that_hangs_is_ended_and_said_to_be_late(go):
-    assert go({"takes": 60}, limit=0.5) == [{"name": "a", "start_s": 1, "error": "time limit of 0 s"}]
+    assert go({"ends_after": "never"}, limit=3.4) == [{"name": "a", "start_s": 1, "error": "time limit of 3 s"}]
 
 
 def test_a_result_of_an_earlier_run_is_no_result(go, tmp_path):
@@ -99,7 +128,7 @@ def test_nothing_is_left_running_when_the_caller_stops(tmp_path):
         children.append(subprocess.Popen([sys.executable, "-S", "-c", CHILD, json.dumps(job)]))
         return children[-1]
 
-    jobs = [{"name": n, "result": str(tmp_path / f"{n}.json"), "start": s} for n, s in [("a", 0), ("b", 60)]]
+    jobs = [{"name": n, "result": str(tmp_path / f"{n}.json"), "starts_after": s} for n, s in [("a", None), ("b", "x")]]
     results = turns.measure(jobs, start, at_once=2, ready=1.0)
     next(results)
     results.close()

@@ -6,11 +6,10 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from common import ROOT
+from common import ROOT, wait_until
 
 from mineru_accel import patches
 from mineru_accel.bench import random_vlm, stacks, vlm
@@ -78,10 +77,7 @@ def test_what_calls_bring_to_the_gpu_host_is_kept_and_begun_once(tmp_path: Path)
         done = subprocess.run(["bash", SCRIPT, "keep"], cwd=tree, env=environment, capture_output=True, text=True)
         assert done.returncode == 0 and not done.stderr, done.stderr
     at = tmp_path / "at"
-    deadline = time.monotonic() + 30
-    while not all((at / f"{n}.done").exists() for n in ("ckpt", "vllm", "wheels")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    assert wait_until(lambda: all((at / f"{n}.done").exists() for n in ("ckpt", "vllm", "wheels")))
     asked = (tmp_path / "asked").read_text().splitlines()
     assert sorted(line.split()[1] for line in asked) == ["mineru_accel.bench.random_vlm", "pip", "tarfile"]
     assert (at / "kit/vllm.tar.xz").read_text() == ".kit1/part1.kit2/part2.kit3/part3"

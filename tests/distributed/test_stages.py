@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import zoo
-from common import SAMPLES, MakePdf
+from common import PATIENCE, SAMPLES, MakePdf
 
 from mineru_accel import PageStatus, Pipeline, urls
 from mineru_accel.distributed import store
@@ -222,7 +222,7 @@ def test_turns() -> None:
     def together() -> None:
         with turns.together():
             started.set()
-            go.wait(10)
+            go.wait(PATIENCE)
             order.append("together")
 
     def alone() -> None:
@@ -231,13 +231,13 @@ def test_turns() -> None:
 
     threads = [threading.Thread(target=t) for t in (together, alone)]
     threads[0].start()
-    started.wait(10)
+    started.wait(PATIENCE)
     threads[1].start()
     time.sleep(0.1)
     assert not order
     go.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
     with turns.together(), turns.together():
         assert order == ["together", "alone"]
 

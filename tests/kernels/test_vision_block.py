@@ -17,12 +17,12 @@ def test_add_layer_norm(device, implementation, dtype, rows, c, residual):
     x = (torch.randn(rows, c, device=device) * 3 + 1).to(dtype)
     delta = torch.randn(rows, c, device=device).to(dtype) if residual else None
     weight, bias = torch.randn(c, device=device).to(dtype), torch.randn(c, device=device).to(dtype)
-    truth = reference.add_layer_norm(
-        x.double(), None if delta is None else delta.double(), weight.double(), bias.double(), 1e-6
-    )
     total, y = add_layer_norm(x, delta, weight, bias, implementation=implementation)
-    assert rms(total, truth[0]) <= bound(dtype, 1) and rms(y, truth[1]) <= bound(dtype, c)
+    assert rms(total, x.double() + (0 if delta is None else delta.double())) <= bound(dtype, 1)
     assert residual or total is x
+    # The norm is of the sum as it was rounded: a row whose bias cancels its norm multiplies that rounding's error.
+    _, truth = reference.add_layer_norm(total.double(), None, weight.double(), bias.double(), 1e-6)
+    assert rms(y, truth) <= bound(dtype, c)
 
 
 @pytest.mark.parametrize("implementation", ["triton", "vendor"])

@@ -179,7 +179,7 @@ def test_no_framework_no_network_no_settings(small_model, tmp_path, runtime, kin
     env = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "YOLO_"))} | {"HOME": str(home)}
     run = subprocess.run(
         [sys.executable, "-c", QUIET, str(getattr(small_model, kind)), runtime],
-        capture_output=True, text=True, env=env, timeout=60,
+        capture_output=True, text=True, env=env, timeout=300,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     loaded = set(json.loads(run.stdout)["modules"])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from common import PATIENCE
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
@@ -69,7 +70,7 @@ def browser() -> Iterator[Any]:
         pytest.skip("no Chromium on this machine (apt-get install chromium): the page was not looked at")
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as p:
-        running = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        running = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE * 1000)
         yield running
         running.close()
 
@@ -83,7 +84,7 @@ def open_tab(browser: Any, server: Server) -> Iterator[Callable[..., Tab]]:
     def go(width: int = 1400, height: int = 900, **context: Any) -> Tab:
         own = browser.new_context(viewport={"width": width, "height": height}, **{"locale": "en-US", **context})
         page = own.new_page()
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(PATIENCE * 1000)
         tab = Tab(page)
         page.on("console", lambda m: tab.errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: tab.errors.append(str(e)))

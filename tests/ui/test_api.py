@@ -12,20 +12,28 @@ import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio_client
 import httpx
 import pytest
-from common import SAMPLES, MakePdf
+from common import PATIENCE, SAMPLES, MakePdf
 
 from mineru_accel.ui.server import Server
+
+get = partial(httpx.get, timeout=PATIENCE)  # httpx's own 5 s, which are gradio_client's too, are for idle machines
+post = partial(httpx.post, timeout=PATIENCE)
+
+
+def connect(url: str, **options: Any) -> gradio_client.Client:
+    return gradio_client.Client(url, verbose=False, httpx_kwargs={"timeout": PATIENCE}, **options)
 
 
 @pytest.fixture
 def client(server: Server) -> gradio_client.Client:
-    return gradio_client.Client(server.url, verbose=False)
+    return connect(server.url)
 
 
 def test_convert_as_the_readme_has_it(client: gradio_client.Client, tmp_path: Path) -> None:
@@ -73,8 +81,8 @@ def call(server: Server, path: str) -> str:
         "",
     ]
     base = f"{server.url}gradio_api/call/convert"
-    event = httpx.post(base, json={"data": data}).json()["event_id"]
-    return httpx.get(f"{base}/{event}", timeout=60).text
+    event = post(base, json={"data": data}).json()["event_id"]
+    return get(f"{base}/{event}").text
 
 
 def test_nothing_of_the_server_can_be_reached(server: Server, tmp_path: Path) -> None:
@@ -99,7 +107,7 @@ def test_nothing_of_the_server_can_be_reached(server: Server, tmp_path: Path) ->
             said = call(server, str(path))
             assert "event: error" in said, (path, said)
             assert os.getcwd() not in said and str(sessions) not in said, said
-            got = httpx.get(f"{server.url}gradio_api/file={path}")
+            got = get(f"{server.url}gradio_api/file={path}")
             assert got.status_code in (403, 404) or path == link, path
         for path in (
             "/etc/passwd",
@@ -108,9 +116,9 @@ def test_nothing_of_the_server_can_be_reached(server: Server, tmp_path: Path) ->
             "http:/127.0.0.1",
             "%2e%2e/etc/passwd",
         ):
-            assert httpx.get(f"{server.url}gradio_api/file={path}").status_code in (403, 404)
-            assert httpx.get(f"{server.url}gradio_api/proxy={path}").status_code in (403, 404)
-        page = httpx.get(server.url).text + httpx.get(f"{server.url}config").text
+            assert get(f"{server.url}gradio_api/file={path}").status_code in (403, 404)
+            assert get(f"{server.url}gradio_api/proxy={path}").status_code in (403, 404)
+        page = get(server.url).text + get(f"{server.url}config").text
         assert str(sessions) not in page and os.getcwd() not in page and str(SAMPLES) not in page
     finally:
         link.unlink()
@@ -127,7 +135,7 @@ def test_nasty_names_of_uploads(server: Server, client: gradio_client.Client) ->
         ".pdf",
         "evil.exe",
     ):
-        answer = httpx.post(f"{server.url}gradio_api/upload", files={"files": (name, data)})
+        answer = post(f"{server.url}gradio_api/upload", files={"files": (name, data)})
         assert answer.status_code == 200, name
         path = Path(answer.json()[0])
         assert path.resolve().is_relative_to(Path(os.environ["GRADIO_TEMP_DIR"]).resolve())
@@ -148,13 +156,13 @@ def test_a_client_that_leaves_costs_one_line_at_most(server: Server, capfd: pyte
             part = 'Content-Disposition: form-data; name="files"; filename="a.pdf"'
             connection.sendall(f"POST /gradio_api/upload HTTP/1.1\r\n{head}\r\n\r\n--b\r\n{part}\r\n\r\nx".encode())
             time.sleep(0.1)
-    assert httpx.get(server.url, timeout=30).status_code == 200
+    assert get(server.url).status_code == 200
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
 def test_large_uploads_are_refused(server: Server) -> None:
     data = b"%PDF-1.7" + bytes(2 << 20)
-    answer = httpx.post(f"{server.url}gradio_api/upload", files={"files": ("big.pdf", data)})
+    answer = post(f"{server.url}gradio_api/upload", files={"files": ("big.pdf", data)})
     assert answer.status_code == 413
 
 
@@ -166,13 +174,13 @@ def start(*args: object) -> tuple[subprocess.Popen[str], str]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert "http://" in line, process.communicate(timeout=10)
+    assert "http://" in line, process.communicate(timeout=PATIENCE)
     return process, line.split()[1]
 
 
 def stop(process: subprocess.Popen[str]) -> str:
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0 and "Traceback" not in err, err
     return err
 
@@ -192,7 +200,7 @@ def stop(process: subprocess.Popen[str]) -> str:
 )
 def test_usage_errors(args: list[str], message: str) -> None:
     command = [sys.executable, "-m", "mineru_accel", "ui", *args]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode in (1, 2) and message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
@@ -200,9 +208,9 @@ def test_usage_errors(args: list[str], message: str) -> None:
 def test_the_command_with_passwords(tmp_path: Path) -> None:
     process, url = start("--auth", "ann:secret", "--output-dir", tmp_path, "--layout", "native")
     try:
-        assert httpx.post(f"{url}gradio_api/upload", files={"files": ("a.pdf", b"x")}).status_code == 401
-        assert httpx.get(f"{url}config").status_code == 401
-        client = gradio_client.Client(url, auth=("ann", "secret"), verbose=False)
+        assert post(f"{url}gradio_api/upload", files={"files": ("a.pdf", b"x")}).status_code == 401
+        assert get(f"{url}config").status_code == 401
+        client = connect(url, auth=("ann", "secret"))
         handed = gradio_client.handle_file(str(SAMPLES / "invoice.pdf"))
         assert client.predict(files=[handed], formats="md", api_name="/convert")[1]["ok"]
         port = url.rstrip("/").rpartition(":")[2]
@@ -210,7 +218,7 @@ def test_the_command_with_passwords(tmp_path: Path) -> None:
             [sys.executable, "-m", "mineru_accel", "ui", "--server-port", port],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
         assert second.returncode == 1 and port in second.stderr and "Traceback" not in second.stderr
     finally:
@@ -245,9 +253,7 @@ def test_twenty_at_once(tmp_path: Path) -> None:
             peak = max(peak, memory(process.pid))
 
     def user(number: int) -> Any:
-        own = gradio_client.Client(
-            url, verbose=False, httpx_kwargs={"timeout": 120}
-        )  # its own 5 s are for idle machines
+        own = connect(url)
         handed = gradio_client.handle_file(str(SAMPLES / ("report.pdf", "paper.pdf", "slides.pdf")[number % 3]))
         return own.predict(files=[handed], formats="md,content_list", api_name="/convert")
 

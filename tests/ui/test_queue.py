@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import threading
-import time
+
+from common import PATIENCE
 
 from mineru_accel.ui.queue import FairQueue
 
 
 def test_owners_take_turns() -> None:
     queue, begun, gate = FairQueue(1), [], threading.Event()
-    queue.put("first", gate.wait)  # type: ignore[arg-type]
-    time.sleep(0.05)
-    done = threading.Semaphore(0)
+    busy, done = threading.Event(), threading.Semaphore(0)
+
+    def first() -> None:
+        busy.set()
+        gate.wait()
+
+    queue.put("first", first)
+    assert busy.wait(PATIENCE)
 
     def task(name: str) -> None:
         begun.append(name)
@@ -25,7 +31,7 @@ def test_owners_take_turns() -> None:
     assert len(queue) == 5
     gate.set()
     for _ in range(5):
-        assert done.acquire(timeout=5)
+        assert done.acquire(timeout=PATIENCE)
     assert begun == ["a1", "b1", "c1", "a2", "a3"]
     queue.close()
 
@@ -36,15 +42,15 @@ def test_nobody_takes_every_thread() -> None:
 
     def busy() -> None:
         began.release()
-        gate.wait(10)
+        gate.wait()
 
     for _ in range(6):
         queue.put("greedy", busy)
-    assert began.acquire(timeout=5) and began.acquire(timeout=5)
+    assert began.acquire(timeout=PATIENCE) and began.acquire(timeout=PATIENCE)
     assert not began.acquire(timeout=0.1)
     newcomer = threading.Event()
     queue.put("newcomer", newcomer.set)
-    assert newcomer.wait(5)
+    assert newcomer.wait(PATIENCE)
     queue.remove("greedy")
     assert len(queue) == 0
     gate.set()
@@ -55,5 +61,5 @@ def test_a_task_that_raises_costs_nothing() -> None:
     queue, after = FairQueue(1), threading.Event()
     queue.put("a", lambda: 1 / 0)  # type: ignore[arg-type,return-value]
     queue.put("a", after.set)
-    assert after.wait(5)
+    assert after.wait(PATIENCE)
     queue.close()

@@ -6,9 +6,10 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from common import SAMPLES, MakePdf
+from common import PATIENCE, SAMPLES, MakePdf
 
 from mineru_accel import Options
 from mineru_accel.errors import UsageError
@@ -25,11 +26,20 @@ from mineru_accel.ui.text import _TEXT, language
 def desk(tmp_path: Path) -> Iterator[Desk]:
     (tmp_path / "uploads").mkdir()
     (tmp_path / "root").mkdir()
-    settings = Settings(Options(layout="native", workers=1, max_pages=2), max_files=3, queue_size=2, keep_minutes=0.01)
+    settings = Settings(Options(layout="native", workers=1, max_pages=2), max_files=3, queue_size=2)
     open_desk = Desk(settings, tmp_path / "root", tmp_path / "uploads")
+    open_desk.sessions._stop.set()  # a test says itself when what is no longer needed goes
     yield open_desk
     open_desk.close()
     assert list((tmp_path / "root").iterdir()) == []
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The sessions' time: stands still until a test sets ``clock.now``."""
+    clock = SimpleNamespace(now=time.monotonic())
+    monkeypatch.setattr("mineru_accel.ui.session.time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
 
 
 def upload(tmp_path: Path, source: Path, name: str | None = None) -> str:
@@ -38,13 +48,16 @@ def upload(tmp_path: Path, source: Path, name: str | None = None) -> str:
     return str(target)
 
 
-def test_a_conversion_and_its_end(desk: Desk, tmp_path: Path, make_pdf: MakePdf) -> None:
+def test_a_conversion_and_its_end(clock: SimpleNamespace, desk: Desk, tmp_path: Path, make_pdf: MakePdf) -> None:
     long = upload(tmp_path, make_pdf("made.pdf", ["one text", "two texts", "three texts"]), "long.pdf")
     empty = upload(tmp_path, tmp_path / "made.pdf", "empty.pdf")
     Path(empty).write_bytes(b"")
     session = desk.sessions.of("ann")
     job = desk.start(session, [long, empty], "auto", {"formats": ["md"], "pages": "", "password": ""})
-    assert job.wait(60)
+    clock.now += 4000  # it takes longer than files are kept
+    desk.sessions.expire()
+    assert job.wait(PATIENCE)
+    desk.sessions.expire()
     first, second = report(job)["documents"]
     assert first["ok"] and [p["page"] for p in first["pages"]] == [1, 2] and job.files[0].limited
     assert second["error"] == "empty file" and str(tmp_path) not in str(report(job))
@@ -52,17 +65,18 @@ def test_a_conversion_and_its_end(desk: Desk, tmp_path: Path, make_pdf: MakePdf)
     assert archive is not None and archive.name == "mineru-accel.zip"
     folder = session.folder
     assert folder.exists() and "ann" not in str(folder) and desk.sessions.of("bob").folder != folder
-    time.sleep(0.7)
+    clock.now += 4000
     desk.sessions.expire()
     assert not folder.exists() and desk.sessions.of("ann").jobs == []
 
 
-def test_closing_the_page_ends_what_it_began(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mineru_accel.ui.session._GRACE", 0.0)
+def test_closing_the_page_ends_what_it_began(clock: SimpleNamespace, desk: Desk, tmp_path: Path) -> None:
     session = desk.sessions.of("ann")
     job = desk.start(session, [upload(tmp_path, SAMPLES / "scan.pdf")], "auto", {"method": "ocr"})
     desk.sessions.leave("ann")
-    time.sleep(0.01)
+    desk.sessions.expire()
+    assert session.folder.exists()  # networks break for a moment
+    clock.now += 200
     desk.sessions.expire()
     assert job.over and job.files[0].state == "cancelled" and not session.folder.exists()
 
@@ -113,7 +127,7 @@ def test_limits(desk: Desk, tmp_path: Path) -> None:
         desk.start(session, [scan], "auto", {})
     for job in jobs:
         job.cancel()
-        assert job.wait(20)
+        assert job.wait(PATIENCE)
 
 
 def test_leftovers_of_a_killed_server_are_swept(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import vlm_checkpoints as tiny
+from common import PATIENCE
 from expected import check_blocks
 from stub_detector import KnowsPages
 
@@ -87,7 +88,7 @@ def vllm_server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield url
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(PATIENCE)
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from typing import Any
 
 import engine_owner as owner
 import pytest
+from common import PATIENCE
 
 from mineru_accel import patches
 from mineru_accel.vlm.engine import Replica, VllmEngine
@@ -81,7 +82,7 @@ async def patched(model: Path) -> tuple[list[list[int]], list[list[int]], dict[s
         after = await runs
         assert engine.generation == 2 and not runs.cancelled()
         assert len(victims) > 1  # core and worker
-        return before, after, trace, states, gone(victims, 10)
+        return before, after, trace, states, gone(victims, PATIENCE)
 
 
 def test_tokens_are_the_same_patched_killed_and_plain(untrained: Path, tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_tokens_are_the_same_patched_killed_and_plain(untrained: Path, tmp_path:
         assert len(orphans) >= 1
         plain.send_signal(signal.SIGKILL)
         plain.wait()
-        assert gone(orphans, 15) == []
+        assert gone(orphans, PATIENCE) == []
     finally:
         plain.kill()
         plain.wait()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import stand_in as server
+from common import PATIENCE, wait_until
 from PIL import Image
 from stand_in import read
 
@@ -61,11 +62,14 @@ def test_crops_that_find_no_room_count_as_memory(
 
 
 def test_two_servers_share_the_work(serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:
-    def slowly(n: int) -> str:
-        time.sleep(0.05)
+    both = threading.Barrier(2, timeout=PATIENCE)
+
+    def together(n: int) -> str:
+        if not n:
+            both.wait()  # each has a crop before either is done with its first
         return server.GOOD
 
-    one, two = serve(slowly), serve(slowly)
+    one, two = serve(together), serve(together)
     assert read(pages, vlm_options, one, two).ok
     assert one.asked + two.asked == CROPS and min(one.asked, two.asked) >= 2
 
@@ -109,9 +113,9 @@ def test_one_of_two_servers_dies_in_mid_run(serve: Any, pages: Path, vlm_options
 def test_early_pages_go_first(serve: Any) -> None:
     """Pages that come in any order while a server is busy: by document and page, and of each what takes longest."""
     hold = threading.Event()
-    one = serve(lambda n: server.GOOD if n or hold.wait(10) else server.ERROR)
-    engine = HttpEngine([one.url], 30)
-    stage = VlmStage(engine, None, 30)  # type: ignore[arg-type]  # crops bring their pixels
+    one = serve(lambda n: server.GOOD if n or hold.wait(PATIENCE) else server.ERROR)
+    engine = HttpEngine([one.url], PATIENCE)
+    stage = VlmStage(engine, None, PATIENCE)  # type: ignore[arg-type]  # crops bring their pixels
     done: dict[tuple[int, int], threading.Event] = {}
     Image.new("RGB", (28, 28)).save(buffer := io.BytesIO(), "PNG")
     stage.post = lambda call: call()
@@ -125,14 +129,11 @@ def test_early_pages_go_first(serve: Any) -> None:
             stage.ask(key, crops, None, lambda answers, seconds, error: done[key].set())
 
         ask((0, 9), 10)
-        deadline = time.monotonic() + 20
-        while one.asked < 1:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        assert wait_until(lambda: one.asked)
         for key in [(1, 0), (0, 3), (0, 1), (1, 1), (0, 2)]:
             ask(key, 20, 40, 30)
         stage._call(hold.set)  # after all have been taken in
-        assert all(event.wait(20) for event in done.values())
+        assert all(event.wait(PATIENCE) for event in done.values())
     finally:
         hold.set()
         stage.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import random
 import threading
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from common import PATIENCE
 
 from mineru_accel.patches import machine
 from mineru_accel.vlm import engine as engines
@@ -22,12 +25,40 @@ pytest.importorskip("vllm")
 SEATS = 4
 
 
+class Clock:
+    """Time that passes when everybody waits for it, so that how busy this machine is changes nothing."""
+
+    def __init__(self) -> None:
+        self.running = asyncio.Event()
+        self._now = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._count = itertools.count()
+        self._task: asyncio.Task[None] | None = None
+
+    async def sleep(self, seconds: float) -> None:
+        future = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._now + seconds, next(self._count), future))
+        if not self._task or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        await future
+
+    async def _run(self) -> None:
+        await self.running.wait()
+        while self._sleepers:
+            for _ in range(40):  # an answer takes a dozen steps back to the stage, and its successor to its seat
+                await asyncio.sleep(0)
+            self._now, _, future = heapq.heappop(self._sleepers)
+            if not future.cancelled():
+                future.set_result(None)
+
+
 class Gpu:
     """An AsyncLLM of so many seats; an answer takes as long as its picture is wide, over ``speed``."""
 
     errored = False
 
-    def __init__(self, arguments: dict[str, Any], speed: float) -> None:
+    def __init__(self, arguments: dict[str, Any], speed: float, clock: Clock) -> None:
+        self.clock = clock
         self.device = arguments["device_ids"]
         self.vllm_config = SimpleNamespace(scheduler_config=SimpleNamespace(max_num_seqs=SEATS))
         self.seats = asyncio.Semaphore(SEATS)
@@ -40,7 +71,7 @@ class Gpu:
         self.work += picture.width
         self.crops += 1
         async with self.seats:
-            await asyncio.sleep(picture.width * 3e-5 / self.speed)
+            await self.clock.sleep(picture.width / self.speed)
         return Generated(f"{picture.width} wide")
 
     def shutdown(self, timeout: float) -> None:
@@ -66,8 +97,9 @@ def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
 
     def run(pages: list[list[int]], speeds: list[float]) -> tuple[list[Gpu], list[list[Answer]]]:
         monkeypatch.setattr(engines, "_gpus", lambda: len(speeds))
-        monkeypatch.setattr(engines.VllmEngine, "_make", lambda self, a: Gpu(a, speeds[a["device_ids"][0]]))
-        stage = VlmStage(VllmInProcess(tmp_path), None, timeout=60.0)  # type: ignore[arg-type]
+        clock = Clock()
+        monkeypatch.setattr(engines.VllmEngine, "_make", lambda self, a: Gpu(a, speeds[a["device_ids"][0]], clock))
+        stage = VlmStage(VllmInProcess(tmp_path), None, timeout=PATIENCE)  # type: ignore[arg-type]
         found: dict[int, list[Answer]] = {}
         over = threading.Event()
 
@@ -84,7 +116,8 @@ def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
             for number, widths in enumerate(pages):
                 crops = [Crop("text", "Text Recognition:", {}, (w, 1), 0, 0, bytes(3 * w)) for w in widths]
                 stage.ask((0, number), crops, None, lambda a, s, e, n=number: then(n, a, e))
-            assert over.wait(60)
+            stage._call(clock.running.set)
+            assert over.wait(PATIENCE)
         finally:
             stage.close()
         return gpus, [found[n] for n in range(len(pages))]
