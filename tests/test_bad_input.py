@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import zoo
-from common import MakePdf
+from common import PATIENCE, MakePdf
 
 from mineru_accel import PageStatus, Pipeline, UsageError
+from mineru_accel.inputs import Input
 from mineru_accel.progress import shown
 from mineru_accel.stages import Stages
 
@@ -50,7 +51,9 @@ def test_hostile_files_are_survived(tmp_path: Path) -> None:
     options = {**FAST, "formats": "md,html,layout_pdf", "workers": 2, "page_timeout": 3, "worker_memory": 1024}
     with Pipeline(pages="1-3", **options) as pipeline:  # type: ignore[arg-type]
         results = {r.path: r for r in pipeline.convert_batch(paths, tmp_path / "out")}
-        assert pipeline.convert(zoo.write(tmp_path, "sound.pdf", zoo.one_page()), tmp_path / "out").error is None
+        sound = Input(zoo.write(tmp_path, "sound.pdf", zoo.one_page()))
+        patient = pipeline.submit(sound, tmp_path / "out", page_timeout=PATIENCE)  # workers are new: they import first
+        assert patient.result().error is None
     assert set(results) == set(paths)
     for path, result in results.items():
         texts = [result.error or "", *(p.error or "" for p in result.pages)]
@@ -148,7 +151,7 @@ def test_file_whose_name_is_no_utf8(tmp_path: Path) -> None:
     options = ["--layout", "native", "--formats", "md", "--progress", "json", "--summary", str(summary)]
     command = [sys.executable, "-m", "mineru_accel", str(folder), "-o", str(tmp_path / "out"), *options]
     for skipped in (0, 2):
-        done = subprocess.run(command, capture_output=True, timeout=100)
+        done = subprocess.run(command, capture_output=True, timeout=2 * PATIENCE)
         assert done.returncode == 0 and done.stderr == b""
         events = [json.loads(line) for line in done.stdout.splitlines()]
         paths = {e["path"] for e in events if e["event"] == "document_done"}
