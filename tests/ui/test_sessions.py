@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +49,11 @@ def upload(tmp_path: Path, source: Path, name: str | None = None) -> str:
     return str(target)
 
 
-def test_a_conversion_and_its_end(clock: SimpleNamespace, desk: Desk, tmp_path: Path, make_pdf: MakePdf) -> None:
+def test_a_conversion_and_its_end(
+    clock: SimpleNamespace, desk: Desk, tmp_path: Path, make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, engine = threading.Event(), desk.engines.get
+    monkeypatch.setattr(desk.engines, "get", lambda *args: engine(*args) if begin.wait(PATIENCE) else None)
     long = upload(tmp_path, make_pdf("made.pdf", ["one text", "two texts", "three texts"]), "long.pdf")
     empty = upload(tmp_path, tmp_path / "made.pdf", "empty.pdf")
     Path(empty).write_bytes(b"")
@@ -56,6 +61,7 @@ def test_a_conversion_and_its_end(clock: SimpleNamespace, desk: Desk, tmp_path: 
     job = desk.start(session, [long, empty], "auto", {"formats": ["md"], "pages": "", "password": ""})
     clock.now += 4000  # it takes longer than files are kept
     desk.sessions.expire()
+    begin.set()
     assert job.wait(PATIENCE)
     desk.sessions.expire()
     first, second = report(job)["documents"]

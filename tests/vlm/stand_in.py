@@ -74,7 +74,7 @@ class StandIn:
                     table = "Table" in body["messages"][1]["content"][1]["text"]
                     said = "<fcel>hello<fcel>you<nl>" if table else "hello"
                 if said == HANG:
-                    time.sleep(60)
+                    time.sleep(3600)
                 elif said == DROP:
                     self.connection.close()
                 elif said == ERROR:

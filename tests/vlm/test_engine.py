@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,11 +114,9 @@ def test_tokens_are_the_same_patched_killed_and_plain(untrained: Path, tmp_path:
 def test_an_engine_that_cannot_start_says_so_and_leaves_nothing(untrained: Path) -> None:
     from mineru_accel.vlm.errors import EngineError
 
-    started = time.monotonic()
     before = {p.pid for p in psutil.Process().children(recursive=True)}
     with pytest.raises(EngineError, match="no such argument of vLLM: no_such_thing"):
         asyncio.run(VllmEngine(untrained, args={"no_such_thing": 1}).start())
     with pytest.raises(EngineError, match="no checkpoint there"):
         asyncio.run(VllmEngine(untrained / "nothing").start())
     assert {p.pid for p in psutil.Process().children(recursive=True)} <= before
-    assert time.monotonic() - started < 60
