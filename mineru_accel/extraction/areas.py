@@ -29,6 +29,8 @@ class Area:
     box: BBox
     fragments: list[Fragment] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    note: bool = False
+    """Whether it is furniture as a note to the text is."""
 
     @property
     def text(self) -> str:

@@ -17,15 +17,17 @@ from ..vlm.types import Draft, Pending
 from .areas import Area, find_areas
 from .evidence import mark_up
 from .first_page import demote_authors, document_title
+from .footnotes import find_notes
 from .formula_numbers import FORMULA_NUMBER
 from .geometry import rounded, scaled
 from .lists import split_items
 from .regions import BLOCK_TYPES, WITH_LINES, furniture
 from .rules import Layer, Rule
 from .running_heads import peek_from, set_aside
+from .scripts import set_scripts
 from .sources import Sources
 from .tables import LazyTablePage, recover
-from .text_layer import join_texts
+from .text_layer import Line, join_texts
 from .tidy import share_inside, without_nested
 from .trust import Choice, choose, disagrees
 from .types import PageSource
@@ -85,6 +87,7 @@ def _text(sources: Sources, key: Key, index: int, regions: list[Region], why: st
         rules = [line.bbox for line in snapshot.vector_geometry.drawing_lines]
         areas = find_areas(regions, snapshot.get_lines(), rules, size)
         set_aside(areas, size, peek_from(key, index))
+        find_notes(areas, rules, size)
         trusts = any(Source.TEXT_LAYER in by_layer for by_layer in rule.values())
         if trusts:
             why = disagrees(areas, lambda box: _read_line(key, index, scaled(box, 1 / size[0], 1 / size[1])))
@@ -100,7 +103,7 @@ def _draft(text: _Text, key: Key, index: int, rule: Rule, first: bool) -> Draft:
     width, height = text.size
     title = _title(text) if first else None
     demote_authors(text.areas, title)
-    written: list[Block] = []
+    written: list[tuple[Block, list[Line]]] = []
     for area, choice in _in_order(text, rule):
         region = area.region
         label = Label(region.label)
@@ -113,7 +116,7 @@ def _draft(text: _Text, key: Key, index: int, rule: Rule, first: bool) -> Draft:
         if kind == "paragraph_title":
             block.update({"type": "doc_title", "level": 1} if area is title else {"level": 2})
         if kind == "header":
-            block["type"] = furniture(region.bbox, area.text)
+            block["type"] = "page_footnote" if area.note else furniture(region.bbox, area.text)
         if block["type"] in WITH_LINES or kind == FORMULA_NUMBER:
             lines = [rounded(_inside(scaled(line.bbox, 1 / width, 1 / height))) for line in area.lines]
             block["lines"] = [{"bbox": line} for line in lines or [bbox]]
@@ -129,7 +132,7 @@ def _draft(text: _Text, key: Key, index: int, rule: Rule, first: bool) -> Draft:
                 draft.warnings.append(warning)
         elif source is Source.TEXT_LAYER:
             block["content"] = area.text
-            written.append(block)
+            written.append((block, area.lines))
         elif source is Source.OCR:
             block["content"] = join_texts(_read_lines(key, index, region.bbox))
         if source in (Source.TEXT_LAYER, Source.OCR) and not block["content"]:
@@ -142,7 +145,9 @@ def _draft(text: _Text, key: Key, index: int, rule: Rule, first: bool) -> Draft:
         draft.reasons.append(choice.reason)
     if text.page is not None and written:
         tables = [scaled(b["bbox"], width, height) for b in draft.blocks if b["type"] == "table"]
-        mark_up(written, text.page, text.snapshot, tables)
+        mark_up([block for block, _ in written], text.page, text.snapshot, tables)
+        for block, of_block in written:
+            set_scripts(block, of_block)
     return draft
 
 

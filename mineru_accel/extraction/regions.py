@@ -20,12 +20,14 @@ from .crops import save_crops
 from .evidence import mark_up
 from .finish import finish
 from .first_page import demote_authors, document_title
+from .footnotes import find_notes
 from .geometry import rounded, scaled
 from .lists import split_items
 from .running_heads import Peek, peek_from, set_aside
+from .scripts import set_scripts
 from .sources import Sources
 from .tables import LazyTablePage, recover
-from .text_layer import join_texts
+from .text_layer import Line, join_texts
 from .types import PageContent, PageSource
 
 BLOCK_TYPES = {
@@ -95,6 +97,7 @@ def _blocks(
     areas = find_areas(regions, snapshot.get_lines(), rules, size)
     if not ocr:
         set_aside(areas, size, peek)
+        find_notes(areas, rules, size)
     by_region = {id(a.region): a for a in areas}
     table_page = LazyTablePage(page, snapshot)
     blocks: list[Block] = []
@@ -102,6 +105,7 @@ def _blocks(
     kept: list[Region] = []
     warnings: list[str] = []
     by_ocr: set[int] = set()
+    written: list[tuple[Block, list[Line]]] = []
     title = document_title(areas) if first else None
     demote_authors(areas, title)
     in_order = [by_region[id(region)] for region in sort_regions([a.region for a in areas], size)]
@@ -119,6 +123,7 @@ def _blocks(
                 warnings.append(f"a formula is kept as a picture; its characters: {area.text[:200]}")
         elif kind != "image":
             block["content"] = area.text
+            written.append((block, area.lines))
             if not ocr and (not area.lines or abnormal_share(area.text) > MAX_ABNORMAL):
                 if read := join_texts(pixels_text(region.bbox)):
                     block["content"] = read
@@ -128,7 +133,7 @@ def _blocks(
             if not block["content"]:
                 continue
             if kind == "header":
-                block["type"] = furniture(region.bbox, block["content"])
+                block["type"] = "page_footnote" if area.note else furniture(region.bbox, block["content"])
             elif kind == "paragraph_title":
                 block.update({"type": "doc_title", "level": 1} if area is title else {"level": 2})
         if block["type"] in WITH_LINES:
@@ -140,6 +145,8 @@ def _blocks(
         origins.append(Source.IMAGE if not block["content"] else Source.OCR if read_by_ocr else Source.TEXT_LAYER)
     tables = [scaled(b["bbox"], width, height) for b in blocks if b["type"] == "table"]
     mark_up(blocks, page, snapshot, tables)
+    for block, of_block in written:
+        set_scripts(block, of_block)
     return blocks, origins, kept, warnings
 
 

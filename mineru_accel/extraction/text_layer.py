@@ -18,6 +18,7 @@ from docvortex.content.text import merge_text_line_contents
 from ..document import BBox
 from .accents import compose
 from .geometry import centre, union
+from .scripts import scripts_of
 
 Char = dict[str, Any]
 """docvortex's record of a character: ``char``, ``bbox`` (points, origin top left), ``writing_angle`` (radians,
@@ -40,6 +41,8 @@ class Line:
 
     bbox: BBox
     text: str
+    marks: str = ""
+    """For each character that is no white space whether it is a script, see :mod:`.scripts`; empty if none is."""
 
 
 @dataclass(slots=True, eq=False)
@@ -196,22 +199,42 @@ def to_lines(fragments: list[Fragment], *, split: bool = False) -> list[Line]:
                     text += " "
                 text += fragment_text(fragment.chars, fragment.turn)
             if text := text.strip():
-                lines.append(Line(union([f.bbox for f in group]), text))
+                lines.append(Line(union([f.bbox for f in group]), text, _marks(group)))
     return lines
+
+
+def _marks(row: list[Fragment]) -> str:
+    """A line's marks of scripts, one for each letter of its text."""
+    if row[0].turn:
+        return ""
+    chars = [c for f in row for c in compose(f.chars) if not c["char"].isspace()]
+    marks = scripts_of(chars)
+    if marks.isspace():
+        return ""
+    return "".join(mark * len("".join(_letters(c["char"]).split())) for c, mark in zip(chars, marks, strict=True))
 
 
 def _apart(left: Fragment, right: Fragment) -> bool:
     """Is there a space between two pieces of a row? pdfium also breaks a line where a superscript ends."""
-    height = max(left.upright[3] - left.upright[1], right.upright[3] - right.upright[1])
+    ends = [turned(f.chars[i]["bbox"], f.turn) for f, i in ((left, _ink(left)[-1]), (right, _ink(right)[0]))]
+    height = max(box[3] - box[1] for box in ends)  # a piece with scripts is higher than its letters
     return abs(right.upright[0] - left.upright[2]) > _SPACE * height
+
+
+def _ink(fragment: Fragment) -> list[int]:
+    """Places of its characters that are no white space."""
+    return [i for i, c in enumerate(fragment.chars) if not c["char"].isspace()]
 
 
 def fragment_text(chars: list[Char], turn: int = 0) -> str:
     """Characters of a line as text: gaps become spaces, ligatures letters, soft hyphens hyphens, controls nothing."""
     chars = compose(chars)
     out = _upright_text(chars) if turn == 0 else _turned_text(chars, turn)
-    text = "".join(out).replace(_HYPHEN, "-").translate(_LETTERS)
-    return unicodedata.normalize("NFC", _CONTROL.sub("", text)).strip()
+    return unicodedata.normalize("NFC", _letters("".join(out))).strip()
+
+
+def _letters(text: str) -> str:
+    return _CONTROL.sub("", text.replace(_HYPHEN, "-").translate(_LETTERS))
 
 
 def _upright_text(chars: list[Char]) -> list[str]:
