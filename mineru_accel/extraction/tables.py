@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
+from collections import Counter
 from collections.abc import Iterable
 from html import escape, unescape
 from html.parser import HTMLParser
@@ -88,7 +89,18 @@ def combine(html: str | None, grid: Grid | None, has_text: bool) -> tuple[str, s
         return _with_texts(cells, grid), None
     if grid.columns > columns and grid.rows >= rows:
         return grid.html(), None
+    if grid.columns == columns and len(cells) == rows * columns and grid.rows > rows + 1 and _every_line_is_a_row(grid):
+        return grid.html(), None
     return html, None
+
+
+def _every_line_is_a_row(grid: Grid) -> bool:
+    """Are lines rows, where no rules say so? Most cells of each have text, while lines of longer cells leave gaps."""
+    filled = Counter(c.row for c in grid.cells if c.text)
+    first = {c.row for c in grid.cells if c.column == 0 and c.text}
+    short = statistics.median(len(c.text.split()) for c in grid.cells) < _LONG_CELL
+    least = max(2, 0.6 * grid.columns)
+    return short and len(first) == grid.rows and all(filled[row] >= least for row in range(grid.rows))
 
 
 def rules_of(horizontal: Iterable[BBox], bbox: BBox) -> list[BBox]:

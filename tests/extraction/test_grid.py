@@ -127,3 +127,15 @@ def test_spans_of_docvortex_are_kept() -> None:
     grid = build([text(0, 0, "a"), text(100, 0, "b"), text(0, 20, "c"), text(100, 20, "d")], [])
     html, _ = combine('<table><tr><td colspan="2">a b</td></tr><tr><td>c</td><td>d</td></tr></table>', grid, True)
     assert 'colspan="2">a b<' in html
+
+
+def test_rows_without_rules_between_them() -> None:
+    words = [["Set", "Train", "Test"], ["one", "12", "3"], ["two", "4", "-"], ["three", "56", "7"], ["four", "8", "9"]]
+    lumped = "<table><tr><td>Set</td><td>Train</td><td>Test</td></tr><tr><td>onetwo</td><td>124568</td><td>-</td></tr>"
+    grid = build([text(80 * k, 20 * r, word) for r, row in enumerate(words) for k, word in enumerate(row)], [])
+    html, _ = combine(f"{lumped}</table>", grid, True)
+    assert html.count("<tr>") == 5 and "<td>three</td><td>56</td><td>7</td>" in html
+    # Lines of cells that are longer than one line are no rows.
+    words = [["Set", "Train", "Test"], ["one of", "12", "3"], ["several", "", ""], ["others", "", ""], ["two", "8", "9"]]
+    grid = build([text(80 * k, 20 * r, word) for r, row in enumerate(words) for k, word in enumerate(row) if word], [])
+    assert combine(f"{lumped}</table>", grid, True)[0].count("<tr>") == 2
