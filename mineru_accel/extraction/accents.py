@@ -52,6 +52,22 @@ def compose(chars: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 out[-1] = {**(before if char["char"] in _COMBINING else char), "char": letter}
                 continue
         out.append(char)
+    return _with_strays(out)
+
+
+def _with_strays(chars: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Characters of a line, where accents that stand elsewhere in it are with the letters they are drawn over."""
+    out = list(chars)
+    for accent in [c for c in chars if c["char"] in _COMBINING]:
+        for place, char in enumerate(out):
+            letter = composed(accent["char"] + char["char"]) if char["char"].isalpha() else None
+            if letter and _over(char["bbox"], accent["bbox"]):
+                out[place] = {**char, "char": letter}
+                at = next(i for i, c in enumerate(out) if c is accent)
+                spaces = [i for i in (at - 1, at + 1) if 0 <= i < len(out) and out[i]["char"] == " "]
+                guessed = {i for i in spaces if out[i].get("is_generated")}  # by pdfium, for the jump to and fro
+                out = [c for i, c in enumerate(out) if i != at and i not in guessed]
+                break
     return out
 
 

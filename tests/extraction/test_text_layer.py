@@ -36,6 +36,15 @@ def test_accent_over_a_letter_is_one_letter(pair: str, boxes: tuple[Box, Box], s
     assert fragment_text(chars) == "z" + said
 
 
+def test_accent_that_stands_at_the_end_of_the_line() -> None:
+    space = {**char(" ", (0, 9, 0, 9)), "is_generated": True}
+    chars = [char("W", (0, 0, 8, 9)), char("a", (8, 0, 13, 9)), char("s", (13, 0, 17, 9))]
+    accent, other = char("¨", (8.5, 0, 12.5, 9)), char("o", (20, 0, 25, 9))
+    assert fragment_text([*chars, space, accent, space, other]) == "Wäs o"
+    assert fragment_text([*chars, accent, space, char("t", (17, 0, 20, 9))]) == "Wäst"
+    assert fragment_text([*chars, space, char("¨", (60, 0, 64, 9))]) == "Was ¨"
+
+
 def test_ranges_of_styles_follow_the_composed_letters() -> None:
     ranges = (PDFTextStyleRange(0, 2, ("bold",)), PDFTextStyleRange(5, 8, ("superscript",)))
     line = PDFTextStyleLine((0, 0, 1, 1), "M´esz´ar1", ranges, 0)
