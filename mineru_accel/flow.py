@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 _RANK = {"write": 0, "extract": 1, "prepare": 2, "inspect": 3, "read": 4}
 """What is nearer to its end goes first, so that pages in flight stay few."""
+_MAX_BATCH = 32
+"""Pages that the detector is given at once, at most."""
 _MB = 1 << 20
 
 
@@ -637,18 +639,32 @@ class Flow:
             first = next(iter(state.results()), None)
             self._end(state, error=f"no page could be converted: {first.error if first else 'its journal is gone'}")
             return
-        self._job(state, "write", state.stages.write(state), then=lambda v, e: self._written(state, v, e))
+        idle = len(self._documents) == 1 < self._pool.size  # nothing else is to be done
+        jobs = state.stages.write(state, apart=idle)
+        outcomes: list[tuple[Any, Exception | None]] = []
 
-    def _written(self, state: DocumentState, written: Any, error: Exception | None) -> None:
+        def done(written: Any, error: Exception | None) -> None:
+            outcomes.append((written, error))
+            if len(outcomes) == len(jobs):
+                self._written(state, outcomes)
+
+        for job in jobs:
+            self._job(state, "write", job, then=done)
+
+    def _written(self, state: DocumentState, outcomes: list[tuple[Any, Exception | None]]) -> None:
         if state.over:
             return
-        if isinstance(error, WorkerError) and not state.lost:
+        errors = [error for _, error in outcomes if error is not None]
+        if errors and all(isinstance(error, WorkerError) for error in errors) and not state.lost:
             state.lost += 1
             self._write(state)
             return
-        if error is not None:
-            self._cant_write(state, error)
+        if errors:
+            self._cant_write(state, errors[0])
             return
+        written, *others = (written for written, _ in outcomes)
+        for other in others:
+            written.add(other)
         _count_writing(state, written.seconds)
         self._end(state, written=written)
 
@@ -716,7 +732,8 @@ def _describe(error: Exception) -> str:
 
 
 class _LayoutThread:
-    """Runs the detector on batches of whatever pages are ready: no page waits for a batch to fill."""
+    """Runs the detector on batches of whatever pages are ready: no page waits for a batch to fill, nor for others where
+    a batch is no faster."""
 
     def __init__(
         self,
@@ -728,6 +745,7 @@ class _LayoutThread:
         self._tracer = tracer
         self._detector = detector
         self.detector_name = detector.name
+        self._most = min(_MAX_BATCH, detector.max_batch)
         self._inbox = inbox
         self._arena = arena
         self._queue: queue.SimpleQueue[tuple[Any, int, Any] | None] = queue.SimpleQueue()
@@ -746,7 +764,7 @@ class _LayoutThread:
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
             batch = [item]
-            while len(batch) < 32 and not self._queue.empty():
+            while len(batch) < self._most and not self._queue.empty():
                 more = self._queue.get()
                 if more is None:
                     self._queue.put(None)

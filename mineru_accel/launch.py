@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 WORKER_OUTPUT = "MINERU_ACCEL_WORKER_OUTPUT"
 """Environment variable: if set, what native libraries print in workers is shown."""
 _PRELOAD = ("mineru_accel.preload",)
+"""What every worker has imported, whatever it is to do."""
+_LAZY = (
+    "docvortex.analyzers.native.pdf.inline.materialize",
+    "docvortex.analyzers.native.pdf.table_materialization",
+    "docvortex.analyzers.native.pdf.line_merging",
+    "docvortex.document.pdf.snapshot_bridge",
+    "docvortex.document.pdf._object_bridge",
+    "PIL.JpegImagePlugin",
+)
+"""What docvortex and Pillow import when they first need it: once in the zygote is cheaper than in each worker."""
+_LAZY_NATIVE = ("docvortex.analyzers.native.pdf.pipeline", "docvortex.analyzers.native.pdf._native_geometry")
 _EXTRACTION = {
     Layout.NATIVE: "mineru_accel.extraction.native",
     Layout.DOCLAYOUT_YOLO: "mineru_accel.extraction.regions",
@@ -70,7 +81,8 @@ def launch(
     """
     arena = _make_arena(options, plan, workers)
     extraction = "mineru_accel.vlm.jobs" if plan.engine else _EXTRACTION[plan.layout]
-    pool = make_pool(options, workers, extraction, arena, tracer)  # starts while the models are loaded
+    later = (*_LAZY, *(_LAZY_NATIVE if plan.layout is Layout.NATIVE else ()), "mineru_accel.export.writer")
+    pool = make_pool(options, workers, extraction, arena, tracer, later)  # starts while the models are loaded
     try:
         detector = _load_detector(options, plan, threads) if plan.layout is Layout.DOCLAYOUT_YOLO else None
         vlm = None
@@ -84,13 +96,19 @@ def launch(
 
 
 def make_pool(
-    options: Options, workers: int, module: str, arena: Arena | None = None, tracer: Tracer | None = None
+    options: Options,
+    workers: int,
+    module: str,
+    arena: Arena | None = None,
+    tracer: Tracer | None = None,
+    later: Sequence[str] = (),
 ) -> WorkerPool:
-    """Start workers that have imported a module besides what all have."""
+    """Start workers that have imported a module besides what all have; complete ones also what comes later."""
     return WorkerPool(
         workers,
         (*_PRELOAD, module),
         arena,
+        later,
         memory=options.worker_memory << 20 if options.worker_memory else default_limit(workers),
         tracer=tracer,
         quiet=not os.environ.get(WORKER_OUTPUT),

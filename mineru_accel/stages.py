@@ -15,7 +15,7 @@ from .extraction.rules import make_rule
 from .extraction.types import CHUNK, PageSource
 from .inputs import Input
 from .journal import Entry, warn
-from .options import Engine, Images, Layout, Options
+from .options import Engine, Format, Images, Layout, Options
 from .output import (
     Fingerprint,
     Names,
@@ -229,8 +229,10 @@ class Stages:
             describe = self._options.describe_images
             return job("vlm.jobs:finish", limit, what, draft=draft, answers=answers, describe=describe, **common)
         if regions is None:
-            return job("extraction.jobs:native", limit, what, pages=sources, **common)
-        return job("extraction.jobs:regions", limit, what, page=sources[0], regions=regions, **common)
+            native = job("extraction.jobs:native", limit, what, pages=sources, **common)
+            return replace(native, complete=True)
+        one = job("extraction.jobs:regions", limit, what, page=sources[0], regions=regions, **common)
+        return replace(one, complete=True)
 
     def part(self, state: DocumentState, part: Part, pages: list[int], until: int | None) -> Job:
         """Put a part of a long document together.
@@ -242,10 +244,19 @@ class Stages:
         job = PartJob(self._writing(state, pages), part, self._options.formats, until)
         return self._write_job("export.parts:write_part", state, len(pages), job=job)
 
-    def write(self, state: DocumentState) -> Job:
+    def write(self, state: DocumentState, apart: bool) -> list[Job]:
+        """Write a document's files.
+
+        Args:
+            apart: whether the layout PDF, which takes as long as the rest, may be made beside it.
+        """
         pages = list(state.pages.indices)
-        job = WriteJob(self._writing(state, pages), self._options.formats, state.parts)
-        return replace(self._write_job("export.writer:write", state, len(pages), job=job), alone=len(pages) > PART)
+        formats = [self._options.formats]
+        if apart and not state.parts and self._options.images is Images.FILE:
+            formats = [tuple(f for f in formats[0] if (f is Format.LAYOUT_PDF) is drawn) for drawn in (True, False)]
+        jobs = [WriteJob(self._writing(state, pages), some, state.parts) for some in formats if some]
+        alone = len(pages) > PART
+        return [replace(self._write_job("export.writer:write", state, len(pages), job=j), alone=alone) for j in jobs]
 
     def _write_job(self, function: str, state: DocumentState, pages: int, **kwargs: Any) -> Job:
         limit = self._options.page_timeout + _WRITE_SECONDS_PER_PAGE * pages
@@ -286,6 +297,7 @@ class Stages:
             result.pages = pages_of(report)
         elif error is None and state.work is not None:
             warn({p.index: p for p in result.pages}, written.warnings)
+            written.files = {f: written.files[f] for f in self._options.formats if f in written.files}
             report = _report(result, item, written, self._plan, state.made_from)
             try:
                 write_report(state.work.path, state.name, report, map(_page_report, result.pages))

@@ -20,6 +20,7 @@ class Stub:
 
     name = "stub"
     imgsz = 640
+    max_batch = 4
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
@@ -58,6 +59,7 @@ def test_every_page_passes_the_detector(stub: Stub, weights: Path, tmp_path: Pat
         results = list(pipeline.convert_batch(paths, tmp_path / "out"))
     assert stub.closed
     assert sum(stub.batches) == len(stub.shapes) == 60  # far more than there are slots
+    assert max(stub.batches) <= stub.max_batch
     assert all(max(shape[:2]) == 640 and shape[2] == 3 for shape in stub.shapes)
     assert all(ink > 0.0005 for ink in stub.ink)  # the pixels of the page, not an empty slot
     for result in results:

@@ -7,6 +7,7 @@ import queue
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ import pytest
 from common import PATIENCE, wait_until
 
 from mineru_accel.errors import InputError, WorkerError
+from mineru_accel.workers import spawn
 from mineru_accel.workers.arena import Arena
 from mineru_accel.workers.pool import JobError, WorkerPool
 from mineru_accel.workers.protocol import Job
+from mineru_accel.workers.spawn import start_early
 
 
 def job(name: str, timeout: float = PATIENCE, **kwargs: object) -> Job:
@@ -111,6 +114,36 @@ def test_workers_die_with_a_killed_parent(path: None, tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     assert _all_gone(pids)
+
+
+def test_a_zygote_started_early_serves_the_pool(path: None) -> None:
+    start_early(["worker_jobs"])
+    (early,) = spawn._early
+    pool = WorkerPool(1, ["worker_jobs"], quiet=True)
+    try:
+        assert pool._zygote is early
+        assert not spawn._early
+        assert pool.submit(job("square", x=3)).result(20) == 9
+    finally:
+        pool.close()
+
+
+def test_a_zygote_that_nobody_wanted_ends_with_its_parent(path: None) -> None:
+    script = (
+        "from mineru_accel.workers import spawn\n"
+        "spawn.start_early(['worker_jobs']); print(spawn._early[0].pid, flush=True)\n{end}"
+    )
+    for end in ("raise SystemExit(2)", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"):
+        parent = subprocess.run([sys.executable, "-c", script.format(end=end)], stdout=subprocess.PIPE, text=True)
+        assert _all_gone({int(parent.stdout)})
+
+
+def test_complete_workers_have_imported_what_comes_later(path: None) -> None:
+    pool = WorkerPool(1, [], later=["not_there", "worker_jobs"])
+    try:
+        assert not pool.submit(replace(job("imported_here"), complete=True)).result(20)
+    finally:
+        pool.close()
 
 
 def _all_gone(pids: set[int]) -> bool:

@@ -10,6 +10,13 @@ import numpy as np
 from mineru_accel.errors import InputError
 from mineru_accel.workers import arena
 
+_IMPORTED_BY = os.getpid()
+
+
+def imported_here() -> bool:
+    """Was this module imported in this process, rather than in the one it was forked from?"""
+    return os.getpid() == _IMPORTED_BY
+
 
 def square(x: int) -> int:
     return x * x

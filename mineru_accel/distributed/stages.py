@@ -76,9 +76,9 @@ class PartStages(_Shared):
         asked.kwargs["first"] &= self._part.start == 0  # of the document, not only of the part
         return asked
 
-    def write(self, state: DocumentState) -> Job:
+    def write(self, state: DocumentState, apart: bool) -> list[Job]:
         limit = self._options.page_timeout
-        return job("distributed.jobs:pack", limit, state.input.path.name, staging=str(state.staging))
+        return [job("distributed.jobs:pack", limit, state.input.path.name, staging=str(state.staging))]
 
     def result(
         self, state: DocumentState, error: str | None, written: Any, report: dict[str, Any] | None

@@ -95,6 +95,13 @@ class Written:
     seconds: float = 0.0
     """Time it took."""
 
+    def add(self, other: Written) -> None:
+        """Count in what was written of the same document beside this."""
+        self.files |= other.files
+        self.warnings |= other.warnings  # told by whoever puts the document together: the same
+        self.failed_formats |= other.failed_formats
+        self.seconds += other.seconds
+
 
 @dataclass(slots=True)
 class RegionView:

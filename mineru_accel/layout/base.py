@@ -23,6 +23,8 @@ class LayoutDetector(Protocol):
     """For reports: which detector and which weights."""
     imgsz: int
     """The longest side, in pixels, a page is best rendered at: such a page needs no resizing."""
+    max_batch: int
+    """Pages that one call is best given, if there are so many; more are taken, too."""
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Region]]:
         """Find the regions of each page.

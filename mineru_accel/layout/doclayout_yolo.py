@@ -63,6 +63,7 @@ class DocLayoutYolo:
         self._runtime: Runtime | None = open_runtime(
             graph, kind, place, imgsz=self.imgsz, threads=threads, precision=precision
         )
+        self.max_batch = self._runtime.max_batch
         self.name = f"doclayout-yolo-{checkpoint.scale or '?'} ({self.weights.name}, {self._runtime.name})"
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Region]]:

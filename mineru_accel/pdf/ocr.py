@@ -6,10 +6,12 @@ that PDF's text, rules and pictures and never know the difference. Worker proces
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -83,7 +85,8 @@ def read_line(pixels: np.ndarray) -> str:
 
 @lru_cache(maxsize=1)
 def _engine() -> Any:
-    from rapidocr import RapidOCR
+    with _read_once():
+        from rapidocr import RapidOCR  # its attributes are imported when they are first asked for
 
     # The models lie in the wheel. A worker is one core of many: one thread each.
     return RapidOCR(
@@ -100,6 +103,19 @@ def _engine() -> Any:
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }
     )
+
+
+@contextlib.contextmanager
+def _read_once() -> Iterator[None]:
+    """RapidOCR reads its list of models twice while it is imported, a fifth of a second each time: here once."""
+    from omegaconf import OmegaConf
+
+    load = OmegaConf.load
+    OmegaConf.load = staticmethod(cache(load))  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        OmegaConf.load = staticmethod(load)  # type: ignore[method-assign]
 
 
 def _recognise(pixels: np.ndarray) -> tuple[np.ndarray, list[str], list[float]]:

@@ -11,8 +11,6 @@ import os
 import queue
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -24,12 +22,10 @@ from typing import Any
 from ..errors import InputError, ModelError, OutputError, WorkerError
 from ..trace import Tracer
 from .arena import Arena
-from .protocol import FORK, FORK_COMPLETE, FORKED, Done, Failed, Job
+from .protocol import Done, Failed, Job
+from .spawn import take
 
 _ERRORS: dict[str, type[Exception]] = {e.__name__: e for e in (InputError, ModelError, OutputError, MemoryError)}
-
-# One thread a worker: the pool already has a process for each core.
-_SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class JobError(Exception):
@@ -54,7 +50,8 @@ class WorkerPool:
         size: number of processes.
         preload: modules that every worker has imported before its first job.
         arena: shared memory that workers can write pixels into.
-        later: modules that workers started later on, and complete ones, have imported too.
+        later: modules that workers started later on, and complete ones, have imported too; those that are not there
+            are passed over.
         memory: bytes of data a worker may have; above, what it does fails. None: no limit.
         tracer: told of every job, in a lane per worker.
         quiet: whether what native libraries print is thrown away.
@@ -81,22 +78,15 @@ class WorkerPool:
         self._lock = threading.Lock()
         self._closed = False
         self._pids: set[int] = set()
-        self._command = [str(memory or 0), *preload, "--", *later]
+        self._settings = memory or 0, preload, later
         self._start_zygote()
         self._threads = [threading.Thread(target=self._run, name=f"worker-{i}", daemon=True) for i in range(size)]
         for thread in self._threads:
             thread.start()
 
     def _start_zygote(self) -> None:
-        ours, theirs = socket.socketpair()
-        environment = {**os.environ, **dict.fromkeys(_SINGLE_THREADED, "1")}
-        command = [sys.executable, "-m", "mineru_accel.workers.zygote", str(theirs.fileno()), *self._command]
-        out = subprocess.DEVNULL if self._quiet else None
-        self._zygote = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out
-        )
-        theirs.close()
-        self._control = ours
+        self._zygote = take(self._settings[1], self._quiet)
+        self._zygote.configure(*self._settings)
 
     def submit(self, job: Job, priority: tuple[float, ...] = ()) -> Future[Any]:
         """Run a job in a worker, which is killed when the job's time is up, counted from when it takes it.
@@ -134,11 +124,10 @@ class WorkerPool:
                 future.set_exception(WorkerError("stopped"))
         for number, _ in enumerate(self._threads):
             self._jobs.put(((float("inf"),), number, None, Future()))
-        self._control.close()
+        self._zygote.hang_up()
         for thread in self._threads:
             thread.join(timeout=5)
         self._zygote.kill()
-        self._zygote.wait()
 
     def _fork(self, complete: bool) -> _Process:
         ours, theirs = socket.socketpair()
@@ -148,27 +137,17 @@ class WorkerPool:
                 if self._closed:
                     raise WorkerError("stopped")
                 try:
-                    pid, is_complete = self._ask_zygote(complete, fds)
+                    pid, is_complete = self._zygote.fork(complete, fds)
                 except OSError:  # somebody killed it
-                    self._control.close()
                     self._zygote.kill()
-                    self._zygote.wait()
                     self._start_zygote()
-                    pid, is_complete = self._ask_zygote(complete, fds)
+                    pid, is_complete = self._zygote.fork(complete, fds)
                 self._pids.add(pid)
         except OSError as error:
             raise WorkerError(f"worker processes can't be started: {error}") from error
         finally:
             theirs.close()
         return _Process(pid, Connection(ours.detach()), is_complete)
-
-    def _ask_zygote(self, complete: bool, fds: list[int]) -> tuple[int, bool]:
-        socket.send_fds(self._control, [FORK_COMPLETE if complete else FORK], fds)
-        answer = self._control.recv(FORKED.size)
-        if len(answer) != FORKED.size:
-            raise ConnectionResetError("the zygote ended")
-        pid, is_complete = FORKED.unpack(answer)
-        return pid, is_complete
 
     def _forget(self, process: _Process) -> None:
         process.connection.close()

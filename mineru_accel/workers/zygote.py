@@ -1,15 +1,17 @@
 """The zygote: imports what workers need once, then forks a worker whenever the parent asks for one.
 
-Started as ``python -m mineru_accel.workers.zygote FD MEMORY MODULE... -- MODULE...``, so that it never runs the user's
-main module (scripts without an ``if __name__ == "__main__"`` guard and notebooks work) and has a single thread when it
-forks. A forked worker shares the imported modules' memory and is ready in milliseconds. The modules after ``--`` are
-imported when nobody is waiting: workers forked after that are complete.
+Started as ``python -m mineru_accel.workers.zygote FD MODULE...``, so that it never runs the user's main module (scripts
+without an ``if __name__ == "__main__"`` guard and notebooks work) and has a single thread when it forks. A forked
+worker shares the imported modules' memory and is ready in milliseconds. The first message over FD says how much memory
+a worker may have, what else it has imported before its first job, and what is imported when nobody is waiting: workers
+forked after that are complete.
 """
 
 from __future__ import annotations
 
 import gc
 import importlib
+import json
 import os
 import select
 import signal
@@ -25,20 +27,23 @@ from .protocol import FORK_COMPLETE, FORKED, Done, Failed, Job, die_with_parent,
 def main(argv: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps dead workers
+    gc.disable()  # while importing: nothing of it is garbage
     control = socket.socket(fileno=int(argv[0]))
-    memory = int(argv[1])
-    split = argv.index("--")
-    _import(argv[2:split])
-    later = argv[split + 1 :]
+    _import(argv[1:])
+    settings = control.recv(1 << 16)
+    if not settings:  # the parent is gone
+        return
+    memory, modules, later = json.loads(settings)
+    _import(modules)
     while True:
         if later and not select.select([control], [], [], 0)[0]:
-            _import([later.pop(0)])
+            _import([later.pop(0)], needed=False)
             continue
         message, fds, _, _ = socket.recv_fds(control, 16, 2)
         if not message:  # the parent is gone
             return
         if message == FORK_COMPLETE:
-            _import(later)
+            _import(later, needed=False)
             later.clear()
         pid = os.fork()
         if pid == 0:
@@ -51,10 +56,13 @@ def main(argv: list[str]) -> None:
         control.sendall(FORKED.pack(pid, not later))
 
 
-def _import(modules: list[str]) -> None:
+def _import(modules: list[str], needed: bool = True) -> None:
     for module in modules:
-        importlib.import_module(module)
-    gc.collect()
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError:
+            if needed:
+                raise
     gc.freeze()  # keep the imported objects' pages shared with the workers
 
 
@@ -64,6 +72,7 @@ def _serve(connection: Connection, arena: int | None) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # Young objects of one page die together: the default threshold makes the collector a third of the time.
     gc.set_threshold(200_000, 20, 100)
+    gc.enable()
     if arena is not None:
         from . import arena as arena_module
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from random import Random
 from typing import Any
 
 import pytest
 from docvortex.analyzers.native.pdf.inline.types import PDFTextStyleLine, PDFTextStyleRange
+from docvortex.analyzers.pdf import needs_tight_space
 
 from mineru_accel.document import Block
 from mineru_accel.extraction.accents import compose_line
 from mineru_accel.extraction.evidence import make_literal
-from mineru_accel.extraction.text_layer import assign, fragment_text, to_lines
+from mineru_accel.extraction.text_layer import _tight_space, assign, fragment_text, to_lines
 
 Box = tuple[float, float, float, float]
 
@@ -74,3 +77,25 @@ def test_latex_that_a_page_prints_is_text() -> None:
         [{"type": "text", "content": r"\(x\) is"}],
         "<table></table>",
     ]
+
+
+def test_quick_tests_for_spaces_say_what_docvortex_says() -> None:
+    random = Random(0)
+    yes = 0
+    for _ in range(20_000):
+        size = random.choice([1.0, 9.0, 10.0])
+        angle = random.choice([0.0, 0.0, math.pi / 2, math.pi, 0.3])
+        width, height, gap = random.uniform(0.5, 9), random.uniform(0.5, 12), random.uniform(-1, 6)
+        boxes = [(0.0, 0.0, width, height), (width + gap, 0.0, width + gap + 5, height)]
+        left, right = (
+            char(letter, box) | {"tight_bbox": box, "char_idx": i, "writing_angle": angle, "font": font(size)}
+            for i, (letter, box) in enumerate(zip("ab", boxes, strict=True))
+        )
+        said = bool(needs_tight_space(left, right, tight_bboxes=None, origins=None))
+        assert _tight_space(left, right) is said
+        yes += said
+    assert yes > 1000
+
+
+def font(size: float) -> dict[str, Any]:
+    return {"size": size, "name": "x", "flags": 0}

@@ -15,6 +15,7 @@ class KnowsPages:
 
     name = "stub"
     imgsz = 640
+    max_batch = 32
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Region]]:
         return [[Region(b.label, tuple(v / 1000 for v in b.bbox), 0.9) for b in tiny.PAGES[_number(i)]] for i in images]

@@ -70,6 +70,7 @@ class SeesTables:
 
     name = "stub"
     imgsz = 640
+    max_batch = 32
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Region]]:
         return [
