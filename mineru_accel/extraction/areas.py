@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from ..document import BBox, Region
@@ -42,6 +43,22 @@ class Area:
         """How far most of its text is turned clockwise: 0, 90, 180 or 270 degrees."""
         turns = Counter(f.turn for f in self.fragments)
         return turns.most_common(1)[0][0] if turns else 0
+
+    def parts(self, starts: list[int]) -> list[Area]:
+        """The area cut before some of its lines."""
+        cuts = [0, *(start for start in starts if start), len(self.lines)]
+        if len(cuts) == 2:
+            return [self]
+        x0, y0, x1, y1 = self.region.bbox
+        across, down = (x1 - x0) / (self.box[2] - self.box[0]), (y1 - y0) / (self.box[3] - self.box[1])
+        out = []
+        for start, stop in pairwise(cuts):
+            lines = self.lines[start:stop]
+            box = union([line.bbox for line in lines])
+            region = Region(self.region.label, scaled(box, across, down), self.region.score)
+            fragments = [f for f in self.fragments if holds(box, *centre(f.bbox))]
+            out.append(Area(region, box, fragments, lines, self.note))
+        return out
 
 
 def find_areas(

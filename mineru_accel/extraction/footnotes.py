@@ -47,9 +47,14 @@ def find_notes(areas: list[Area], rules: Iterable[BBox], size: tuple[float, floa
         follows = any(a.note and _same_column(a, area) and a.box[3] > area.box[1] - 15 for a in above)
         if area.region.label == Label.ABANDON or ruled or follows or _mark(area) in _raised(above):
             area.note = True
-    for area in notes:
-        if area.note:
-            area.region.label = Label.ABANDON
+    for area in [a for a in notes if a.note]:
+        area.region.label = Label.ABANDON
+        areas[areas.index(area) : areas.index(area) + 1] = area.parts(_starts(area))
+
+
+def _starts(area: Area) -> list[int]:
+    """Lines of an area with which notes begin."""
+    return [i for i, line in enumerate(area.lines) if i == 0 or line.marks.startswith(SUPER)]
 
 
 def _mark(area: Area) -> str:

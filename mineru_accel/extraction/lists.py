@@ -16,7 +16,7 @@ from docvortex.content.spans import inline_span_plain_text, slice_span_dicts, te
 from ..document import BBox, Block, Region
 from ..layout.classes import Label
 from .areas import Area
-from .geometry import centre, holds, rounded, scaled, union
+from .geometry import centre, holds, rounded, union
 from .text_layer import Line
 from .types import PageContent
 
@@ -95,16 +95,7 @@ def split_items(area: Area) -> list[Area]:
     starts = _starts(area.lines)
     if starts in ([], [0]):
         return [area]
-    x0, y0, x1, y1 = area.region.bbox
-    across, down = (x1 - x0) / (area.box[2] - area.box[0]), (y1 - y0) / (area.box[3] - area.box[1])
-    parts = []
-    for start, stop in zip([0, *starts] if starts[0] else starts, [*starts[starts[0] == 0 :], None], strict=True):
-        lines = area.lines[start:stop]
-        box = union([line.bbox for line in lines])
-        fragments = [f for f in area.fragments if holds(box, *centre(f.bbox))]
-        region = Region(area.region.label, scaled(box, across, down), area.region.score)
-        parts.append(Area(region, box, fragments, lines))
-    return parts
+    return area.parts(starts)
 
 
 def _starts(lines: list[Line]) -> list[int]:

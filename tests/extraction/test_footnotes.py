@@ -48,6 +48,11 @@ def test_note_whose_mark_stands_in_the_text(tmp_path: Path, label: Label) -> Non
     assert types(tmp_path, label, mark="<super>1</super>") == ["text", "page_footnote"]
 
 
+def test_notes_in_one_region(tmp_path: Path) -> None:
+    both = "<super>1</super> One of them.<br/><super>2</super> And the other, in the same region."
+    assert types(tmp_path, TEXT, both, mark="<super>1,2</super>") == ["text", "page_footnote", "page_footnote"]
+
+
 def test_sign_for_a_mark(tmp_path: Path) -> None:
     assert types(tmp_path, TEXT, "* Work done elsewhere, as it were.", mark="*") == ["text", "page_footnote"]
 

@@ -136,6 +136,6 @@ def test_rows_without_rules_between_them() -> None:
     html, _ = combine(f"{lumped}</table>", grid, True)
     assert html.count("<tr>") == 5 and "<td>three</td><td>56</td><td>7</td>" in html
     # Lines of cells that are longer than one line are no rows.
-    words = [["Set", "Train", "Test"], ["one of", "12", "3"], ["several", "", ""], ["others", "", ""], ["two", "8", "9"]]
-    grid = build([text(80 * k, 20 * r, word) for r, row in enumerate(words) for k, word in enumerate(row) if word], [])
+    words = [["Set", "Train", "Test"], ["one of", "12", "3"], ["several"], ["others"], ["two", "8", "9"]]
+    grid = build([text(80 * k, 20 * r, word) for r, row in enumerate(words) for k, word in enumerate(row)], [])
     assert combine(f"{lumped}</table>", grid, True)[0].count("<tr>") == 2
