@@ -122,6 +122,7 @@ def convert(system: System, files: Sequence[Path], *, timeout: float) -> Convers
         out = Path(folder)
         command = system.command(files, out)
         env = {**os.environ, **system.environment(out)}
+        env.pop("PYTHONDONTWRITEBYTECODE", None)  # users' Pythons compile a package once, not for every run
         log = out / "standard-error.txt"
         started = time.perf_counter()
         with log.open("wb") as stderr:

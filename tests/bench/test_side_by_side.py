@@ -188,3 +188,12 @@ def test_words() -> None:
     assert measure.word_recall("", "") == 1.0
     assert measure.word_recall("![](data:image/png;base64,cat)", "cat") == 0.0
     assert measure.word_recall("中文 测试", "中文测试") == 1.0
+
+
+def test_modules_are_compiled_once_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Says(peers.Mineru):
+        def command(self, files: Sequence[Path], out: Path) -> list[str]:
+            return [sys.executable, "-c", "import sys; sys.exit(sys.dont_write_bytecode)"]
+
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert convert(Says(Path("python"), "1"), [Path(FILES[0])], timeout=20).error is None
