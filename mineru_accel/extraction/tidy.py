@@ -18,9 +18,9 @@ _NESTED = 0.8
 
 CAPTION = re.compile(
     r"^\s*(?i:figure|fig\.|table|tab\.|tabelle|tableau|abbildung|abb\.|chart|图|表|圖|図)"
-    r"(\s*\d|\s+[IVX]+\b|\s+[A-Z]\d*\b)"
+    r"(\s*\d|\s+[IVX]+\b|\s+[A-Z]\d*\b)(?![\d.]*\s+[a-z]{2})"
 )
-"""How captions begin: a word for figure or table, and a number."""
+"""How captions begin: a word for figure or table, and a number; not a sentence, as in "Table 1 compares"."""
 TABLE_CAPTION = re.compile(r"^\s*(tab|表)", re.IGNORECASE)
 
 

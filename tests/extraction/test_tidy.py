@@ -50,6 +50,8 @@ def test_table_grows_to_its_rules() -> None:
         ("表 1 主要结果", Label.TABLE_CAPTION),
         ("图2 结果", Label.FIGURE_CAPTION),
         ("Table tennis is played", None),
+        ("Table 12 compares the years", None),
+        ("Figure 2.1 shows them", None),
         ("Figures show that", None),
     ],
 )
