@@ -18,7 +18,7 @@ FILLER = (
 )
 """Lines that make a paragraph of one line, so that nobody takes it for a running head."""
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds after which a test gives up on what should have happened at once: no bound on how fast anything is."""
 
 _YARDSTICK = 0.0055
