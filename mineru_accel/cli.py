@@ -175,7 +175,9 @@ def convert_parser() -> argparse.ArgumentParser:
 
     group = parser.add_argument_group("cluster")
     group.add_argument("--executor", choices=["local", "ray"], help="where to run; ray: on a cluster, also s3:// etc.")
-    group.add_argument("--ray-address", metavar="ADDR", help="auto or HOST:PORT; default: the one found, or its own")
+    group.add_argument(
+        "--ray-address", metavar="ADDR", help="auto, HOST:PORT or local (its own); default: what is there"
+    )
     group.add_argument("--ray-actors", type=int, metavar="N", help="actors that convert pages; default: what fits")
     group.add_argument("--ray-gpus", type=float, metavar="X", help="GPUs of such an actor, also fractions")
     group.add_argument("--cluster", metavar="NxC+G", help="with --dry-run: estimate N nodes of C CPUs and G GPUs")

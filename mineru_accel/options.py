@@ -139,7 +139,8 @@ class Options(BaseModel):
     workers: int | None = Field(None, ge=1, le=256, description="Worker processes; default: one per core, 16 at most.")
     executor: Executor = Field(Executor.LOCAL, description="local: this machine; ray: a Ray cluster.")
     ray_address: str | None = Field(
-        None, description="auto or HOST:PORT; default: $RAY_ADDRESS, a cluster running here, else one of its own."
+        None,
+        description="auto, HOST:PORT or local (its own); default: $RAY_ADDRESS, what ray start runs here, or local.",
     )
     ray_actors: int | None = Field(None, ge=1, description="Actors that convert pages; default: what the cluster has.")
     ray_gpus: float | None = Field(None, ge=0, description="GPUs (or a fraction) of such an actor; default: its share.")

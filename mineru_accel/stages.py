@@ -205,12 +205,16 @@ class Stages:
             rule=self._rule,
             describe=self._options.describe_images,
             png=self._png,
-            first=page.position == 0,
+            first=self._is_first(page),
             slot=page.slot or 0,
             slot_bytes=slot_bytes,
             draft=draft,
             answers=answers,
         )
+
+    def _is_first(self, page: PageState) -> bool:
+        """Is it the first of its document's pages? The title stands there."""
+        return page.position == 0
 
     def extract(self, state: DocumentState, pages: list[PageState], regions: list[Region] | None) -> Job:
         sources = [PageSource(p.index, p.read.ocr) for p in pages]
@@ -219,7 +223,7 @@ class Stages:
             "staging": str(state.staging),
             "dpi": self._options.dpi,
             "images": self._options.images is not Images.NONE,
-            "first": pages[0].position == 0,
+            "first": self._is_first(pages[0]),
         }
         limit = self._options.page_timeout * len(pages)
         what = f"{state.input.path.name} {pages[0].index + 1}" + (f"-{pages[-1].index + 1}" if pages[1:] else "")

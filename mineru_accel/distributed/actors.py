@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -30,7 +31,7 @@ from .ledger import Agreed
 from .settings import Settings, explain, fetch, scratch_folder
 from .stages import PartStages
 from .turns import Turns
-from .work import Document, Done, Part, Row, Task, Work
+from .work import Document, Done, Part, Row, Task, Work, calls
 from .writer import Writer
 
 _TRIES = 4
@@ -58,20 +59,22 @@ class Open:
             check_output(self._output)
 
     def __call__(self, row: Row) -> Iterator[Row]:
-        work = Work()
-        for group in Work.from_row(row).tasks:
-            for task in group:
-                opened = self._open(task)
-                if isinstance(opened, Done):
-                    work.done.append(opened)
-                    continue
-                for part in opened:
-                    work.parts.append(part)
-                    if sum(p.stop - p.start for p in work.parts) >= self._settings.part_pages:
-                        yield work.to_row()
-                        work = Work()
-        if work.parts or work.done:
-            yield work.to_row()
+        work = Work.from_row(row)
+        if work.parts:  # the driver has opened them
+            yield row
+            return
+        for call in calls(self.open(task for group in work.tasks for task in group), self._settings.part_pages):
+            yield call.to_row()
+
+    def open(self, tasks: Iterable[Task]) -> Iterator[Part | Done]:
+        """Parts of inputs, and inputs of which nothing is to be converted."""
+        for task in tasks:
+            opened = self._open(task)
+            yield from [opened] if isinstance(opened, Done) else opened
+
+    def close(self) -> None:
+        """End the worker process, and with it what is being opened."""
+        self._pool.close()
 
     def _open(self, task: Task) -> list[Part] | Done:
         began = time.time()
@@ -142,6 +145,8 @@ class Convert:
         self._turns = Turns()
         self._plan = settings.plan_here()
         self._scratch = scratch_folder()
+        if os.environ.get("OMP_NUM_THREADS") == str(max(1, workers - 1)):  # Ray's: 98 % of them, rounded down
+            os.environ["OMP_NUM_THREADS"] = str(workers)  # for a VLM on CPUs
         self._cache = urls.Cache(self._scratch / "inputs")
         launched = launch(settings.options, self._plan, workers, lambda event: None, threads=workers)
         self._flow, self._imgsz = launched.flow, launched.stages.imgsz

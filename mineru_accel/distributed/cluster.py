@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
+import importlib.util
 import math
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,8 @@ from ..errors import AccelError, UsageError
 from ..options import Engine, Layout, Options
 from ..plan import Plan
 from ..urls import line
+from . import lean
+from .said import Errors, without_notice
 
 _MAX_GROUP = 8
 """CPUs of one actor that converts pages, at most: what one lost actor may cost."""
@@ -27,6 +31,10 @@ _OPEN_SHARE = 0.02
 _OBJECT_STORE = 1 << 30
 """Bytes for objects on a cluster of our own: nothing large is ever among them."""
 _STARTS = 3
+_OUR_OWN = "local"
+"""Address of a cluster that is to be started, as Ray has it."""
+_connecting = threading.Lock()
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 _CALLS, _ENGINE_CALLS = 2, 8
 """Calls of 16 pages under way in an actor: enough for its workers, or the engine, always to have something to do."""
 
@@ -93,72 +101,135 @@ def plan_pools(nodes: list[Node], options: Options, plan: Plan) -> Pools:
     return Pools(size, options.ray_actors or sum(groups), gpus, calls)
 
 
-def connect(address: str | None) -> bool:
-    """Connect this process to a cluster, unless it is already.
+class Connection:
+    """Of this process to a cluster. One of our own starts in a thread, so that the caller can go on meanwhile.
 
     Args:
-        address: ``auto`` for one that runs on this machine, ``HOST:PORT``, or None for ``$RAY_ADDRESS``, one that runs
-            here, or one of our own.
-
-    Returns:
-        Whether the connection is ours to close.
+        address: ``auto`` for any that runs on this machine, ``HOST:PORT``, ``local`` for one of our own, or None for
+            ``$RAY_ADDRESS``, one that ``ray start`` has started here, or one of our own.
 
     Raises:
         UsageError: if Ray is not installed, or there is no cluster at the address.
-        AccelError: if one of our own does not start.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported: it would send them
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it has much to say about what Ray Data does
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise UsageError("--executor ray needs: pip install 'mineru-accel[ray]'") from error
-    if ray.is_initialized():
-        return False
-    threading.Thread(
-        target=importlib.import_module, args=("ray.data",), daemon=True
-    ).start()  # while the cluster starts
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    address = address or os.environ.get("RAY_ADDRESS")
+
+    def __init__(self, address: str | None) -> None:
+        if importlib.util.find_spec("ray") is None:
+            raise UsageError("--executor ray needs: pip install 'mineru-accel[ray]'")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported: it would send them
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it has much to say about what Ray Data does
+        self.started: Future[None] = Future()
+        """Done when the cluster can be used; raises :class:`AccelError` if one of our own does not start."""
+        self._theirs = "ray" in sys.modules and sys.modules["ray"].is_initialized()
+        self.errors = Errors()
+        self._leave = threading.Event()
+        self._thread: threading.Thread | None = None
+        if self._theirs:
+            self.started.set_result(None)
+        elif (address := address or os.environ.get("RAY_ADDRESS")) and address != _OUR_OWN:
+            with _connecting:
+                self.errors.listen()
+                _join(address)
+            self.started.set_result(None)
+        else:
+            self._thread = threading.Thread(target=self._live, args=(address,), name="ray", daemon=True)
+            self._thread.start()
+
+    def _live(self, address: str | None) -> None:
+        """In a thread that lasts as long as the cluster: its daemons end with the thread that has started them."""
+        books: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        try:
+            import ray
+
+            threading.Thread(target=importlib.import_module, args=("ray.data",), daemon=True).start()  # meanwhile
+            with _connecting:
+                self.errors.listen()
+                self._theirs = ray.is_initialized()
+                if not self._theirs and _start(address):
+                    books = lean.books_kept_here()
+        except BaseException as error:
+            self.started.set_exception(error)
+            return
+        with books:
+            self.started.set_result(None)
+            self._leave.wait()
+            if not self._theirs:
+                ray.shutdown()
+
+    def close(self) -> None:
+        """Leave the cluster; end it if it is our own."""
+        self.errors.expected = True
+        if self._thread:
+            self._leave.set()
+            self._thread.join()
+        elif not self._theirs:
+            sys.modules["ray"].shutdown()
+        self.errors.close()
+
+
+def _join(address: str) -> None:
+    """Connect to a cluster that is there.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    import ray
+
     with _own_signals():
         try:
             _check(address)
-            ray.init(address=address or "auto", **quiet)
+            with without_notice():
+                ray.init(address=address, **_QUIET)
         except (OSError, ValueError, RuntimeError) as error:
-            if address is not None:
-                raise UsageError(f"no Ray cluster at {address}: {line(error)}") from error
-            _start(ray, quiet)
-    return True
+            raise UsageError(f"no Ray cluster at {address}: {line(error)}") from error
 
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
     """Keep what this process does when it is asked to end: Ray would exit at once, in its own way."""
     handler = signal.getsignal(signal.SIGTERM)
-    yield
-    if threading.current_thread() is threading.main_thread() and handler is not None:
-        signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and handler is not None:
+            signal.signal(signal.SIGTERM, handler)
 
 
-def _check(address: str | None) -> None:
+def _check(address: str) -> None:
     """See that somebody listens there: Ray itself would try for many minutes."""
-    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def _start(ray: Any, quiet: dict[str, Any]) -> None:
-    """A cluster of our own: this machine, reachable from nowhere else."""
+def _start(address: str | None) -> bool:
+    """A cluster of our own: this machine, reachable from nowhere else.
+
+    Args:
+        address: None to connect to one that ``ray start`` has started here, if there is one.
+
+    Returns:
+        Whether it is our own.
+
+    Raises:
+        AccelError: if it does not start.
+    """
+    import ray
+
     cpus = len(os.sched_getaffinity(0))
-    size = {"num_cpus": cpus, "object_store_memory": _OBJECT_STORE}
+    size: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": _OBJECT_STORE}
     for left in reversed(range(_STARTS)):  # its daemons give up on each other too soon for a busy machine
         try:
-            ray.init("local", include_dashboard=False, _node_ip_address="127.0.0.1", **size, **quiet)
-            return
+            with lean.few_daemons() if left else contextlib.nullcontext():  # at last as Ray would have it
+                ray.init(address, include_dashboard=False, _node_ip_address="127.0.0.1", **size, **_QUIET)
+            return True
         except Exception as error:  # Ray raises bare ones
             ray.shutdown()
+            if isinstance(error, ValueError) and "existing cluster" in str(error):
+                ray.init(**_QUIET)
+                return False
             if not left:
                 raise AccelError(f"Ray does not start: {line(error)}") from error
+    return True
 
 
 def nodes() -> list[Node]:

@@ -22,14 +22,16 @@ from ..plan import Plan
 from ..run import Run
 from ..urls import is_url
 from .actors import Convert, Open
-from .cluster import Pools, connect, nodes, plan_pools
+from .cluster import Connection, Pools, nodes, plan_pools
+from .early import open_until
 from .ledger import Ledger, PartKey
 from .settings import Settings, file_sha256
-from .work import Part, Task, Work
+from .work import Part, Row, Task, Work, calls
 
 _GROUP = 16
 """Inputs that are opened in one call."""
 _MAX_BLOCKS = 1024
+"""Of inputs that are not opened yet, at most."""
 
 
 class Cluster:
@@ -44,17 +46,14 @@ class Cluster:
 
     def __init__(self, options: Options, plan: Plan, on_event: OnEvent) -> None:
         self._options, self._plan, self._emit = options, plan, on_event
-        self._ours = connect(options.ray_address)
+        self._connection = Connection(options.ray_address)
         self._lock = threading.Lock()  # two runs at once could each hold what the other waits for
         self._closed = False
 
     def close(self) -> None:
         """Leave the cluster; a run that is under way ends."""
         self._closed = True
-        if self._ours:
-            import ray
-
-            ray.shutdown()
+        self._connection.close()
 
     def run(self, inputs: list[Input], output: Path | None) -> Generator[DocumentResult, None, None]:
         """Convert documents; yields each when it is done. Leaving early gives up the others.
@@ -129,24 +128,35 @@ class Cluster:
 
     def _works(self, settings: Settings, tasks: list[Task]) -> Iterator[Work]:
         """What comes out of the last stage."""
+        names = Ledger()
+        opened, groups = open_until(self._connection.started, settings, names, _groups(tasks))
+        works = list(calls(opened, settings.part_pages))
+        yield Work(done=[done for work in works for done in work.done])
+        rows = [Work(parts=work.parts).to_row() for work in works if work.parts]
+        rows += [Work(tasks=groups[i : i + _GROUP]).to_row() for i in range(0, len(groups), _GROUP)]
+        if not rows:
+            return
+        self._connection.started.result()
+        self._connection.errors.expected = False
         import ray
 
         pools = plan_pools(nodes(), self._options, self._plan)
         logger.info("Ray: {}", pools)
-        ledger = _place_ledger()
-        dataset = _dataset(settings, tasks, pools, ledger)
+        ledger = _place_ledger(names)
+        dataset = _dataset(settings, rows, pools, RemoteLedger(ledger), unopened=bool(groups))
         try:
             for row in dataset.iter_rows():
                 yield Work.from_row(row)
         except (ray.exceptions.RayError, OSError) as error:
             raise _reason(error) from error
         finally:
+            self._connection.errors.expected = True
             del dataset  # which ends its execution
             ray.kill(ledger)
 
 
-def _dataset(settings: Settings, tasks: list[Task], pools: Pools, ledger: Any) -> Any:
-    """The stages: open -> convert."""
+def _dataset(settings: Settings, rows: list[Row], pools: Pools, ledger: RemoteLedger, unopened: bool) -> Any:
+    """The stages: open, if something is not opened yet, -> convert."""
     import ray.data
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -155,18 +165,17 @@ def _dataset(settings: Settings, tasks: list[Task], pools: Pools, ledger: Any) -
     context.print_on_execution_start = False
     context.target_max_block_size = 1  # every row is a call of the next stage
     context.max_errored_blocks = -1  # what is lost for good is missing at the end, and reported then
-    groups = _groups(tasks)
-    rows = [Work(tasks=groups[i : i + _GROUP]).to_row() for i in range(0, len(groups), _GROUP)]
     read, convert = cast(Any, Open), cast(Any, Convert)
     with ray.data.DataContext.current(context):
-        return (
-            ray.data.from_items(rows, override_num_blocks=min(len(rows), _MAX_BLOCKS))
-            .flat_map(read, fn_constructor_args=(settings, RemoteLedger(ledger)), **_pool(pools, 1, pools.open_cpus))
-            .map(
-                convert,
-                fn_constructor_args=(settings, RemoteLedger(ledger), pools.size),
-                **_pool(pools, pools.groups, pools.page_cpus, pools.gpus, pools.calls),
-            )
+        blocks = min(len(rows), _MAX_BLOCKS) if unopened else len(rows)  # what Open makes is a block each
+        dataset: ray.data.Dataset = ray.data.from_items(rows, override_num_blocks=blocks)
+        if unopened:
+            opening = _pool(pools, 1, pools.open_cpus)
+            dataset = dataset.flat_map(read, fn_constructor_args=(settings, ledger), **opening)
+        return dataset.map(
+            convert,
+            fn_constructor_args=(settings, ledger, pools.size),
+            **_pool(pools, pools.groups, pools.page_cpus, pools.gpus, pools.calls),
         )
 
 
@@ -222,13 +231,13 @@ def _get(reference: Any) -> Any:
     return ray.get(reference)
 
 
-def _place_ledger() -> Any:
+def _place_ledger(names: Ledger) -> Any:
     """The ledger, on the driver's node: it is lost only with the run."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(Ledger).options(num_cpus=0, scheduling_strategy=here).remote()
+    return ray.remote(Ledger).options(num_cpus=0, scheduling_strategy=here).remote(names.names)
 
 
 def _reason(error: BaseException) -> AccelError:

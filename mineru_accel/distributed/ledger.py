@@ -5,7 +5,7 @@ One small actor beside the driver; asked once a document, once a call that conve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 PartKey = tuple[int, int]
@@ -27,10 +27,14 @@ class Agreed(Protocol):
 
 
 class Ledger:
-    """Answers a question that is asked again, because an actor was lost, in the same way."""
+    """Answers a question that is asked again, because an actor was lost, in the same way.
 
-    def __init__(self) -> None:
-        self._names: dict[str, int] = {}
+    Args:
+        names: that are taken already, see :meth:`take`.
+    """
+
+    def __init__(self, names: Mapping[str, int] | None = None) -> None:
+        self._names = dict(names or {})
         self._done: dict[int, set[int]] = {}
         self._last: dict[int, int] = {}
         self._tries: dict[PartKey, int] = {}
@@ -38,6 +42,11 @@ class Ledger:
     def take(self, name: str, number: int) -> bool:
         """May the document of this number in the run have this name in OUT? Names differ also without case."""
         return self._names.setdefault(name.casefold(), number) == number
+
+    @property
+    def names(self) -> Mapping[str, int]:
+        """Taken, without case, and by which document."""
+        return self._names
 
     def begin(self, parts: Sequence[PartKey]) -> list[int]:
         """Parts are about to be converted together, those at least with which no actor was lost.

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..document import DocumentResult, Region
+from ..document import DocumentResult
 from ..errors import OutputError
 from ..inputs import Input
 from ..journal import Entry
@@ -71,10 +71,8 @@ class PartStages(_Shared):
             raise OutputError(f"{state.output}: can't write there: {error.strerror or error}") from error
         return []
 
-    def extract(self, state: DocumentState, pages: list[PageState], regions: list[Region] | None) -> Job:
-        asked = super().extract(state, pages, regions)
-        asked.kwargs["first"] &= self._part.start == 0  # of the document, not only of the part
-        return asked
+    def _is_first(self, page: PageState) -> bool:
+        return self._part.start == 0 and super()._is_first(page)  # of the document, not only of the part
 
     def write(self, state: DocumentState, apart: bool) -> list[Job]:
         limit = self._options.page_timeout

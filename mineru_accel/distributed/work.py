@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,3 +96,19 @@ class Work:
     def from_row(row: Row) -> Work:
         work: Work = pickle.loads(row["work"])
         return work
+
+
+def calls(opened: Iterable[Part | Done], pages: int) -> Iterator[Work]:
+    """Parts of documents together, until they make so many pages; documents that are over go with them."""
+    work, count = Work(), 0
+    for one in opened:
+        if isinstance(one, Done):
+            work.done.append(one)
+            continue
+        work.parts.append(one)
+        count += one.stop - one.start
+        if count >= pages:
+            yield work
+            work, count = Work(), 0
+    if work.parts or work.done:
+        yield work

@@ -223,7 +223,7 @@ def test_memory_does_not_grow_with_the_run(tmp_path: Path, make_pdf: MakePdf) ->
     for n in range(20):
         make_pdf(f"in/d{n}.pdf", [f"document {n} page {p}" for p in range(100)])
     command = [sys.executable, "-m", "mineru_accel", str(tmp_path / "in"), "-o", str(tmp_path / "out")]
-    options = ["--executor", "ray", "--layout", "native", "--progress", "json"]
+    options = ["--executor", "ray", "--ray-address", "local", "--layout", "native", "--progress", "json"]
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
     taken, pages = [], 0
     assert process.stdout

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zoo
 from common import PATIENCE, SAMPLES, MakePdf
+from stand_in import StandIn
 
 from mineru_accel import PageStatus, Pipeline, urls
 from mineru_accel.distributed import store
 from mineru_accel.distributed.actors import Convert, Open
+from mineru_accel.distributed.early import open_until
 from mineru_accel.distributed.ledger import Ledger
 from mineru_accel.distributed.settings import Settings, file_sha256
 from mineru_accel.distributed.turns import Turns
-from mineru_accel.distributed.work import Done, Part, Task, Work
+from mineru_accel.distributed.work import Done, Part, Task, Work, calls
 from mineru_accel.errors import ModelError
 from mineru_accel.options import Options
 from mineru_accel.output import Names, check_output
@@ -66,7 +71,7 @@ class Stages:
         return [part for row in self.open(work.to_row()) for part in Work.from_row(row).parts]
 
     def close(self) -> None:
-        self.open._pool.close()
+        self.open.close()
         self.convert._flow.close()
 
 
@@ -199,6 +204,31 @@ def test_from_store_to_store(stages: Stages, tmp_path: Path, make_pdf: MakePdf) 
     assert again.ok and not again.skipped and "fingerprint" in json.loads(report.read_text())
 
 
+def test_vlm_behind_a_server(scratch: Path, tmp_path: Path, make_pdf: MakePdf) -> None:
+    """Each region gets an answer of its own, whichever part its page is in."""
+
+    def behave(number: int) -> str:
+        return "said of " + hashlib.sha256(server.picture(number).tobytes()).hexdigest()[:8]
+
+    server = StandIn(behave)
+    try:
+        inputs = [make_pdf("long.pdf", [f"page {i}" for i in range(18)]), SAMPLES / "invoice.pdf"]
+        options: dict[str, Any] = {"backend": "vlm", "urls": (server.url,), "device": "cpu", "imgsz": 256, "dpi": 72}
+        stages = Stages(settings(tmp_path / "ray", **options))
+        try:
+            done = stages.run(*inputs)
+        finally:
+            stages.close()
+        with Pipeline(**options, workers=1) as pipeline:
+            local = list(pipeline.convert_batch(inputs, tmp_path / "local"))
+        assert all(r.ok for r in local) and all(one.result.ok for one in done.values())
+        assert files(tmp_path / "ray") == files(tmp_path / "local")
+        assert (tmp_path / "ray/long/long.md").read_text().count("said of ") >= 18
+        assert {s for p in done[str(inputs[0])].result.pages for s in p.sources} == {"vlm"}
+    finally:
+        server.die()
+
+
 def test_part_that_loses_actors_is_tried_alone_and_given_up(stages: Stages, make_pdf: MakePdf) -> None:
     good, bad = make_pdf("good.pdf", ["text"]), make_pdf("bad.pdf", ["text"])
     ledger, parts = stages.convert._ledger, stages.parts(good, bad)
@@ -260,3 +290,40 @@ def test_ledger() -> None:
     assert not ledger.add(7, 0, none, 3)  # a latecomer does not write it again
     assert ledger.add(7, 16, none, 3)  # but whoever had to and was lost
     assert ledger.add(8, 16, frozenset({0}), 2)  # an earlier run had done the first
+
+
+def test_opened_while_the_cluster_starts(scratch: Path, tmp_path: Path, make_pdf: MakePdf) -> None:
+    """As many as there is time for; the rest is left, and names are given once."""
+    inputs = [make_pdf(f"{n}/same.pdf", [f"file {n}"] * (n + 1)) for n in range(3)]
+    groups = [[Task(n, path)] for n, path in enumerate([*inputs, tmp_path / "gone.pdf"])]
+    now, ledger, started = settings(tmp_path / "ray", layout="native"), Ledger(), Future[None]()
+    opened, left = open_until(started, now, ledger, groups)
+    assert not left and isinstance(opened[-1], Done) and "no such file" in (opened[-1].result.error or "")
+    parts = [one for one in opened if isinstance(one, Part)]
+    assert [(p.document.name, p.stop) for p in parts] == [("same", 1), ("same_2", 2), ("same_3", 3)]
+    assert not Ledger(ledger.names).take("same_2", 7)
+    assert [len(call.parts) for call in calls(opened, 3)] == [2, 1, 0]  # what is over comes last
+    started.set_result(None)
+    assert open_until(started, now, Ledger(), groups) == ([], groups)
+
+
+def test_what_hangs_while_the_cluster_starts_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, go = Future[None](), threading.Event()
+
+    class Hanging:
+        def __init__(self, *args: object) -> None:
+            pass
+
+        def open(self, group: list[Task]) -> Iterator[Part]:
+            started.set_result(None)
+            go.wait(30)
+            yield from ()
+
+        def close(self) -> None:
+            go.set()
+
+    monkeypatch.setattr("mineru_accel.distributed.early.Open", Hanging)
+    monkeypatch.setattr("mineru_accel.distributed.early._PATIENCE", 0.1)
+    groups = [[Task(0, tmp_path / "a.pdf")], [Task(1, tmp_path / "b.pdf")]]
+    assert open_until(started, settings(tmp_path, layout="native"), Ledger(), groups) == ([], groups)
+    assert go.is_set()
