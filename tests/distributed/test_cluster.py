@@ -10,17 +10,21 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import vlm_checkpoints as tiny
 import zoo
 from common import SAMPLES, MakePdf
+from loguru import logger
 
 from mineru_accel import PageStatus, Pipeline, UsageError
 from mineru_accel.distributed.cluster import Node, plan_pools
+from mineru_accel.distributed.said import Errors, without_notice
 from mineru_accel.events import DocumentDone, DocumentStarted, Event, PageDone, RunDone, RunStarted
 from mineru_accel.options import Backend, Engine, Layout, Options
 from mineru_accel.plan import Plan
@@ -126,6 +130,24 @@ def test_same_bytes_as_a_local_run_and_errors_as_data(cluster: TwoNodes, tmp_pat
     }
     check_events(events, {i: len(by_path[str(path)].pages) for i, path in enumerate(inputs)})
     assert not list((tmp_path / "ray").glob(".*"))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_vlm_says_the_same_as_in_a_local_run(cluster: TwoNodes, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    inputs = [tmp_path / "a.pdf", tmp_path / "scan.pdf"]
+    inputs[0].write_bytes(tiny.pages_pdf())
+    inputs[1].write_bytes(tiny.pages_pdf(text_layer=False))
+    options = {"backend": "vlm", "layout": "vlm", "engine": "transformers", "device": "cpu"}
+    options["vlm"] = str(tiny.trained_checkpoint())
+    events: list[Event] = []
+    run(cluster, inputs, tmp_path / "ray", events.append, **options)
+    with Pipeline(workers=2, **options) as pipeline:
+        list(pipeline.convert_batch(inputs, tmp_path / "local"))
+    assert files(tmp_path / "ray") == files(tmp_path / "local")
+    assert all((tmp_path / f"ray/{name}/{name}.md").read_text() == tiny.MARKDOWN for name in ("a", "scan"))
+    check_events(events, {0: 2, 1: 2})
 
 
 @pytest.mark.long
@@ -236,6 +258,68 @@ def test_memory_does_not_grow_with_the_run(tmp_path: Path, make_pdf: MakePdf) ->
     all_together = [sum(each.values()) for each in taken]
     assert max(all_together[1:]) < 1.15 * all_together[0] and max(all_together) < 2500
     assert max(each["driver"] for each in taken) < 300
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_interrupted_with_a_cluster_of_its_own(tmp_path: Path, make_pdf: MakePdf) -> None:
+    """It ends soon, says so in one line, and no process of Ray's daemons, actors or ours is left."""
+    inputs = [str(make_pdf(f"d{n}.pdf", [f"document {n} page {p}" for p in range(64)])) for n in range(8)]
+    command = [sys.executable, "-m", "mineru_accel", *inputs, "-o", str(tmp_path / "out"), "--executor", "ray"]
+    mark = f"TEST_OF_RAY={tmp_path}"
+    process = subprocess.Popen(
+        [*command, "--ray-address", "local", "--layout", "native", "--progress", "json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TEST_OF_RAY": str(tmp_path)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # ignored where pytest is in "&"
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if json.loads(line)["event"] == "page_done":
+            break
+    assert _marked(mark)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and errors.strip() == "mineru-accel: interrupted"
+    assert all(json.loads(line) for line in out.splitlines())
+    limit = time.monotonic() + 10
+    while (left := _marked(mark)) and time.monotonic() < limit:
+        time.sleep(0.1)
+    assert not left
+    assert not list((tmp_path / "out").glob("*.partial"))
+
+
+def _marked(mark: str) -> list[str]:
+    """Processes with this in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark.encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_text())
+    return found
+
+
+def test_what_ray_reports_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    """Lost processes are worth a warning, but not when the run is over; the notice of a variable is not."""
+    told: list[str] = []
+    sink = logger.add(lambda message: told.append(str(message)), level="WARNING", format="{message}")
+    errors = Errors()
+    try:
+        errors.listen()
+        say = ray._private.worker.print_to_stdstream
+        say({"lines": ["a task\nfailed"], "pid": "raylet", "is_err": False}, ignore_prefix=False)
+        errors.expected = True
+        say({"lines": ["another"], "pid": "raylet", "is_err": False}, ignore_prefix=False)
+    finally:
+        errors.close()
+        logger.remove(sink)
+    assert told == ["Ray: a task failed\n"] and capfd.readouterr().out == ""
+    assert ray._private.worker.print_to_stdstream.__module__ == "ray._private.worker"
+    with without_notice():
+        os.write(2, b"an error\n[..] Set ray log level from environment variable RAY_BACKEND_LOG_LEVEL to 3\nmore\n")
+    assert capfd.readouterr().err == "an error\nmore\n"
 
 
 def _megabytes(pid: int) -> dict[str, float]:
