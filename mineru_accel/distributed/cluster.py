@@ -127,8 +127,8 @@ class Connection:
             self.started.set_result(None)
         elif (address := address or os.environ.get("RAY_ADDRESS")) and address != _OUR_OWN:
             with _connecting:
-                self.errors.listen()
                 _join(address)
+                self.errors.listen()
             self.started.set_result(None)
         else:
             self._thread = threading.Thread(target=self._live, args=(address,), name="ray", daemon=True)
@@ -136,24 +136,23 @@ class Connection:
 
     def _live(self, address: str | None) -> None:
         """In a thread that lasts as long as the cluster: its daemons end with the thread that has started them."""
-        books: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-        try:
-            import ray
+        with contextlib.ExitStack() as until_left:
+            try:
+                import ray
 
-            threading.Thread(target=importlib.import_module, args=("ray.data",), daemon=True).start()  # meanwhile
-            with _connecting:
-                self.errors.listen()
-                self._theirs = ray.is_initialized()
-                if not self._theirs and _start(address):
-                    books = lean.books_kept_here()
-        except BaseException as error:
-            self.started.set_exception(error)
-            return
-        with books:
+                threading.Thread(target=importlib.import_module, args=("ray.data",), daemon=True).start()  # meanwhile
+                with _connecting:
+                    self.errors.listen()
+                    self._theirs = ray.is_initialized()
+                    if not self._theirs:
+                        if _start(address):
+                            until_left.enter_context(lean.books_kept_here())
+                        until_left.callback(ray.shutdown)
+            except BaseException as error:
+                self.started.set_exception(error)
+                return
             self.started.set_result(None)
             self._leave.wait()
-            if not self._theirs:
-                ray.shutdown()
 
     def close(self) -> None:
         """Leave the cluster; end it if it is our own."""
@@ -225,7 +224,7 @@ def _start(address: str | None) -> bool:
         except Exception as error:  # Ray raises bare ones
             ray.shutdown()
             if isinstance(error, ValueError) and "existing cluster" in str(error):
-                ray.init(**_QUIET)
+                _join("auto")
                 return False
             if not left:
                 raise AccelError(f"Ray does not start: {line(error)}") from error
