@@ -15,6 +15,8 @@ from loguru import logger
 from ..urls import line
 
 _NOTICE = b"from environment variable RAY_BACKEND_LOG_LEVEL"
+_OWN_DOING = "killed by `ray.kill`"
+"""An actor that was ended on purpose, by Ray Data or us: crashes and kills from outside read otherwise."""
 
 
 class Errors:
@@ -42,7 +44,8 @@ class Errors:
 
     def _log(self, data: dict[str, Any], *args: object, **kwargs: object) -> None:
         for text in data.get("lines", ()):
-            logger.log("DEBUG" if self.expected else "WARNING", "Ray: {}", line(text))
+            ended = self.expected or _OWN_DOING in text  # which comes before we hear of Ctrl-C
+            logger.log("DEBUG" if ended else "WARNING", "Ray: {}", line(text))
 
 
 @contextlib.contextmanager

@@ -310,6 +310,7 @@ def test_what_ray_reports_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
         errors.listen()
         say = ray._private.worker.print_to_stdstream
         say({"lines": ["a task\nfailed"], "pid": "raylet", "is_err": False}, ignore_prefix=False)
+        say({"lines": ["The actor is dead because it was killed by `ray.kill`."], "pid": "raylet"})
         errors.expected = True
         say({"lines": ["another"], "pid": "raylet", "is_err": False}, ignore_prefix=False)
     finally:
