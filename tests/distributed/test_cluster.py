@@ -288,7 +288,6 @@ def test_interrupted_with_a_cluster_of_its_own(tmp_path: Path, make_pdf: MakePdf
     while (left := _marked(mark)) and time.monotonic() < limit:
         time.sleep(0.1)
     assert not left
-    assert not list((tmp_path / "out").glob("*.partial"))
 
 
 def _marked(mark: str) -> list[str]:
