@@ -89,9 +89,9 @@ def _dispatch(args: list[str]) -> int:
         return _models(args[1:])
     parsed = convert_parser().parse_args(args[1:] if command == "convert" else args)
     if not parsed.dry_run and parsed.executor != "ray" and parsed.verbose < 2 and parsed.log_level != "debug":
-        from .workers.spawn import start_early
+        from .workers.spawn import PRELOAD, start_early
 
-        start_early(("mineru_accel.preload",))
+        start_early(PRELOAD)
     from .commands import convert
 
     return convert.run(parsed)

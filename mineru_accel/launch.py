@@ -18,6 +18,7 @@ from .vlm.stage import VlmStage
 from .workers.arena import Arena
 from .workers.memory import default_limit
 from .workers.pool import WorkerPool
+from .workers.spawn import PRELOAD
 
 if TYPE_CHECKING:
     from .layout.base import LayoutDetector
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 WORKER_OUTPUT = "MINERU_ACCEL_WORKER_OUTPUT"
 """Environment variable: if set, what native libraries print in workers is shown."""
-_PRELOAD = ("mineru_accel.preload",)
-"""What every worker has imported, whatever it is to do."""
 _LAZY = (
     "docvortex.analyzers.native.pdf.inline.materialize",
     "docvortex.analyzers.native.pdf.table_materialization",
@@ -106,7 +105,7 @@ def make_pool(
     """Start workers that have imported a module besides what all have; complete ones also what comes later."""
     return WorkerPool(
         workers,
-        (*_PRELOAD, module),
+        (*PRELOAD, module),
         arena,
         later,
         memory=options.worker_memory << 20 if options.worker_memory else default_limit(workers),

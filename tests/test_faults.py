@@ -76,7 +76,7 @@ def contents(out: Path) -> dict[str, bytes]:
 
 
 def no_one_is_left(session: int) -> bool:
-    return wait_until(lambda: not any(_in_session(stat, session) for stat in Path("/proc").glob("[0-9]*/stat")))
+    return wait_until(lambda: not any(_in_session(stat, session) for stat in Path("/proc").glob("[0-9]*/stat")), 30)
 
 
 def _in_session(stat: Path, session: int) -> bool:

@@ -7,6 +7,8 @@ import unicodedata
 from dataclasses import replace
 from typing import Any
 
+from .geometry import across
+
 _COMBINING = {
     "`": "\u0300",
     "´": "\u0301",
@@ -73,7 +75,7 @@ def _with_strays(chars: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _over(a: Any, b: Any) -> bool:
     """Do two boxes stand on each other, rather than side by side, whichever way the text runs?"""
-    wide = min(a[2], b[2]) - max(a[0], b[0]) > _OVER * min(a[2] - a[0], b[2] - b[0])
+    wide = across(a, b) > _OVER * min(a[2] - a[0], b[2] - b[0])
     high = min(a[3], b[3]) - max(a[1], b[1]) > _OVER * min(a[3] - a[1], b[3] - b[1])
     return wide and high
 

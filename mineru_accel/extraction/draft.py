@@ -8,7 +8,7 @@ from typing import Any
 
 from ..document import BBox, Block, Region, Source
 from ..layout.classes import Label
-from ..layout.reading_order import sort_regions
+from ..layout.reading_order import in_reading_order
 from ..pdf.ocr import read_line, read_lines
 from ..pdf.render import render
 from ..pdf.source import open_page
@@ -116,7 +116,7 @@ def _draft(text: _Text, key: Key, index: int, rule: Rule, first: bool) -> Draft:
         if kind == "paragraph_title":
             block.update({"type": "doc_title", "level": 1} if area is title else {"level": 2})
         if kind == "header":
-            block["type"] = "page_footnote" if area.note else furniture(region.bbox, area.text)
+            block["type"] = furniture(region.bbox, area.text, area.note)
         if block["type"] in WITH_LINES or kind == FORMULA_NUMBER:
             lines = [rounded(_inside(scaled(line.bbox, 1 / width, 1 / height))) for line in area.lines]
             block["lines"] = [{"bbox": line} for line in lines or [bbox]]
@@ -153,9 +153,7 @@ def _draft(text: _Text, key: Key, index: int, rule: Rule, first: bool) -> Draft:
 
 def _in_order(text: _Text, rule: Rule) -> Iterator[tuple[Area, Choice]]:
     """A page's areas and who reads them; lists item by item where the text layer does."""
-    by_region = {id(a.region): a for a in text.areas}
-    for region in sort_regions([a.region for a in text.areas], text.size):
-        area = by_region[id(region)]
+    for area in in_reading_order(text.areas, [a.region for a in text.areas], text.size):
         choice = choose(rule, area, text.reason)
         for item in split_items(area) if choice.source is Source.TEXT_LAYER else [area]:
             yield item, choice

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from docvortex.analyzers.pdf import apply_text_evidence, prepare_text_evidence
-from docvortex.content.spans import extend_inline_spans, text_spans
+from docvortex.content.spans import extend_inline_spans, inline_span_plain_text, text_spans
 from docvortex.document.pdf import PDFPage, PDFPageSnapshot
 
 from ..document import BBox, Block
@@ -38,6 +38,12 @@ def mark_up(blocks: list[Block], page: PDFPage, snapshot: PDFPageSnapshot, table
     )
     apply_text_evidence(blocks, evidence)
     make_literal(blocks)
+
+
+def plain_text(block: Block) -> str:
+    """A block's text without markup."""
+    content = block.get("content")
+    return content if isinstance(content, str) else inline_span_plain_text(content or [])
 
 
 def make_literal(blocks: Iterable[Block]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from ..document import BBox
 from ..layout.classes import Label
 from .areas import Area
+from .geometry import across
 from .scripts import SUPER
 from .text_layer import Line
 
@@ -85,7 +86,7 @@ def _runs(line: Line) -> list[str]:
 
 
 def _same_column(one: Area, other: Area) -> bool:
-    return min(one.box[2], other.box[2]) > max(one.box[0], other.box[0])
+    return across(one.box, other.box) > 0
 
 
 def _type_size(areas: Iterable[Area]) -> float:

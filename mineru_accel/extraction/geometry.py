@@ -33,6 +33,11 @@ def centre(box: Any) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
+def across(a: Any, b: Any) -> float:
+    """How much two boxes share of the horizontal axis; negative if there is a gap between them."""
+    return float(min(a[2], b[2]) - max(a[0], b[0]))
+
+
 def tilt(bbox: BBox | list[float], angle: float, size: tuple[float, float]) -> list[float]:
     """Move a bbox from the straightened page to the page as displayed.
 

@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from docvortex.content.spans import inline_span_plain_text, slice_span_dicts, text_spans
+from docvortex.content.spans import slice_span_dicts, text_spans
 
 from ..document import BBox, Block, Region
 from ..layout.classes import Label
 from .areas import Area
-from .geometry import centre, holds, rounded, union
+from .evidence import plain_text
+from .geometry import across, centre, holds, rounded, union
 from .text_layer import Line
 from .types import PageContent
 
@@ -92,10 +93,7 @@ def split_items(area: Area) -> list[Area]:
     """A paragraph, or the items of which it is made: lines that begin with bullets, or with numbers in order."""
     if area.region.label != Label.PLAIN_TEXT or len(area.lines) < 2 or area.turn:
         return [area]
-    starts = _starts(area.lines)
-    if starts in ([], [0]):
-        return [area]
-    return area.parts(starts)
+    return area.parts(_starts(area.lines))
 
 
 def _starts(lines: list[Line]) -> list[int]:
@@ -150,7 +148,7 @@ def _runs(blocks: list[Block], lists: Iterable[list[float]]) -> Iterator[list[in
     """Places of items that stand below each other."""
     items: dict[int, Marker] = {}
     for i, block in enumerate(blocks):
-        marker = marker_of(_plain(block)) if block["type"] == "text" else None
+        marker = marker_of(plain_text(block)) if block["type"] == "text" else None
         if marker and marker.markdown and not any(holds(box, *centre(block["bbox"])) for box in lists):
             items[i] = marker
     run: list[int] = []
@@ -178,17 +176,12 @@ def _confirmed(run: list[int], blocks: list[Block], items: dict[int, Marker]) ->
 
 
 def _below(above: BBox, below: BBox) -> bool:
-    return below[1] >= above[1] and min(above[2], below[2]) > max(above[0], below[0])
-
-
-def _plain(block: Block) -> str:
-    content = block.get("content")
-    return content if isinstance(content, str) else inline_span_plain_text(content or [])
+    return below[1] >= above[1] and across(above, below) > 0
 
 
 def _mark(block: Block) -> None:
     """Put the marker as Markdown has it where the printed one is."""
-    marker = marker_of(_plain(block))
+    marker = marker_of(plain_text(block))
     assert marker and marker.markdown
     content = block["content"]
     if isinstance(content, str):

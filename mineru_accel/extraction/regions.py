@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..document import BBox, Block, PageStatus, Region, Source
 from ..layout.classes import Label
-from ..layout.reading_order import sort_regions
+from ..layout.reading_order import in_reading_order
 from ..pdf.ocr import read_lines
 from ..pdf.render import render
 from ..pdf.source import open_page
@@ -98,7 +98,6 @@ def _blocks(
     if not ocr:
         set_aside(areas, size, peek)
         find_notes(areas, rules, size)
-    by_region = {id(a.region): a for a in areas}
     table_page = LazyTablePage(page, snapshot)
     blocks: list[Block] = []
     origins: list[Source] = []
@@ -108,7 +107,7 @@ def _blocks(
     written: list[tuple[Block, list[Line]]] = []
     title = document_title(areas) if first else None
     demote_authors(areas, title)
-    in_order = [by_region[id(region)] for region in sort_regions([a.region for a in areas], size)]
+    in_order = in_reading_order(areas, [a.region for a in areas], size)
     for area in chain.from_iterable(map(split_items, in_order)):
         region = area.region
         kind = BLOCK_TYPES[Label(region.label)]
@@ -133,7 +132,7 @@ def _blocks(
             if not block["content"]:
                 continue
             if kind == "header":
-                block["type"] = "page_footnote" if area.note else furniture(region.bbox, block["content"])
+                block["type"] = furniture(region.bbox, block["content"], area.note)
             elif kind == "paragraph_title":
                 block.update({"type": "doc_title", "level": 1} if area is title else {"level": 2})
         if block["type"] in WITH_LINES:
@@ -159,8 +158,10 @@ def _read_pixels(key: Key, index: int, bbox: BBox, dpi: int) -> list[str]:
     return read_lines(pixels)
 
 
-def furniture(bbox: BBox, text: str) -> str:
-    """What an ``abandon`` region is, by where it stands."""
+def furniture(bbox: BBox, text: str, note: bool = False) -> str:
+    """What an ``abandon`` region is, by where it stands, unless it is known for a note."""
+    if note:
+        return "page_footnote"
     digits = text.strip(" -–—·.|/").replace(" ", "")
     if (digits.isdigit() and len(digits) <= 4) or (digits and set(digits.lower()) <= set("ivxlc")):
         return "page_number"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from docvortex.document.pdf import PDFPage
 
 from ..document import Block, Region
 from ..layout.classes import Label
-from ..layout.reading_order import sort_regions
-from .evidence import mark_up
-from .geometry import centre, holds, rounded, scaled, union
+from ..layout.reading_order import in_reading_order
+from .evidence import mark_up, plain_text
+from .geometry import across, centre, holds, rounded, scaled, union
 from .grid import build
 from .stray import group
 from .tables import combine, is_table, rules_of
@@ -47,23 +45,12 @@ def repair(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
     for block in blocks:
         if (
             block["type"] == "text"
-            and CAPTION.match(plain(block))
-            and len(plain(block)) < 300
+            and CAPTION.match(plain_text(block))
+            and len(plain_text(block)) < 300
             and _visual_near(block, blocks)
         ):
             block["type"] = "caption"
     return _ordered(blocks, page.size), warnings
-
-
-def plain(block: Block) -> str:
-    """A block's text without markup."""
-    content = block.get("content")
-    return content if isinstance(content, str) else "".join(_span_text(span) for span in content or ())
-
-
-def _span_text(span: dict[str, Any]) -> str:
-    content = span.get("content")
-    return content if isinstance(content, str) else "".join(_span_text(s) for s in content or ())
 
 
 def _repair_tables(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
@@ -137,10 +124,10 @@ def _prose(fragments: list[Fragment], others: list[Block], width: float, height:
 
 
 def _visual_near(caption: Block, blocks: list[Block]) -> bool:
-    x0, y0, x1, y1 = caption["bbox"]
+    _, y0, _, y1 = caption["bbox"]
     return any(
         b["type"] in ("image", "chart", "table")
-        and min(x1, b["bbox"][2]) > max(x0, b["bbox"][0])
+        and across(caption["bbox"], b["bbox"]) > 0
         and (abs(b["bbox"][1] - y1) < 0.06 or abs(y0 - b["bbox"][3]) < 0.15)
         for b in blocks
     )
@@ -150,9 +137,8 @@ def _ordered(blocks: list[Block], size: tuple[float, float]) -> list[Block]:
     regions = []
     for block in blocks:
         label = _LABELS.get(block["type"], Label.PLAIN_TEXT)
-        if label is Label.FIGURE_CAPTION and TABLE_CAPTION.match(plain(block)):
+        if label is Label.FIGURE_CAPTION and TABLE_CAPTION.match(plain_text(block)):
             label = Label.TABLE_CAPTION
         x0, y0, x1, y1 = block["bbox"]
         regions.append(Region(label, (x0, y0, x1, y1)))
-    by_region = {id(r): b for r, b in zip(regions, blocks, strict=True)}
-    return [by_region[id(r)] for r in sort_regions(regions, size)]
+    return in_reading_order(blocks, regions, size)

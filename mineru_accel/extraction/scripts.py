@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from docvortex.content.spans import append_text_span, inline_span_plain_text
 
 from ..document import Block
+from .geometry import across
 
 if TYPE_CHECKING:
     from .text_layer import Line
@@ -65,7 +66,7 @@ def _fractions(shifts: Sequence[float], marks: Sequence[str], chars: Sequence[di
 
 def _over(above: Any, below: Any) -> bool:
     narrower = min(above[2] - above[0], below[2] - below[0])
-    return bool(min(above[2], below[2]) - max(above[0], below[0]) > 0.5 * narrower)
+    return across(above, below) > 0.5 * narrower
 
 
 def _size(char: dict[str, Any]) -> float:

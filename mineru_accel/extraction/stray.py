@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .geometry import across
 from .text_layer import Line
 
 
@@ -24,6 +25,5 @@ def follows(above: Line, below: Line) -> bool:
     height = max(above.bbox[3] - above.bbox[1], 1.0)
     gap = below.bbox[1] - above.bbox[3]
     similar = 0.75 < (below.bbox[3] - below.bbox[1]) / height < 1.33
-    overlap = min(above.bbox[2], below.bbox[2]) - max(above.bbox[0], below.bbox[0])
     narrower = min(above.bbox[2] - above.bbox[0], below.bbox[2] - below.bbox[0])
-    return similar and -0.5 * height < gap < 0.6 * height and overlap > 0.7 * narrower
+    return similar and -0.5 * height < gap < 0.6 * height and across(above.bbox, below.bbox) > 0.7 * narrower

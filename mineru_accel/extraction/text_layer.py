@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -196,21 +197,20 @@ def to_lines(fragments: list[Fragment], *, split: bool = False) -> list[Line]:
                 groups.append([])
             groups[-1].append(fragment)
         for group in groups:
-            text = ""
-            for number, fragment in enumerate(group):
+            text, composed = "", [compose(f.chars) for f in group]
+            for number, (fragment, chars) in enumerate(zip(group, composed, strict=True)):
                 if number and _apart(group[number - 1], fragment):
                     text += " "
-                text += fragment_text(fragment.chars, fragment.turn)
+                text += _text(chars, fragment.turn)
             if text := text.strip():
-                lines.append(Line(union([f.bbox for f in group]), text, _marks(group)))
+                marks = "" if group[0].turn else _marks(list(chain.from_iterable(composed)))
+                lines.append(Line(union([f.bbox for f in group]), text, marks))
     return lines
 
 
-def _marks(row: list[Fragment]) -> str:
-    """A line's marks of scripts, one for each letter of its text."""
-    if row[0].turn:
-        return ""
-    chars = [c for f in row for c in compose(f.chars) if not c["char"].isspace()]
+def _marks(chars: list[Char]) -> str:
+    """An upright line's marks of scripts, one for each letter of its text."""
+    chars = [c for c in chars if not c["char"].isspace()]
     marks = scripts_of(chars)
     if marks.isspace():
         return ""
@@ -231,7 +231,10 @@ def _ink(fragment: Fragment) -> list[int]:
 
 def fragment_text(chars: list[Char], turn: int = 0) -> str:
     """Characters of a line as text: gaps become spaces, ligatures letters, soft hyphens hyphens, controls nothing."""
-    chars = compose(chars)
+    return _text(compose(chars), turn)
+
+
+def _text(chars: list[Char], turn: int) -> str:
     out = _upright_text(chars) if turn == 0 else _turned_text(chars, turn)
     return unicodedata.normalize("NFC", _letters("".join(out))).strip()
 

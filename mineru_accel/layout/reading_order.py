@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
@@ -47,6 +48,13 @@ _ATTACHED = ("_caption", "_footnote")
 
 _Span = tuple[float, float]
 _FAR = 1e9
+_T = TypeVar("_T")
+
+
+def in_reading_order(items: Sequence[_T], regions: Sequence[Region], page_size: tuple[float, float]) -> list[_T]:
+    """Items, each with its region, in the order of :func:`sort_regions`."""
+    of_region = {id(region): item for region, item in zip(regions, items, strict=True)}
+    return [of_region[id(region)] for region in sort_regions(regions, page_size)]
 
 
 def sort_regions(regions: Sequence[Region], page_size: tuple[float, float]) -> list[Region]:

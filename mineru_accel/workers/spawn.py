@@ -15,6 +15,8 @@ from .protocol import FORK, FORK_COMPLETE, FORKED
 
 # One thread a worker: the pool already has a process for each core.
 _SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+PRELOAD = ("mineru_accel.preload",)
+"""What every worker has imported, whatever it is to do."""
 _early: list[Zygote] = []
 
 
@@ -27,7 +29,6 @@ class Zygote:
     """
 
     def __init__(self, modules: Sequence[str], quiet: bool) -> None:
-        self.quiet = quiet
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {**os.environ, **dict.fromkeys(_SINGLE_THREADED, "1")}
         command = [sys.executable, "-m", "mineru_accel.workers.zygote", str(theirs.fileno()), *modules]
