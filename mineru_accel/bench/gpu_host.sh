@@ -74,7 +74,8 @@ engine() {
   # shellcheck disable=SC2086
   VLLM_LOGGING_LEVEL=INFO timeout -k 5 $(($(left) + 150)) "$PY" -m mineru_accel.bench.vlm "$CKPT" \
     --configs "${CONFIGS:-defaults,ours,eager}" --together --at-once "${AT_ONCE:-3}" --ready "${READY:-240}" \
-    --limit 120 --deadline "$(left)" --reference "$AT/reference/first.json" --stacks "${STACKS:-6}" --out "$to" ${MORE:-} 2>&1 |
+    --limit 120 --deadline "$(left)" --reference "$AT/reference/first.json" --stacks "${STACKS:-6}" \
+    --profile "${PROFILE:-0}" --out "$to" ${MORE:-} 2>&1 |
     grep --line-buffered -av WARNING
   for log in "$to"/*.log; do
     local name; name=$(basename "$log" .log)
@@ -85,6 +86,8 @@ engine() {
     grep -aE "ncoder.*(budget|graph)|MMEncoder|vit attention|patch vllm.*(failed|active)|engine [0-9]+ started|JIT comp|Model Runner" "$log" |
       cut -c1-180 | sed 's/[0-9-]* [0-9:.]* //; s/pid [0-9]*//' | sort | uniq -c | sort -rn | head -8
   done
+  for found in "$to"/*.kernels; do [ -e "$found" ] && { echo "--- $(basename "$found")"; head -"${LINES_OF:-24}" "$found"; }; done
+  rm -rf "$to"/*.traces
   [ -e "$to/ours.stacks" ] && { echo "--- stacks of ours"; head -80 "$to/ours.stacks" | cut -c1-150; }
   pack "$to"; say "engine done"
 }

@@ -21,7 +21,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,7 +30,8 @@ from ..errors import EXIT_FAILED, EXIT_OK, UsageError
 from ..patches import machine, selected
 from ..vlm import lifeline
 from ..vlm.arguments import merge, parse
-from . import stacks, turns
+from . import gpu_profile, stacks, turns
+from .busy import Busy
 
 PROMPT = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|>"
@@ -53,9 +53,10 @@ LOGITS = 2000
 """How many of the first token's logits are compared: the greatest."""
 TOLERANCE = 1e-2
 """Relative error of the first token's logits."""
+_UNDER_WAY = 1.5
+"""Seconds after which an engine does what it does most of the time."""
 
-
-_OF_JOBS = ("crops", "mixed", "tokens", "in_flight", "sampling", "repeats", "stacks")
+_OF_JOBS = ("crops", "mixed", "tokens", "in_flight", "sampling", "repeats", "stacks", "profile")
 
 
 Logits = list[dict[str, float]]
@@ -121,6 +122,7 @@ def run(argv: Sequence[str]) -> int:
         help="file of the first configuration's logits, read if it is there; all others' are kept beside it",
     )
     parser.add_argument("--stacks", type=float, default=0, metavar="SECONDS", help="sample each one's stacks (py-spy)")
+    parser.add_argument("--profile", type=float, default=0, metavar="SECONDS", help="each GPU's kernels for so long")
     parser.add_argument("--out", type=Path, help="folder for results.jsonl and each configuration's log")
     args = parser.parse_args(argv)
     known = configurations()
@@ -267,7 +269,10 @@ async def _child(job: dict[str, Any]) -> None:
         new.replace(job["result"])  # whole or not at all: this process may be killed
 
     started = time.perf_counter()
-    extra = {"logprobs_mode": "raw_logits", "max_logprobs": LOGITS}
+    extra: dict[str, Any] = {"logprobs_mode": "raw_logits", "max_logprobs": LOGITS}
+    traces = turns.file(job, "traces")
+    if job["profile"]:
+        extra |= gpu_profile.arguments(traces)
     if job.get("ours"):
         engine = VllmEngine(
             job["model"],
@@ -291,7 +296,7 @@ async def _child(job: dict[str, Any]) -> None:
         turns.file(job, "ready").touch()
         while not turns.file(job, "go").exists():
             await asyncio.sleep(0.2)
-        with _Busy(job["devices"]) as before:
+        with Busy(job["devices"]) as before:
             await asyncio.sleep(0.5)
         row["busy_before"] = before.mean()
         compared = llms if job.get("gpus") else llms[:1]
@@ -310,6 +315,12 @@ async def _child(job: dict[str, Any]) -> None:
         if job["stacks"]:
             with stacks.sampled(_processes(llms), turns.file(job, "stacks"), job["stacks"]):
                 await _rate(llms, images, job)
+        if job["profile"]:
+            work = asyncio.create_task(_rate(llms, images, job))
+            await asyncio.sleep(_UNDER_WAY)
+            found = await gpu_profile.profiled(llms[0], job["profile"], traces)
+            turns.file(job, "kernels").write_text(found + "\n", encoding="utf-8")
+            await work
     finally:
         await close()
 
@@ -442,7 +453,7 @@ async def _rate(llms: list[Any], images: list[Any], job: dict[str, Any]) -> dict
                 last = output
             assert len(last.outputs[0].token_ids) == tokens
 
-    with _Busy(job["devices"]) as busy:
+    with Busy(job["devices"]) as busy:
         client, engine, started = time.process_time(), [_cpu(pid) for pid in engines], time.perf_counter()
         await asyncio.gather(*(one(i, image) for i, image in enumerate(images)))
         seconds = time.perf_counter() - started
@@ -459,43 +470,6 @@ def _processes(llms: list[Any]) -> dict[str, int]:
     """Name -> pid: this one, and each replica's core, which on one GPU is its worker as well."""
     cores = [process.pid for llm in llms for process in llm.engine_core.resources.engine_manager.processes]
     return {"client": os.getpid(), **{f"core-{i}": pid for i, pid in enumerate(cores)}}
-
-
-class _Busy(threading.Thread):
-    """Samples NVML's utilization (share of time with a kernel running) 5 times a second, mean over `devices` (None: all
-    that this process may use). Other programs on the same GPU count as well."""
-
-    def __init__(self, devices: Sequence[int] | None) -> None:
-        super().__init__(daemon=True)
-        self._devices = devices
-        self._samples: list[float] = []
-        self._on = True
-
-    def run(self) -> None:
-        try:
-            import pynvml
-
-            pynvml.nvmlInit()
-            visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-            numbers = [int(n) for n in visible.split(",")] if visible else list(range(pynvml.nvmlDeviceGetCount()))
-            gpus = [pynvml.nvmlDeviceGetHandleByIndex(numbers[i]) for i in self._devices or range(len(numbers))]
-            while self._on:
-                loads = [pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu for gpu in gpus]
-                self._samples.append(statistics.mean(loads))
-                time.sleep(0.2)
-        except Exception:
-            return
-
-    def mean(self) -> float:
-        inner = self._samples[1:] or self._samples
-        return statistics.mean(inner) if inner else float("nan")
-
-    def __enter__(self) -> _Busy:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._on = False
 
 
 def _cpu(pid: int) -> float:

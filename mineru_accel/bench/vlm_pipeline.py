@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import contextvars
 import json
+import math
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,6 +35,7 @@ from ..pipeline import Pipeline
 from ..stages import Stages
 from ..vlm.base import VlmEngine
 from ..vlm.types import Generated, Sampling
+from .busy import Busy
 from .report import Chart, Column, Report
 
 _CHARS_PER_TOKEN = {"equation": 1.0, "table": 2.0}
@@ -136,7 +135,7 @@ class _Results:
 
 def _measure(bench: _Bench, convert: Any, book: Path, out: Path) -> dict[str, Any]:
     before = dict(bench.asked)
-    with _Busy() as busy:
+    with Busy() as busy:
         started = time.perf_counter()
         row = convert(book, out)
         seconds = time.perf_counter() - started
@@ -147,7 +146,7 @@ def _measure(bench: _Bench, convert: Any, book: Path, out: Path) -> dict[str, An
     return {
         "pages_per_second": speed,
         "seconds": round(seconds, 2),
-        "gpu_busy_percent": busy.mean,
+        "gpu_busy_percent": None if math.isnan(busy.mean()) else round(busy.mean(), 1),
         **{name: count - before[name] for name, count in bench.asked.items()},
         "markdown_characters": len(text),
         **row,
@@ -436,42 +435,6 @@ def _mineru_write(model: list[list[dict[str, Any]]], data: bytes, stem: str, out
     for fmt in _FORMATS:
         rendered = adapter.render(fmt, document, middle, data, stem, out)
         (out / (stem + adapter.SUFFIXES[fmt])).write_bytes(rendered)
-
-
-class _Busy:
-    """Samples how busy the GPU is, in per cent; ``mean`` is None without one."""
-
-    mean: float | None = None
-
-    def __enter__(self) -> _Busy:
-        self._on = True
-        self._samples: list[float] = []
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._on = False
-        self._thread.join(timeout=5)
-        if self._samples:
-            self.mean = round(statistics.fmean(self._samples), 1)
-
-    def _run(self) -> None:
-        with contextlib.suppress(Exception):
-            import pynvml
-
-            pynvml.nvmlInit()
-            handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-            while self._on:
-                self._samples.append(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-                time.sleep(0.1)
-            return
-        command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--id=0"]
-        with contextlib.suppress(Exception):
-            while self._on:
-                said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-                self._samples.append(float(said.split()[0]))
-                time.sleep(0.3)
 
 
 if __name__ == "__main__":

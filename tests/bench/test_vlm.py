@@ -12,9 +12,24 @@ import pytest
 from common import ROOT, wait_until
 
 from mineru_accel import patches
-from mineru_accel.bench import random_vlm, stacks, vlm
+from mineru_accel.bench import gpu_profile, random_vlm, stacks, vlm
 
 SCRIPT = ROOT / "mineru_accel/bench/gpu_host.sh"
+
+
+def test_time_of_kernels_that_overlap_counts_once_and_each_is_summed() -> None:
+    """Two kernels that overlap by half, a gap, a copy; what the host does is left out."""
+    events = [
+        {"cat": "kernel", "name": "a", "ts": 0, "dur": 20},
+        {"cat": "kernel", "name": "b", "ts": 10, "dur": 20},
+        {"cat": "gpu_memcpy", "name": "copy", "ts": 80, "dur": 20},
+        {"cat": "cpu_op", "name": "host", "ts": 0, "dur": 1000},
+        {"name": "no category"},
+    ]
+    first, *kernels = gpu_profile.summary(events).splitlines()
+    assert first.endswith("worked 50.0 %")
+    assert [line.split()[0] for line in kernels] == ["20.00"] * 3
+    assert gpu_profile.summary(events[3:]) == "nothing ran on a GPU"
 
 
 def test_configurations_name_patches_that_exist() -> None:

@@ -1,0 +1,52 @@
+"""How busy GPUs are, by NVML: the share of time in which any kernel runs, other programs' included."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import threading
+from collections.abc import Sequence
+
+_INTERVAL = 0.2
+"""Seconds between samples; NVML averages over the last sixth of a second or more."""
+
+
+class Busy(threading.Thread):
+    """Samples while it is entered.
+
+    Args:
+        devices: numbers among the GPUs that this process may use; None for all of them.
+    """
+
+    def __init__(self, devices: Sequence[int] | None = None) -> None:
+        super().__init__(daemon=True)
+        self._devices = devices
+        self._samples: list[float] = []
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Until it is left; without NVML nothing is sampled."""
+        try:
+            import pynvml
+
+            pynvml.nvmlInit()
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+            numbers = [int(n) for n in visible.split(",")] if visible else list(range(pynvml.nvmlDeviceGetCount()))
+            gpus = [pynvml.nvmlDeviceGetHandleByIndex(numbers[i]) for i in self._devices or range(len(numbers))]
+            while not self._over.wait(_INTERVAL):
+                loads = [pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu for gpu in gpus]
+                self._samples.append(statistics.mean(loads))
+        except Exception:
+            return
+
+    def mean(self) -> float:
+        """Per cent, the mean over time and GPUs; nan if nothing was sampled."""
+        return statistics.mean(self._samples) if self._samples else float("nan")
+
+    def __enter__(self) -> Busy:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join(timeout=5)
