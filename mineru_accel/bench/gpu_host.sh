@@ -66,7 +66,7 @@ PY
   say ready
 }
 
-pack() { tar -C "$1" -czf "$OUT/$(basename "$1").tar.gz" . ; }
+pack() { tar -C "$1" --exclude='*.traces' -czf "$OUT/$(basename "$1").tar.gz" . ; }
 
 engine() {
   ready || return 1
@@ -87,7 +87,7 @@ engine() {
       cut -c1-180 | sed 's/[0-9-]* [0-9:.]* //; s/pid [0-9]*//' | sort | uniq -c | sort -rn | head -8
   done
   for found in "$to"/*.kernels; do [ -e "$found" ] && { echo "--- $(basename "$found")"; head -"${LINES_OF:-24}" "$found"; }; done
-  rm -rf "$to"/*.traces
+  [ "${KEEP_TRACES:-}" = 1 ] || rm -rf "$to"/*.traces
   [ -e "$to/ours.stacks" ] && { echo "--- stacks of ours"; head -80 "$to/ours.stacks" | cut -c1-150; }
   pack "$to"; say "engine done"
 }

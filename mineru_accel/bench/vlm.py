@@ -76,6 +76,9 @@ def configurations() -> dict[str, dict[str, Any]]:
         "ours-v2": {"ours": True, "args": {"logits_processors": []}},  # vLLM's second model runner takes no processors
         "ours-16k": {"ours": True, "args": {"max_num_batched_tokens": 16384}},
         "ours-4k": {"ours": True, "args": {"max_num_batched_tokens": 4096}},
+        "graphs-3k": {"ours": True, "args": _language_graphs(3072)},
+        "graphs-4k": {"ours": True, "args": _language_graphs(4096)},
+        "graphs-8k": {"ours": True, "args": _language_graphs(8192)},
         "ours-1024": {"ours": True, "args": {"max_num_seqs": 1024}},
         "ours-256": {"ours": True, "args": {"max_num_seqs": 256}},
         "unfused": {"ours": True, "patches": _without("vllm-vit-fused")},
@@ -86,6 +89,12 @@ def configurations() -> dict[str, dict[str, Any]]:
         "unpatched": {"ours": True, "patches": "none"},
         "float32": {"args": merge(AS_MINERU, {"dtype": "float32"}), "patches": "none"},
     }
+
+
+def _language_graphs(tokens: int) -> dict[str, Any]:
+    """Steps of at most so many tokens, all of them with CUDA graphs of the language model; vLLM's own end at 512."""
+    sizes = [1, 2, 4, *range(8, 513, 8), *range(640, 2048, 128), *range(2048, tokens + 1, 256)]
+    return {"max_num_batched_tokens": tokens, "compilation_config": {"cudagraph_capture_sizes": sizes}}
 
 
 def _without(patch: str) -> str:
