@@ -410,7 +410,13 @@ class Flow:
         self._job(
             state,
             "prepare",
-            state.stages.prepare_vlm(state, page, regions, self._arena.slot_bytes if self._arena else 0),
+            state.stages.prepare_vlm(
+                state,
+                page,
+                regions,
+                self._arena.slot_bytes if self._arena else 0,
+                self._vlm.engine.cutter if self._vlm else None,
+            ),
             then=lambda v, e: self._prepared(state, page, regions, v, e),
         )
 

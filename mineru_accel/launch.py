@@ -44,6 +44,8 @@ _MAX_WORKERS = 16
 _MAX_IMGSZ = 2048
 _SLOT_BYTES = 3 * 2200 * 2200
 """A page at 200 dpi, of A4 or Letter; crops of a larger one that don't fit travel otherwise."""
+_CUTTING = ("torchvision.transforms.v2.functional", "transformers.models.qwen2_vl.image_processing_qwen2_vl")
+"""What cuts pictures into patches; the engine takes longer to start than these to be imported."""
 _VLM_PAGES = 192
 _VLM_BYTES = 1 << 30
 """Pages in flight with a VLM: at most so many, and at least so many bytes."""
@@ -81,7 +83,8 @@ def launch(
     arena = _make_arena(options, plan, workers)
     extraction = "mineru_accel.vlm.jobs" if plan.engine else _EXTRACTION[plan.layout]
     later = (*_LAZY, *(_LAZY_NATIVE if plan.layout is Layout.NATIVE else ()), "mineru_accel.export.writer")
-    pool = make_pool(options, workers, extraction, arena, tracer, later)  # starts while the models are loaded
+    modules = (extraction, *(_CUTTING if plan.engine is Engine.VLLM else ()))
+    pool = make_pool(options, workers, modules, arena, tracer, later)  # starts while the models are loaded
     try:
         detector = _load_detector(options, plan, threads) if plan.layout is Layout.DOCLAYOUT_YOLO else None
         vlm = None
@@ -97,15 +100,15 @@ def launch(
 def make_pool(
     options: Options,
     workers: int,
-    module: str,
+    modules: Sequence[str],
     arena: Arena | None = None,
     tracer: Tracer | None = None,
     later: Sequence[str] = (),
 ) -> WorkerPool:
-    """Start workers that have imported a module besides what all have; complete ones also what comes later."""
+    """Start workers that have imported some modules besides what all have; complete ones also what comes later."""
     return WorkerPool(
         workers,
-        (*PRELOAD, module),
+        (*PRELOAD, *modules),
         arena,
         later,
         memory=options.worker_memory << 20 if options.worker_memory else default_limit(workers),

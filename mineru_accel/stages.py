@@ -35,6 +35,7 @@ from .version import __version__
 from .workers.protocol import Job
 
 if TYPE_CHECKING:
+    from .patches.cutting import Cutter
     from .state import DocumentState, PageState
 
 _WRITE_SECONDS_PER_PAGE = 3.0
@@ -192,7 +193,14 @@ class Stages:
             ocr=self._plan.engine is None,
         )
 
-    def prepare_vlm(self, state: DocumentState, page: PageState, regions: list[Region] | None, slot_bytes: int) -> Job:
+    def prepare_vlm(
+        self,
+        state: DocumentState,
+        page: PageState,
+        regions: list[Region] | None,
+        slot_bytes: int,
+        cutter: Cutter | None,
+    ) -> Job:
         draft, answers = page.vlm or (None, [])
         return job(
             "vlm.jobs:prepare",
@@ -205,6 +213,7 @@ class Stages:
             rule=self._rule,
             describe=self._options.describe_images,
             png=self._png,
+            cutter=cutter,
             first=self._is_first(page),
             slot=page.slot or 0,
             slot_bytes=slot_bytes,

@@ -6,22 +6,31 @@ tokens, hashes and placeholders that vLLM gets by way of the Hugging Face proces
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import time
+import uuid
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from PIL import Image
-from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
+from torch import Tensor
+
+from .cutting import Cutter, cut
+
+_CUT = uuid.uuid4().hex
+_numbers = itertools.count()
 
 
 class Plan(NamedTuple):
     """What a processor does with pictures."""
 
     token: int
-    patch: int
-    merge: int
-    images: Any
-    """The Hugging Face image processor."""
+    """That stands for a picture."""
+    cutter: Cutter
+    elements: dict[str, Any]
+    """One picture's fields (``MultiModalFieldElem``), to be filled."""
 
 
 def plan(processor: Any) -> Plan | None:
@@ -45,15 +54,50 @@ def _plan(processor: Any) -> Plan | None:
     if not bytes_only or not plain or type(images).__name__ != "Qwen2VLImageProcessor":
         return None
     token = info.get_tokenizer().get_vocab()[info.get_hf_processor().image_token]
-    return Plan(token, images.patch_size, images.merge_size, images)
+    size = images.size
+    cutter = Cutter(
+        images.patch_size, images.merge_size, size["shortest_edge"], size["longest_edge"], int(images.resample)
+    )
+    return Plan(token, cutter, _elements(processor))
+
+
+def _elements(processor: Any) -> dict[str, Any]:
+    """What vLLM makes of a picture of one patch."""
+    from transformers import BatchFeature
+    from vllm.multimodal.inputs import MultiModalKwargsItems
+
+    blank = BatchFeature({"pixel_values": torch.zeros(4, 1), "image_grid_thw": torch.tensor([[1, 2, 2]])})
+    items = MultiModalKwargsItems.from_hf_inputs(blank, processor._get_mm_fields_config(blank, {}))
+    return dict(items["image"][0])
+
+
+def cutter_of(llm: Any) -> Cutter | None:
+    """How pictures may be cut in other processes for an ``AsyncLLM``; None where vLLM has to do it itself."""
+    processor = getattr(getattr(llm, "renderer", None), "mm_processor", None)
+    if processor is None or processor.cache is not None or getattr(type(processor), "_accel_frames", 2) != 1:
+        return None
+    if not hasattr(type(processor).apply, "_accel_quick") or (made := plan(processor)) is None:
+        return None
+    return made.cutter
+
+
+def from_patches(llm: Any, ids: Sequence[int], patches: Tensor, grid: tuple[int, int]) -> Any:
+    """The engine's input for a prompt with one picture that was cut before (:func:`cutter_of`).
+
+    Args:
+        ids: tokens of the prompt; one of them stands for the picture.
+        patches: (L, 3 P P) uint8.
+        grid: rows and columns of patches.
+    """
+    made = plan(llm.renderer.mm_processor)
+    assert made is not None
+    rendered = _input(made, list(ids), [patches], [grid], {"image": [f"{_CUT}-{next(_numbers)}"]})
+    rendered["arrival_time"] = time.time()
+    return rendered
 
 
 def quick(processor: Any, inputs: Any, frames: int) -> Any | None:
     """The processed input, or None where vLLM's own way has to be taken. frames: 1 or 2 in each patch."""
-    from transformers import BatchFeature
-    from vllm.inputs import mm_input
-    from vllm.multimodal.inputs import MultiModalKwargsItems, PlaceholderRange
-
     ids, items = inputs.prompt, inputs.mm_data_items
     if isinstance(ids, str) or processor.cache is not None or inputs.hf_processor_mm_kwargs or set(items) != {"image"}:
         return None
@@ -63,37 +107,36 @@ def quick(processor: Any, inputs: Any, frames: int) -> Any | None:
         return None
     if (made := plan(processor)) is None or ids.count(made.token) != len(pictures):
         return None
-    patches, grids = zip(*(cut(picture, made, frames) for picture in pictures), strict=True)
-    features = BatchFeature({"pixel_values": torch.cat(patches), "image_grid_thw": torch.tensor(grids)})
-    kwargs = MultiModalKwargsItems.from_hf_inputs(features, processor._get_mm_fields_config(features, {}))
+    patches, grids = zip(*(cut(picture, made.cutter, frames) for picture in pictures), strict=True)
+    hashes = inputs.get_mm_hashes(processor.info.model_id, processor.info.ctx.get_mm_config().mm_hasher_algorithm)
+    return _input(made, ids, patches, grids, hashes)
+
+
+def _input(made: Plan, ids: list[int], patches: Sequence[Tensor], grids: Sequence[tuple[int, int]], hashes: Any) -> Any:
+    """Pictures' patches and the prompt with as many tokens for each as it has."""
+    from vllm.inputs import mm_input
+    from vllm.multimodal.inputs import MultiModalKwargsItem, MultiModalKwargsItems, PlaceholderRange
+
     tokens: list[int] = []
-    places = []
+    places, items = [], []
     start = 0
-    for _, h, w in grids:
+    for pixels, (h, w) in zip(patches, grids, strict=True):
         at = ids.index(made.token, start)
         tokens += ids[start:at]
-        count = h * w // made.merge**2
+        count = h * w // made.cutter.merge**2
         places.append(PlaceholderRange(offset=len(tokens), length=count))
         tokens += [made.token] * count
         start = at + 1
+        data = {"pixel_values": pixels, "image_grid_thw": torch.tensor((1, h, w))}
+        items.append(MultiModalKwargsItem({name: _filled(made.elements[name], data[name]) for name in made.elements}))
     tokens += ids[start:]
-    hashes = inputs.get_mm_hashes(processor.info.model_id, processor.info.ctx.get_mm_config().mm_hasher_algorithm)
+    kwargs = MultiModalKwargsItems({"image": items})
     return mm_input(prompt_token_ids=tokens, mm_kwargs=kwargs, mm_hashes=hashes, mm_placeholders={"image": places})
 
 
-def cut(picture: Image.Image, made: Plan, frames: int) -> tuple[torch.Tensor, list[int]]:
-    """(L, 3 frames P P) uint8 patches of a picture, scaled to whole patches, and its (t, h, w) in patches."""
-    factor = made.patch * made.merge
-    size = made.images.size
-    height, width = smart_resize(
-        picture.height, picture.width, factor, min_pixels=size["shortest_edge"], max_pixels=size["longest_edge"]
-    )
-    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).unsqueeze(0)
-    if (height, width) != (picture.height, picture.width):
-        pixels = made.images.resize(images=pixels, size=size, resample=made.images.resample, factor=factor)
-    p, m = made.patch, made.merge
-    h, w = height // p, width // p
-    split = pixels.reshape(3, h // m, m, p, w // m, m, p).permute(1, 4, 2, 5, 0, 3, 6)
-    if frames == 2:
-        split = split.unsqueeze(5).expand(-1, -1, -1, -1, -1, 2, -1, -1)
-    return split.reshape(h * w, 3 * frames * p * p), [1, h, w]
+def _filled(element: Any, data: Tensor) -> Any:
+    """A field with a picture's data; plain numbers for its slice, which vLLM makes of tensors."""
+    field = element.field
+    if hasattr(field, "slices"):
+        field = dataclasses.replace(field, slices=[slice(0, len(data))])
+    return dataclasses.replace(element, data=data, field=field)

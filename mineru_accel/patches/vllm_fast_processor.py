@@ -30,6 +30,7 @@ def install(undo: Undo) -> str:
             found = processor.quick(self, inputs, getattr(cls, "_accel_frames", 2)) if type(self) is cls else None
         return original(self, inputs, timing_ctx) if found is None else found
 
+    apply._accel_quick = True  # type: ignore[attr-defined]  # kept by what wraps it
     undo.setattr(cls, "apply", apply)
     return "pictures of token prompts are cut into patches directly"
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from .types import Generated, Sampling
+from .types import Generated, Patches, Sampling
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from ..patches.cutting import Cutter
 
 
 @runtime_checkable
@@ -24,6 +26,9 @@ class VlmEngine(Protocol):
     png: bool
     """Takes pictures as PNG files (bytes), made in the workers, instead of PIL images."""
 
+    cutter: Cutter | None
+    """Takes pictures as :class:`~.types.Patches`, which workers cut so; known once it is started."""
+
     async def start(self) -> None:
         """Load the model or find the servers.
 
@@ -32,7 +37,9 @@ class VlmEngine(Protocol):
         """
         ...
 
-    async def predict(self, picture: Image.Image | bytes, prompt: str, sampling: Sampling, timeout: float) -> Generated:
+    async def predict(
+        self, picture: Image.Image | bytes | Patches, prompt: str, sampling: Sampling, timeout: float
+    ) -> Generated:
         """One generation, within ``timeout`` seconds.
 
         Raises:

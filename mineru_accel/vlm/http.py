@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from loguru import logger
@@ -16,6 +16,9 @@ from mineru_vl_utils.vlm_client.http_client import HttpVlmClient
 from ..errors import ModelError
 from .errors import NoAnswer, Refused
 from .types import Generated, Sampling
+
+if TYPE_CHECKING:
+    from ..patches.cutting import Cutter
 
 _PER_SERVER = 100
 """Requests in flight for each server, as MinerU's client has them."""
@@ -57,6 +60,7 @@ class HttpEngine:
     """
 
     png = True
+    cutter: Cutter | None = None
 
     def __init__(self, urls: Sequence[str], timeout: float, model: str | None = None) -> None:
         self.name = "http " + ", ".join(urls)

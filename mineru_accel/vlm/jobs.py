@@ -16,6 +16,7 @@ from ..extraction.jobs import images_folder, store
 from ..extraction.regions import WITH_LINES, furniture
 from ..extraction.rules import Rule
 from ..extraction.types import PageContent, PageSummary
+from ..patches.cutting import Cutter, cut
 from ..pdf.render import render
 from ..pdf.source import open_page
 from ..pdf.types import Key
@@ -36,6 +37,7 @@ def prepare(
     rule: Rule,
     describe: bool,
     png: bool,
+    cutter: Cutter | None,
     first: bool,
     slot: int,
     slot_bytes: int,
@@ -50,6 +52,7 @@ def prepare(
         rule: see :mod:`mineru_accel.extraction.rules`.
         describe: whether pictures and charts are read.
         png: whether the engine takes PNG files.
+        cutter: how to cut pictures into patches, if the engine takes those.
         first: whether this is the document's first page.
 
     Raises:
@@ -62,7 +65,7 @@ def prepare(
     elif draft is None:
         image = _render(key, index)
         asked = mineru.ask_layout(image, png)
-        crops = _store([asked], ["[layout]"], slot, slot_bytes)
+        crops = _store([asked], ["[layout]"], cutter, slot, slot_bytes)
         return Prepared(Draft(index, layout=True), crops, {"prepare": time.perf_counter() - started})
     else:
         if answers[0].reason:
@@ -71,7 +74,7 @@ def prepare(
         if not draft.blocks and _has_ink(key, index):
             warnings.append("the VLM found nothing on this page")
     draft.warnings += warnings
-    crops = _ask(key, draft, describe, png, slot, slot_bytes)
+    crops = _ask(key, draft, describe, png, cutter, slot, slot_bytes)
     return Prepared(draft, crops, {"prepare": time.perf_counter() - started})
 
 
@@ -112,7 +115,9 @@ def finish(
     return [store(content, staging)]
 
 
-def _ask(key: Key, draft: Draft, describe: bool, png: bool, slot: int, slot_bytes: int) -> list[Crop]:
+def _ask(
+    key: Key, draft: Draft, describe: bool, png: bool, cutter: Cutter | None, slot: int, slot_bytes: int
+) -> list[Crop]:
     """The crops of a draft's pending blocks; what MinerU's client does not ask about stops pending."""
     for pending in draft.pending:
         if not mineru.usable(pending.type, pending.bbox):
@@ -124,22 +129,35 @@ def _ask(key: Key, draft: Draft, describe: bool, png: bool, slot: int, slot_byte
     draft.size = image.size
     asked, owners = mineru.ask_content(image, _blocks(draft), png, describe)
     kinds = [draft.pending[n].type if n is not None else "text" for n in owners]
-    return _store(asked, kinds, slot, slot_bytes)
+    return _store(asked, kinds, cutter, slot, slot_bytes)
 
 
-def _store(asked: Sequence[mineru.Asked], kinds: Sequence[str], slot: int, slot_bytes: int) -> list[Crop]:
+def _store(
+    asked: Sequence[mineru.Asked], kinds: Sequence[str], cutter: Cutter | None, slot: int, slot_bytes: int
+) -> list[Crop]:
     """Requests with their pixels put into the arena."""
     crops = []
     offset = 0
     for one, kind in zip(asked, kinds, strict=True):
+        grid: tuple[int, int] | None = None
         if isinstance(one.picture, bytes):
             data, size = one.picture, _png_size(one.picture)
         else:
-            data, size = one.picture.convert("RGB").tobytes(), one.picture.size
+            picture, size = one.picture.convert("RGB"), one.picture.size
+            data, grid = _patches(picture, cutter) if cutter else (picture.tobytes(), None)
         inside = arena.write_bytes(slot, slot_bytes, offset, data)
-        crops.append(Crop(kind, one.prompt, one.sampling, size, offset, len(data), None if inside else data))
+        crops.append(Crop(kind, one.prompt, one.sampling, size, offset, len(data), None if inside else data, grid))
         offset += len(data) if inside else 0
     return crops
+
+
+def _patches(picture: Image.Image, cutter: Cutter) -> tuple[bytes, tuple[int, int] | None]:
+    """A picture's patches and their rows and columns; its pixels and None if its shape is one the engine refuses."""
+    try:
+        patches, grid = cut(picture, cutter)
+    except ValueError:
+        return picture.tobytes(), None
+    return patches.numpy().tobytes(), grid
 
 
 def _png_size(data: bytes) -> tuple[int, int]:

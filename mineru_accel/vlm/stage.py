@@ -25,7 +25,7 @@ from ..trace import Tracer
 from .base import VlmEngine
 from .errors import EngineDied, NoAnswer, Refused
 from .judge import loops
-from .types import Answer, Crop
+from .types import Answer, Crop, Patches
 
 if TYPE_CHECKING:
     from ..workers.arena import Arena
@@ -241,6 +241,8 @@ class VlmStage:
         else:
             assert page.slot is not None
             data = self._arena.bytes(page.slot, crop.offset, crop.length)
+        if crop.grid is not None:
+            return Patches(crop.size, crop.grid, bytearray(data))
         if self.engine.png:
             return bytes(data)
         return Image.frombuffer("RGB", crop.size, data, "raw", "RGB", 0, 1)  # unpacked, so a copy

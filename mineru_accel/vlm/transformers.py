@@ -6,11 +6,14 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
 from .errors import NoAnswer
 from .types import Generated, Sampling
+
+if TYPE_CHECKING:
+    from ..patches.cutting import Cutter
 
 
 class TransformersEngine:
@@ -22,6 +25,7 @@ class TransformersEngine:
     """
 
     png = False
+    cutter: Cutter | None = None
     concurrency = 2
     """One at work, one ready."""
 

@@ -26,12 +26,24 @@ class Crop:
     """Width and height in pixels."""
     offset: int
     length: int
-    """Bytes: RGB rows, or a PNG file for servers."""
+    """Bytes: RGB rows, a PNG file for servers, or patches."""
     data: bytes | None = None
+    grid: tuple[int, int] | None = None
+    """Rows and columns of patches, if it was cut into them: (rows columns, 3 P P) uint8."""
 
     @property
     def pixels(self) -> int:
         return self.size[0] * self.size[1]
+
+
+@dataclass(slots=True, eq=False)
+class Patches:
+    """A picture that was cut into patches in a worker; see :mod:`mineru_accel.patches.cutting`."""
+
+    size: tuple[int, int]
+    """Of the picture, width and height in pixels."""
+    grid: tuple[int, int]
+    data: bytearray
 
 
 @dataclass(slots=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..patches.cutting import Cutter
 from .engine import Replica, VllmEngine
 from .errors import NoAnswer, Refused
-from .types import Generated, Sampling
+from .types import Generated, Patches, Sampling
 
 _PROMPTS = 256
 """As many are remembered: MinerU has half a dozen."""
@@ -28,6 +30,7 @@ class VllmInProcess:
     def __init__(self, model: Path, args: Mapping[str, Any] | None = None) -> None:
         self.name = f"vllm {model.name}"
         self.concurrency = 1
+        self.cutter: Cutter | None = None
         self._engine = VllmEngine(model, args=args)
         self._clients: dict[int, tuple[Any, Any]] = {}
         self._count = itertools.count()
@@ -38,6 +41,7 @@ class VllmInProcess:
         for llm in self._engine.llms:  # a quarter more than fit, so that new ones are ready when old ones leave
             seats = llm.vllm_config.scheduler_config.max_num_seqs
             self.concurrency += seats + seats // 4
+        self.cutter = _cutter_of_all(self._engine.llms)
 
     async def predict(self, picture: Any, prompt: str, sampling: Sampling, timeout: float) -> Generated:
         async def ask(replica: Replica) -> Generated:
@@ -64,6 +68,25 @@ class VllmInProcess:
     async def close(self) -> None:
         self._clients.clear()
         await self._engine.close()
+
+
+def _cutter_of_all(llms: Sequence[Any]) -> Cutter | None:
+    """How the workers may cut pictures for all of these engines."""
+    from ..patches.processor import cutter_of
+
+    cutters = {cutter_of(llm) for llm in llms}
+    return cutters.pop() if len(cutters) == 1 else None
+
+
+def _rendered(llm: Any, tokens: Sequence[int], picture: Patches) -> Any:
+    """vLLM's input for a prompt and a picture that a worker cut."""
+    import torch
+
+    from ..patches.processor import from_patches
+
+    rows, columns = picture.grid
+    patches = torch.frombuffer(picture.data, dtype=torch.uint8).view(rows * columns, -1)
+    return from_patches(llm, tokens, patches, picture.grid)
 
 
 class Templates:
@@ -96,15 +119,31 @@ def client_class() -> type:
             self.tokenizer: Any = Templates(self.tokenizer)
             self._tokens: dict[str, list[int]] = {}
 
+        async def aio_predict(
+            self, image: Any, prompt: str = "", sampling_params: Any = None, priority: int | None = None
+        ) -> Any:
+            if not isinstance(image, Patches):
+                return await super().aio_predict(image, prompt, sampling_params, priority)
+            text = self.tokenizer.apply_chat_template(
+                self.build_messages(prompt, 1), tokenize=False, add_generation_prompt=True
+            )
+            parameters = self.build_vllm_sampling_params(sampling_params)
+            rendered = _rendered(self.vllm_async_llm, self._encoded(text), image)
+            outputs = [o async for o in self.vllm_async_llm.generate(rendered, parameters, uuid.uuid4().hex)]
+            return self.get_output_content(outputs[-1])
+
+        def _encoded(self, text: str) -> list[int]:
+            if text not in self._tokens:
+                if len(self._tokens) > _PROMPTS:
+                    self._tokens.clear()
+                self._tokens[text] = self.tokenizer.encode(text)
+            return self._tokens[text]
+
         async def _render_vllm_cmpl_input(self, raw_prompt: dict[str, Any]) -> dict[str, Any]:
             text = raw_prompt.get("prompt")
             if isinstance(text, str):
-                if text not in self._tokens:
-                    if len(self._tokens) > _PROMPTS:
-                        self._tokens.clear()
-                    self._tokens[text] = self.tokenizer.encode(text)
                 raw_prompt = {k: v for k, v in raw_prompt.items() if k != "prompt"}
-                raw_prompt["prompt_token_ids"] = list(self._tokens[text])
+                raw_prompt["prompt_token_ids"] = list(self._encoded(text))
             return await super()._render_vllm_cmpl_input(raw_prompt)
 
         def get_output_content(self, output: Any) -> Generated:  # type: ignore[override]

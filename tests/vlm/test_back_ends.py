@@ -115,8 +115,8 @@ def test_vllm_in_process(
     pytest.importorskip("vllm")
     from mineru_accel.patches import processor
 
-    quick, found = processor.quick, []
-    monkeypatch.setattr(processor, "quick", lambda *a: found.append(quick(*a)) or found[-1])
+    made, found = processor.from_patches, []
+    monkeypatch.setattr(processor, "from_patches", lambda *a: found.append(made(*a)) or found[-1])
     monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     arguments = {"dtype": "float32", "max_num_seqs": 4, "max_model_len": 4096}
@@ -130,7 +130,7 @@ def test_vllm_in_process(
             check(result, "vlm")
         hybrid = Stages(pipeline.options, replace(pipeline.plan, backend=Backend.HYBRID), KnowsPages.imgsz)
         check(pipeline._flow.submit(Input(paths[0]), tmp_path / "hybrid", hybrid).result(), "hybrid")
-    assert len(found) >= 4 * 8 and None not in found  # every crop was prepared by the patch
+    assert len(found) >= 4 * 8  # every crop came from a worker in patches
 
 
 def test_answers_do_not_depend_on_company(
