@@ -242,7 +242,7 @@ class VlmStage:
             assert page.slot is not None
             data = self._arena.bytes(page.slot, crop.offset, crop.length)
         if crop.grid is not None:
-            return Patches(crop.size, crop.grid, bytearray(data))
+            return Patches(crop.size, crop.grid, bytearray(data) if crop.data is not None else data)
         if self.engine.png:
             return bytes(data)
         return Image.frombuffer("RGB", crop.size, data, "raw", "RGB", 0, 1)  # unpacked, so a copy

@@ -43,7 +43,8 @@ class Patches:
     size: tuple[int, int]
     """Of the picture, width and height in pixels."""
     grid: tuple[int, int]
-    data: bytearray
+    data: bytearray | memoryview
+    """Its own, or a view of the page's arena slot: used before that is free."""
 
 
 @dataclass(slots=True)
