@@ -40,19 +40,27 @@ def run_triton(
 ) -> Tensor:
     """Run the chosen one of `runners`; "auto" looks it up, and falls back to "vendor" where the kernel can't run.
 
+    "own" is "auto" without the vendor's library wherever our kernel has a configuration: cuDNN and MIOpen make a plan
+    for every new shape, in every thread (1-2 ms each, 50 in the layout network), and the order of their sums may depend
+    on the batch.
+
     Raises ValueError for an implementation that this op doesn't have; an explicit one raises whatever it raises.
     """
-    if implementation != "auto":
+    if implementation not in ("auto", "own"):
         if implementation not in runners:
-            raise ValueError(f"{op}: implementation must be 'auto' or one of {sorted(runners)}, got {implementation!r}")
+            names = ["auto", "own", *sorted(runners)]
+            raise ValueError(f"{op}: implementation must be one of {names}, got {implementation!r}")
         choice = SHAPES.lookup(op, x.device, x.dtype, family, exact, size)
         usable = choice is not None and bool(choice.config)
         return runners[implementation](choice.config if choice is not None and usable else default)
     choice = choose(op, x, family, exact, size)
-    if choice.implementation == "vendor":
+    chosen = choice.implementation
+    if implementation == "own" and choice.tier not in ("cpu", "unknown"):
+        chosen = "triton"
+    if chosen == "vendor":
         return runners["vendor"](choice.config)
     try:
-        return runners[choice.implementation](choice.config or default)
+        return runners[chosen](choice.config or default)
     except Exception as error:
         if not _is_triton_error(error):
             raise

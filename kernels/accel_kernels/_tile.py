@@ -62,6 +62,28 @@ def tile_pixels(pid, B, H, W, BM: tl.constexpr, TW: tl.constexpr):
 
 
 @triton.jit
+def taps_inside(row, col, ok, H, W, dilation, KS: tl.constexpr):
+    """[BM] int32: bit i: the i-th row of taps around (row, col) is inside the image; bit 16 + j: the j-th column is.
+
+    Two instructions a step where comparing coordinates takes ten, and the steps of a product are bound by instructions.
+    """
+    tl.static_assert(KS < 16)
+    bits = tl.zeros_like(row)
+    for i in tl.static_range(KS):
+        y = row + (i - KS // 2) * dilation
+        x = col + (i - KS // 2) * dilation
+        bits |= tl.where((y >= 0) & (y < H), 1 << i, 0) | tl.where((x >= 0) & (x < W), 65536 << i, 0)
+    return tl.where(ok, bits, 0)
+
+
+@triton.jit
+def is_inside(taps, i, j):
+    """[BM] bool: tap (i, j) is inside the image."""
+    wanted = (1 << i) | (65536 << j)
+    return (taps & wanted) == wanted
+
+
+@triton.jit
 def accumulate(
     x,  # (B, H, W, C), pixels SX elements apart
     w,  # (N, KS*KS, C)
@@ -97,12 +119,11 @@ def accumulate(
     px = x + first * SX + (offset[:, None] * SX + rk[None, :])  # [BM, BK]
     pw0 = w + (rn0[None, :] * K + rk[:, None])  # [BK, BN0]
     pw1 = w + (rn1[None, :] * K + rk[:, None])
+    taps = taps_inside(row, col, ok, H, W, dilation, KS)
     for step in range(0, KS * KS * CHUNKS):
         tap = step // CHUNKS
         c0 = (step % CHUNKS) * BK
-        dy = (tap // KS - KS // 2) * dilation
-        dx = (tap % KS - KS // 2) * dilation
-        a = _pixels(px, row, col, ok, dy, dx, c0, rk, H, W, C, SX, BK)
+        a = _pixels(px, taps, tap // KS, tap % KS, dilation, c0, rk, W, C, SX, KS, BK)
         acc0 = tl.dot(a, _weights(pw0, rn0, rk, tap, c0, C, N, BK, EVEN), acc0, input_precision=PRECISION)
         if BN1 > 0:
             acc1 = tl.dot(a, _weights(pw1, rn1, rk, tap, c0, C, N, BK, EVEN), acc1, input_precision=PRECISION)
@@ -131,15 +152,18 @@ def accumulate3(
     px = x + first * SX + (offset[:, None] * SX + rk[None, :])  # [BM, BK]
     pw0 = w + (rn0[None, :] * K + rk[:, None])  # [BK, BN0]
     pw1 = w + (rn1[None, :] * K + rk[:, None])
+    taps_a = taps_inside(row, col, ok, H, W, da, KS)
+    taps_b = taps_inside(row, col, ok, H, W, db, KS)
+    taps_c = taps_inside(row, col, ok, H, W, dc, KS)
     for step in range(0, KS * KS * CHUNKS):
         tap = step // CHUNKS
         k0 = (step % CHUNKS) * BK
-        ty = tap // KS - KS // 2
-        tx = tap % KS - KS // 2
+        i = tap // KS
+        j = tap % KS
         w0 = _weights(pw0, rn0, rk, tap, k0, C, C, BK, EVEN)
-        xa = _pixels(px, row, col, ok, ty * da, tx * da, k0, rk, H, W, C, SX, BK)
-        xb = _pixels(px, row, col, ok, ty * db, tx * db, k0, rk, H, W, C, SX, BK)
-        xc = _pixels(px, row, col, ok, ty * dc, tx * dc, k0, rk, H, W, C, SX, BK)
+        xa = _pixels(px, taps_a, i, j, da, k0, rk, W, C, SX, KS, BK)
+        xb = _pixels(px, taps_b, i, j, db, k0, rk, W, C, SX, KS, BK)
+        xc = _pixels(px, taps_c, i, j, dc, k0, rk, W, C, SX, KS, BK)
         a0 = tl.dot(xa, w0, a0, input_precision=PRECISION)
         b0 = tl.dot(xb, w0, b0, input_precision=PRECISION)
         c0 = tl.dot(xc, w0, c0, input_precision=PRECISION)
@@ -152,12 +176,15 @@ def accumulate3(
 
 
 @triton.jit
-def _pixels(px, row, col, ok, dy, dx, c0, rk, H, W, C: tl.constexpr, SX: tl.constexpr, BK: tl.constexpr):
-    """[BM, BK]: channels c0 .. c0 + BK - 1 of the tile's pixels shifted by (dy, dx), zeros outside the image."""
-    inside = (ok & (row + dy >= 0) & (row + dy < H) & (col + dx >= 0) & (col + dx < W))[:, None]
+def _pixels(
+    px, taps, i, j, dilation, c0, rk, W, C: tl.constexpr, SX: tl.constexpr, KS: tl.constexpr, BK: tl.constexpr
+):  # fmt: skip
+    """[BM, BK]: channels c0 .. c0 + BK - 1 of the tile's pixels at tap (i, j), zeros outside the image."""
+    inside = is_inside(taps, i, j)[:, None]
     if C % BK != 0:
         inside = inside & (rk < C - c0)[None, :]
-    return tl.load(px + ((dy * W + dx) * SX + c0), mask=inside, other=0.0)
+    shift = ((i - KS // 2) * W + (j - KS // 2)) * dilation
+    return tl.load(px + (shift * SX + c0), mask=inside, other=0.0)
 
 
 @triton.jit

@@ -22,7 +22,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ._ops import LIBRARY, run_triton, split_columns
-from ._tile import silu, tile_pixels
+from ._tile import is_inside, silu, taps_inside, tile_pixels
 from .dilated_conv2d import precision, tile_options, tiles
 from .shape_cache import Config
 
@@ -59,48 +59,76 @@ def conv2d_kernel(
     PRECISION: tl.constexpr,
 ):
     BN1P: tl.constexpr = BN1 if BN1 > 0 else 16
+    BK1: tl.constexpr = BK // 3 if BK % 3 == 0 else 0  # tiles are powers of two: 48 channels are 32 and 16
+    BK0: tl.constexpr = BK - BK1
+    BK1P: tl.constexpr = BK1 if BK1 > 0 else 16
     HO = (H + STRIDE - 1) // STRIDE
     WO = (W + STRIDE - 1) // STRIDE
     columns = tl.cdiv(N, BN0 + BN1)
     pid = tl.program_id(0)
     n0 = (pid % columns) * (BN0 + BN1)
     first, offset, row, col, ok = tile_pixels(pid // columns, B, HO, WO, BM, TW)
-    rk = tl.arange(0, BK)
+    rk0 = tl.arange(0, BK0)
+    rk1 = BK0 + tl.arange(0, BK1P)
     rn0 = n0 + tl.arange(0, BN0)
     rn1 = n0 + BN0 + tl.arange(0, BN1P)
     if STRIDE == 1:
-        px = x + first * SX + (offset[:, None] * SX + rk[None, :])  # [BM, BK]
+        px = x + first * SX
+        pixel = offset * SX
     else:
-        image = (first + offset) // (HO * WO)
-        px = x + ((image * H + row * STRIDE) * W + col * STRIDE)[:, None] * SX + rk[None, :]
+        px = x
+        pixel = (((first + offset) // (HO * WO) * H + row * STRIDE) * W + col * STRIDE) * SX
+    px0 = px + (pixel[:, None] + rk0[None, :])  # [BM, BK0]
+    px1 = px + (pixel[:, None] + rk1[None, :])
     K = KS * KS * C
-    pw0 = w + (rn0[None, :] * K + rk[:, None])  # [BK, BN0]
-    pw1 = w + (rn1[None, :] * K + rk[:, None])
+    pw00 = w + (rn0[None, :] * K + rk0[:, None])  # [BK0, BN0]
+    pw01 = w + (rn0[None, :] * K + rk1[:, None])
+    pw10 = w + (rn1[None, :] * K + rk0[:, None])
+    pw11 = w + (rn1[None, :] * K + rk1[:, None])
     acc0 = tl.zeros((BM, BN0), tl.float32)
     acc1 = tl.zeros((BM, BN1P), tl.float32)
-    chunks = tl.cdiv(C, BK)
-    for step in range(0, KS * KS * chunks):
-        tap = step // chunks
-        c0 = (step - tap * chunks) * BK
-        dy = tap // KS - KS // 2
-        dx = tap % KS - KS // 2
+    taps = taps_inside(row * STRIDE, col * STRIDE, ok, H, W, 1, KS)
+    tap = 0
+    c0 = 0
+    for _ in range(0, KS * KS * tl.cdiv(C, BK)):
+        i = tap // KS
+        j = tap % KS
         inside = ok
         if KS > 1:
-            iy = row * STRIDE + dy
-            ix = col * STRIDE + dx
-            inside = ok & (iy >= 0) & (iy < H) & (ix >= 0) & (ix < W)
-        if EVEN_C:
-            a = tl.load(px + ((dy * W + dx) * SX + c0), mask=inside[:, None], other=0.0)
-        else:
-            a = tl.load(px + ((dy * W + dx) * SX + c0), mask=inside[:, None] & (rk < C - c0)[None, :], other=0.0)
-        acc0 = tl.dot(a, _weights(pw0 + (tap * C + c0), rn0, rk, C - c0, N, EVEN_C, EVEN_N), acc0,
+            inside = is_inside(taps, i, j)
+        dy = i - KS // 2
+        dx = j - KS // 2
+        at = (dy * W + dx) * SX + c0
+        from_k = tap * C + c0
+        a0 = _channels(px0 + at, inside, rk0, C - c0, EVEN_C)
+        acc0 = tl.dot(a0, _weights(pw00 + from_k, rn0, rk0, C - c0, N, EVEN_C, EVEN_N), acc0,
                       input_precision=PRECISION)  # fmt: skip
         if BN1 > 0:
-            acc1 = tl.dot(a, _weights(pw1 + (tap * C + c0), rn1, rk, C - c0, N, EVEN_C, EVEN_N), acc1,
+            acc1 = tl.dot(a0, _weights(pw10 + from_k, rn1, rk0, C - c0, N, EVEN_C, EVEN_N), acc1,
                           input_precision=PRECISION)  # fmt: skip
+        if BK1 > 0:
+            a1 = _channels(px1 + at, inside, rk1, C - c0, EVEN_C)
+            acc0 = tl.dot(a1, _weights(pw01 + from_k, rn0, rk1, C - c0, N, EVEN_C, EVEN_N), acc0,
+                          input_precision=PRECISION)  # fmt: skip
+            if BN1 > 0:
+                acc1 = tl.dot(a1, _weights(pw11 + from_k, rn1, rk1, C - c0, N, EVEN_C, EVEN_N), acc1,
+                              input_precision=PRECISION)  # fmt: skip
+        c0 += BK
+        if KS > 1:  # counted, not divided: a division by C's chunks at every step is a tenth of the loop
+            tap = tl.where(c0 < C, tap, tap + 1)
+            c0 = tl.where(c0 < C, c0, 0)
     _finish(acc0, rn0, first, offset, row, col, ok, bias, residual, low, y, HO, WO, N, SR, SL, SY, SILU, EVEN_N)
     if BN1 > 0:
         _finish(acc1, rn1, first, offset, row, col, ok, bias, residual, low, y, HO, WO, N, SR, SL, SY, SILU, EVEN_N)
+
+
+@triton.jit
+def _channels(px, inside, rk, left, EVEN_C: tl.constexpr):
+    """[BM, BK]: channels rk of the tile's pixels at a tap, `left` of the tap's channels from here on."""
+    if EVEN_C:
+        return tl.load(px, mask=inside[:, None], other=0.0)
+    else:
+        return tl.load(px, mask=inside[:, None] & (rk < left)[None, :], other=0.0)
 
 
 @triton.jit
@@ -197,8 +225,8 @@ def conv2d(
     x: (B, H, W, C); out and residual: (B, ceil(H / stride), ceil(W / stride), N); low: half of that in height and
     width. Each with channels one apart and pixels evenly spaced: contiguous, or a slice of channels of such a map.
     x, residual and low have the weights' dtype, out that or float32. out may not overlap x or low; it may be residual.
-    activation: None or "silu". implementation: "auto", "triton", "hybrid" or "vendor"; an explicit one is used or
-    raises.
+    activation: None or "silu". implementation: "auto", "own" ("auto", but our kernel wherever it runs: nothing is
+    planned for a new shape), "triton", "hybrid" or "vendor"; an explicit one is used or raises.
 
     Raises ValueError naming the offending shape, stride or option. Differentiation is not supported.
     """
@@ -271,7 +299,7 @@ def _conv2d(
     if x.numel() == 0:
         return
     n, k, _, c = weight.shape
-    if implementation == "auto" and not x.is_cuda:
+    if implementation in ("auto", "own") and not x.is_cuda:
         implementation = "vendor"
     runners = {
         "triton": lambda config: launch(x, weight, bias, residual, low, out, stride, silu, config),

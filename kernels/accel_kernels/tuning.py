@@ -103,16 +103,23 @@ def _conv_candidates(problem: Problem, nvidia: bool, shared: int) -> Iterator[Co
     wholes = [(bn0, bn1) for bn0, bn1 in ((128, 64), (128, 0), (64, 32), (64, 0), (32, 16), (16, 0))
               if n % (bn0 + bn1) == 0]  # fmt: skip
     columns = wholes[:2] or [split_columns(n, 128)]
-    rows = [(128, 4), (128, 8), (64, 4), (256, 8)] if nvidia else [(64, 4), (64, 8)]
-    depths = [bk for bk in (64, 32) if c % bk == 0] or ([64, 16] if c == 48 else [32])
+    if n > 64 and sum(columns[0]) < 48:  # many columns that only narrow tiles divide: some of a wider one's may idle
+        columns = [(128, 0), (64, 32)]
+    rows = [(128, 4), (128, 8), (64, 4)] if nvidia else [(64, 4), (64, 8)]
+    depths = [bk for bk in (64, 32) if c % bk == 0] or [32]
+    if c % 48 == 0 and nvidia and (c == 48 or k > 1):  # fewer, longer steps, in two parts: 32 + 16, 64 + 32
+        depths = [48, 64, 16] if c == 48 else [*depths, 96]
     for (bm, warps), (bn0, bn1), bk in itertools.product(rows, columns, depths):
         if bm * (bn0 + bn1) // warps > 128 * 48 or bm * (bn0 + bn1) // warps < 256:
             continue
         if pixels < 132 * 64 and bm > 64:
             continue
-        stages = min(5 if bk < 64 else 4, shared // ((bm + bn0 + bn1) * bk * 2))
-        for tw in (0, 16) if k > 1 and stride == 1 and bm == 128 else (0,):
-            yield {"BM": bm, "BN0": bn0, "BN1": bn1, "BK": bk, "TW": tw, "num_warps": warps, "num_stages": stages}
+        stages = min(5 if bk < 48 else 3 if bk == 96 else 4, shared // ((bm + bn0 + bn1) * bk * 2))
+        for tw in (0, 16) if k > 1 and stride == 1 and bm == 128 and bk < 96 else (0,):
+            config = {"BM": bm, "BN0": bn0, "BN1": bn1, "BK": bk, "TW": tw, "num_warps": warps, "num_stages": stages}
+            yield config
+            if bk == 48 and warps == 4:  # one more program a multiprocessor
+                yield {**config, "num_stages": 3}
 
 
 def measure(problem: Problem, implementation: str, config: Config, truth: Tensor, repeat_ms: int = 60) -> Measured:

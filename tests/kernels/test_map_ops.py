@@ -55,6 +55,39 @@ def test_conv2d(device, dtype, b, h, w, c, n, k, stride, implementation):
     assert neighbours_untouched(out)
 
 
+@pytest.mark.parametrize(("c", "bk"), [(48, 48), (96, 48), (40, 48), (96, 96)])
+def test_conv2d_steps_of_two_parts(device, c, bk):
+    """48 channels a step are tiles of 32 and 16; the last step may have fewer channels. The same sums as any step's."""
+    from accel_kernels.conv2d import ConvWeights, conv2d
+    from accel_kernels.shape_cache import Choice, forced
+
+    x = torch.randn(2, 5, 7, c, device=device)
+    packed = ConvWeights.pack(torch.randn(20, c, 3, 3) / (9 * c) ** 0.5, None, torch.float32, device)
+    results = []
+    for step in (bk, 16):
+        results.append(output((2, 5, 7, 20), torch.float32, device))
+        with forced(Choice("triton", config(BN0=16, BN1=16, BK=step), "test")):
+            conv2d(view(x), packed, results[-1], implementation="triton")
+    z = F.conv2d(nchw(x), packed.weight.double().permute(0, 3, 1, 2), None, 1, 1).permute(0, 2, 3, 1)
+    assert rms(results[0], z) <= bound(torch.float32, 9 * c) and rms(results[0], results[1].double()) <= 1e-6
+
+
+@pytest.mark.parametrize(
+    ("implementation", "tier", "ran"),
+    [("auto", "shipped exact", "hybrid"), ("own", "shipped exact", "triton"), ("own", "unknown", "vendor")],
+)
+def test_own_leaves_the_vendors_library_out(monkeypatch, device, implementation, tier, ran):
+    from accel_kernels import _ops
+    from accel_kernels.shape_cache import Choice
+
+    choice = Choice("vendor" if tier == "unknown" else "hybrid", {"BM": 32}, tier)
+    monkeypatch.setattr(_ops, "choose", lambda *_: choice)
+    seen = []
+    runners = {name: lambda config, name=name: seen.append((name, config)) for name in ("triton", "hybrid", "vendor")}
+    _ops.run_triton("conv2d", torch.empty(0, device=device), "f", "e", 1, implementation, {}, runners)
+    assert seen == [(ran, {"BM": 32})]
+
+
 @pytest.mark.parametrize("implementation", ["triton", "hybrid", "vendor"])
 def test_conv2d_with_a_half_size_map(device, implementation):
     from accel_kernels.conv2d import ConvWeights, conv2d
