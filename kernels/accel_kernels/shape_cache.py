@@ -2,10 +2,10 @@
 
 Every op asks for a `Choice` by (op, arch, dtype, family, exact, size): `family` names what a model fixes, "C96-k5-glu",
 `exact` the rest of the shape ("8x128x92"), `size` its number of rows (pixels or patches). Three tiers, most special
-first, and in each the user's own measurements before the shipped ones:
+first, and in each the user's own measurements before the shipped ones of the same shape or bucket:
 
 1. exact   this very shape was measured
-2. bucket  the smallest measured power-of-four bucket that holds `size` (the largest there is, if none does)
+2. bucket  the smallest measured power-of-four bucket that holds `size` (the largest there is, if none does), whoever's
 3. default the family's, then the dtype's
 
 The shipped files are `configs/<arch>/<op>.json`; the user's lie under `cache_root()/kernels/<device>/<op>.json` and are
@@ -199,10 +199,11 @@ class ShapeCache:
         for who, tiers, _ in found:
             if exact in tiers.get("exact", {}):
                 return _entry(tiers["exact"][exact], f"{who} exact")
-        for who, tiers, _ in found:
-            if limits := sorted(int(limit) for limit in tiers.get("buckets", {})):
-                limit = next((limit for limit in limits if limit >= size), limits[-1])
-                return _entry(tiers["buckets"][str(limit)], f"{who} bucket {limit}")
+        limits = sorted({int(limit) for _, tiers, _ in found for limit in tiers.get("buckets", {})})
+        if limits:
+            limit = next((limit for limit in limits if limit >= size), limits[-1])
+            who, tiers = next((who, t) for who, t, _ in found if str(limit) in t.get("buckets", {}))
+            return _entry(tiers["buckets"][str(limit)], f"{who} bucket {limit}")
         for who, tiers, whole in found:
             for level, where in (("family", tiers), ("dtype", whole)):
                 if "default" in where:

@@ -70,6 +70,19 @@ def test_users_measurement_comes_before_the_shipped_one(cache, monkeypatch):
     assert lookup(cache, family="C96-N96-k5").tier == "user exact"
 
 
+def test_small_shapes_are_not_judged_by_a_users_large_one(cache, monkeypatch):
+    """Whoever tunes for large batches alone keeps what was shipped for single pages."""
+    from accel_kernels import shape_cache
+
+    monkeypatch.setattr(shape_cache, "arch_of", lambda _: "sm_90")
+    monkeypatch.setattr(shape_cache, "device_name", lambda _: "sm_90-test")
+    key = ("conv2d", CPU, torch.float16, "C192-N192-k1-s1")
+    cache.store(*key, "32x32x96", 32 * 32 * 96, ENTRY)
+    assert cache.lookup(*key, "1x40x40", 1600).tier == "shipped sm_90 bucket 16384"
+    assert cache.lookup(*key, "24x32x96", 24 * 32 * 96).tier == "user bucket 262144"
+    assert cache.lookup(*key, "64x32x96", 10**6).tier == "shipped sm_90 bucket 1048576"
+
+
 @pytest.mark.parametrize(
     "damage", ["", "{", "[]", '{"format": 1}', '{"format": 1, "op": "dilated_conv2d", "dtypes": 3}']
 )
