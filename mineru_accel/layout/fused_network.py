@@ -81,13 +81,22 @@ class FusedNetwork:
         dtype: of the feature maps and the products' weights; biases are float32.
         block_bytes: dilated blocks run on so many bytes of pages at a time (0: on all), so that what their branches
             read over and over stays in the L2; by default a third of that.
+        convolution: ``implementation`` of :func:`~accel_kernels.conv2d.conv2d`. ``auto`` is fastest for shapes that
+            come again and again; ``own`` is a few percent slower, but a new shape costs nothing, and all sums run in
+            the same order however many pages are in the batch.
 
     Raises:
         NotImplementedError: the graph has an op that these kernels don't cover.
     """
 
     def __init__(
-        self, graph: g.Graph, device: torch.device, dtype: torch.dtype, *, block_bytes: int | None = None
+        self,
+        graph: g.Graph,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        block_bytes: int | None = None,
+        convolution: str = "auto",
     ) -> None:
         self.graph = graph
         self.device = device
@@ -95,7 +104,7 @@ class FusedNetwork:
         if block_bytes is None:
             cuda = device.type == "cuda"
             block_bytes = getattr(torch.cuda.get_device_properties(device), "L2_cache_size", 0) // 3 if cuda else 0
-        self._lowered = _Lowering(graph, device, dtype, block_bytes).lower()
+        self._lowered = _Lowering(graph, device, dtype, block_bytes, convolution).lower()
         self._workspace = torch.empty(0, dtype=torch.uint8, device=device)
 
     @property
@@ -218,9 +227,12 @@ class Program:
 class _Lowering:
     """From a graph to steps."""
 
-    def __init__(self, graph: g.Graph, device: torch.device, dtype: torch.dtype, block_bytes: int) -> None:
+    def __init__(
+        self, graph: g.Graph, device: torch.device, dtype: torch.dtype, block_bytes: int, convolution: str
+    ) -> None:
         self.graph, self.device, self.dtype = graph, device, dtype
         self.block_bytes = block_bytes
+        self.conv2d = partial(conv2d, implementation=convolution)
         self.out = _Lowered()
         self.producer = {node.output: i for i, node in enumerate(graph.nodes)}
         self.readers: dict[int, list[int]] = {}
@@ -368,6 +380,7 @@ class _Lowering:
         if node.inputs[0] == 0:
             self._image(node, op, output, residual)
             return
+        convolve = self.conv2d
         flops = 2 * weight.numel()
         reader = self._attention_of(node.output)
         if reader is not None:
@@ -383,7 +396,7 @@ class _Lowering:
             spec = self.out.values[node.output]
             self.out.values[low_value] = replace(spec, scale=spec.scale * 2)
             low_packed = ConvWeights.pack(low_weight, None, self.dtype, self.device)
-            self._step(f"{node.name}.low", [below], low_value, lambda x, out: conv2d(x[0], low_packed, out),
+            self._step(f"{node.name}.low", [below], low_value, lambda x, out: convolve(x[0], low_packed, out),
                        2 * low_weight.numel(), conv=(width, len(low_weight), 1, 1))  # fmt: skip
             inputs = [beside, low_value, *extra]
             flops = 2 * weight.numel()
@@ -393,7 +406,7 @@ class _Lowering:
         def dense(x: Sequence[Tensor], out: Tensor) -> object:
             rest = list(x[1:])
             low = rest.pop(0) if has_low else None
-            return conv2d(
+            return convolve(
                 x[0], packed, out, stride=stride, activation=activation, residual=rest[0] if rest else None, low=low
             )
 
@@ -466,7 +479,7 @@ class _Lowering:
                 part.unflatten(2, (heads, -1)).transpose(1, 2)  # (B, heads, H * W, dim)
                 for part in qkv.split([heads * width, heads * width, channels - 2 * heads * width], 2)
             )
-            y = F.scaled_dot_product_attention(q, k, v, scale=scale)
+            y = _attend(q, k, v, scale)
             return out.copy_(y.transpose(1, 2).reshape(out.shape))
 
         self._step(node.name, node.inputs, node.output, attend)
@@ -503,6 +516,19 @@ class _Lowering:
     def _writes_views(self, value: int) -> bool:
         node = self.graph.nodes[self.producer[value]]
         return isinstance(node.op, (g.Conv, g.MaxPool, g.Add, g.Upsample))
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    """``softmax(scale q k^T) v``, ``(B, heads, tokens, dim)`` each.
+
+    Left to itself PyTorch takes cuDNN's kernel where there is one, which is planned anew for each size of page (42 ms
+    on an H200). Its switches against that are the whole process's, so the memory-efficient kernel is called by name.
+    """
+    if q.is_cuda and torch.backends.cuda.can_use_efficient_attention(
+        torch.backends.cuda.SDPAParams(q, k, v, None, 0.0, False, False)
+    ):
+        return torch.ops.aten._scaled_dot_product_efficient_attention(q, k, v, None, False, scale=scale)[0]  # type: ignore[no-any-return]
+    return F.scaled_dot_product_attention(q, k, v, scale=scale)
 
 
 def _max_pool(kernel: int, x: Sequence[Tensor], out: Tensor) -> object:

@@ -13,6 +13,7 @@ per machine), plain torch runs the network.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -42,6 +43,8 @@ STAGING = 128 << 20
 """Bytes of one staging buffer."""
 LARGE_PAGE = 48 << 20
 """Pages of more bytes are scaled on the host."""
+_COPIERS = min(8, len(os.sched_getaffinity(0)))
+"""Threads that copy pages into pinned memory: one alone is slower than the network."""
 _PATIENCE = 100
 """Runs until a capture that found no memory is tried again."""
 _WARM_SHAPES = ((1.0, 0.71875), (1.0, 0.78125), (0.5, 0.03125), (1.0, 0.25))
@@ -115,7 +118,7 @@ class GpuRuntime:
         self._lock = threading.Lock()
         self._said_memory = False
         self._closed = False
-        self._copiers = ThreadPoolExecutor(4, thread_name_prefix="layout-copy")
+        self._copiers = ThreadPoolExecutor(_COPIERS, thread_name_prefix="layout-copy")
         self._ready: OrderedDict[tuple[int, int, int], _Ready] = OrderedDict()
         self._compute = torch.cuda.Stream(self.device) if self._on_gpu else None
         self._upload = torch.cuda.Stream(self.device) if self._on_gpu else None
@@ -126,7 +129,7 @@ class GpuRuntime:
         """Set once the fused kernels run (or it is known that they can't)."""
         self._plain: LayoutNetwork | None = None
         try:
-            self._next: FusedNetwork | None = FusedNetwork(graph, self.device, dtype)
+            self._next: FusedNetwork | None = FusedNetwork(graph, self.device, dtype, convolution="own")
         except NotImplementedError as reason:
             log.warning("layout: %s; plain torch runs the network", reason)
             self._next = None
@@ -261,15 +264,20 @@ class GpuRuntime:
         slot.pages, slot.batch = len(pages), self._padded(len(pages))
         memory = slot.pinned.numpy()
 
-        def copy(item: tuple[np.ndarray, tuple[int, ...]]) -> None:
-            page, where = item
-            np.copyto(memory[where[0] : where[0] + page.size].reshape(page.shape), page)
+        def copy(part: tuple[np.ndarray, np.ndarray]) -> None:
+            np.copyto(*part)
 
-        if start > 4 << 20:
-            list(self._copiers.map(copy, drawn))
+        wide = start > 4 << 20  # worth threads' while: a page to each, or a part of it
+        pieces = -(-_COPIERS // len(drawn)) if wide else 1
+        parts: list[tuple[np.ndarray, np.ndarray]] = []
+        for page, (first, *_) in drawn:
+            there = memory[first : first + page.size].reshape(page.shape)
+            parts += zip(np.array_split(there, pieces), np.array_split(page, pieces), strict=True)
+        if wide:
+            list(self._copiers.map(copy, parts))
         else:
-            for item in drawn:
-                copy(item)
+            for part in parts:
+                copy(part)
         for i in range(slot.batch):  # what fills the batch up is the first page again
             slot.places_pinned[i] = torch.tensor(drawn[i if i < len(drawn) else 0][1])
         with torch.cuda.stream(self._upload) if self._upload else nullcontext():
