@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Figures of a GPU host without network; docs/benchmarks.md says what to bring and when. Run it in the
 # repository's root; each step may be a call of its own (or fail and be repeated): what it needs waits under /tmp.
-#   layout              the layout model: tile sizes for B = 32, all parts of `bench layout`, its tests, torch.compile
+#   layout [SECONDS]    the layout model, what PARTS names, in that order: predict sizes tuned parity tests chunks compile8,
+#                       and shipped, layers, compile32
 #   keep                what this call has brought (.kit1 ... .kitw, .whl, .gpu-data) goes to /tmp; whatever can be done
 #                       with it is begun: the checkpoint of random weights, unpacking vLLM, installing wheels
 #   engine [SECONDS]    crops/s: CONFIGS=defaults,ours,eager; three start together, are compared and measured in turn
@@ -124,23 +125,34 @@ PY
 
 layout() {
   local to=$AT/layout-${NAME:-$(date +%H%M%S)}; mkdir -p "$to"
-  export MINERU_ACCEL_CACHE=$AT/kernel-cache  # what was tuned is used by what follows
+  export MINERU_ACCEL_CACHE=$AT/kernel-cache TORCHINDUCTOR_CACHE_DIR=$AT/inductor  # what is known is used by what follows
   "$PY" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$AT/site" .layout/*.whl
-  part() {  # name, seconds, command
-    local name=$1 limit=$2; shift 2
-    say "=== $name"; timeout -k 5 "$limit" "$@" 2>&1 | tee "$to/$name.log" | cut -c1-300
-  }
-  local bench=("$PY" -m mineru_accel.bench.layout) made=(--random "${SCALE:-m}")
-  part shipped 45 "${bench[@]}" "${made[@]}" --parts correct forward --batch 1 8 32 --out "$to/shipped"
-  part tuned 130 "${bench[@]}" "${made[@]}" --parts tune forward --tune-batch 32 --batch 1 8 32 --out "$to/tuned"
-  part pages 120 "${bench[@]}" "${made[@]}" --parts pages sizes predict --chunk 8 16 32 --out "$to/pages"
-  part parity 40 "${bench[@]}" --parts parity --pages .layout/pages --out "$to/parity"
-  part tests 120 "$PY" -m pytest -q --noconftest -p no:cacheprovider tests/gpu/test_gpu_layout.py
-  part compile 180 "${bench[@]}" "${made[@]}" --parts compile --compile-batch 32 --out "$to/compile"
+  local bench=("$PY" -m mineru_accel.bench.layout --out) made=(--random "${SCALE:-m}") name limit run
+  for name in ${PARTS:-predict sizes tuned parity tests chunks compile8}; do
+    case $name in
+      predict) limit=110; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts pages predict --chunk 8) ;;
+      sizes) limit=80; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts sizes) ;;
+      shipped) limit=100; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts correct forward --batch 1 8 32) ;;
+      tuned)
+        limit=230
+        run=("${bench[@]}" "$to/$name" "${made[@]}" --parts tune correct forward --tune-batch 8 32 --batch 1 8 32) ;;
+      layers) limit=60; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts layers) ;;
+      parity) limit=70; run=("${bench[@]}" "$to/$name" --parts parity --pages .layout/pages) ;;
+      tests) limit=120; run=("$PY" -m pytest -q --noconftest -p no:cacheprovider tests/gpu/test_gpu_layout.py) ;;
+      chunks) limit=80; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts pages --chunk 16 32) ;;
+      compile*) limit=570; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts compile --compile-batch "${name#compile}") ;;
+      *) say "no part is called $name"; continue ;;
+    esac
+    [ "$limit" -le "$(left)" ] || limit=$(left)
+    [ "$limit" -ge 20 ] || { say "$name: no time left"; continue; }
+    say "=== $name, $limit s at most"
+    timeout -k 5 "$limit" "${run[@]}" 2>&1 | tee "$to/$name.log" | grep --line-buffered -avE '^ +(triton_|mm |convolution )' |
+      cut -c1-300
+  done
   pack "$to"; say "layout done"
 }
 
 case $step in
   keep | engine | pipeline | layout) "$step"; ls "$AT"/*.done 2> /dev/null | xargs -r grep -H . ;;
-  *) sed -n '2,11p' "$0"; exit 2 ;;
+  *) sed -n '2,12p' "$0"; exit 2 ;;
 esac

@@ -47,7 +47,9 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=[p for p in PARTS if p not in _SLOW],
                         help="tune: measure tile sizes first; compile: torch.compile of the unmodified model (minutes)"
                         )  # fmt: skip
-    parser.add_argument("--compile-batch", type=int, nargs="+", default=[32, 1], help="default: 32 1")
+    parser.add_argument(
+        "--compile-batch", type=int, nargs="+", default=[8], help="default: 8 (32 takes several times as long)"
+    )
     parser.add_argument("--tune-batch", type=int, nargs="+", default=[1, 8], help="batch sizes to tune; default: 1 8")
     parser.add_argument("--chunk", type=int, nargs="+", default=[8], help="pages a launch of the engine; default: 8")
     parser.add_argument("--pages", type=Path, help="a folder of page pictures, for parity and whole pages")
@@ -95,14 +97,19 @@ class Bench:
             self.say(f"{name}: FAILED")
         torch.cuda.empty_cache()
         print(f"({name}: {time.perf_counter() - began:.1f} s)", flush=True)
-        if self.args.out:
-            self.args.out.mkdir(parents=True, exist_ok=True)
-            (self.args.out / "layout.json").write_text(json.dumps(self.results, indent=1), encoding="utf-8")
+        self._save()
 
     def say(self, line: str) -> None:
         """Print a line now and again in the summary."""
         print(line, flush=True)
         self.summary.append(line)
+        self._save()
+
+    def _save(self) -> None:
+        """What is known so far: a later part may run out of time."""
+        if self.args.out:
+            self.args.out.mkdir(parents=True, exist_ok=True)
+            (self.args.out / "layout.json").write_text(json.dumps(self.results, indent=1), encoding="utf-8")
 
     def report(self, argv: Sequence[str]) -> Report:
         """Pages a second of whatever parts were run; everything else that was measured under ``settings``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 import statistics
 import time
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def tune(bench: Bench) -> None:
     import torch
     from accel_kernels import tuning
     from accel_kernels.problems import fused_conv_problem
-    from accel_kernels.shape_cache import Choice, forced, user_file, write_json
+    from accel_kernels.shape_cache import SHIPPED, Choice, arch_of, forced, user_file
 
     from ..tune import export
 
@@ -84,9 +84,12 @@ def tune(bench: Bench) -> None:
     bench.results["tune"] = table
     path = user_file("conv2d", bench.model.device)
     if bench.args.out and path.exists():
-        export(path, bench.args.out / "configs", bench.model.device)
-        merged = json.loads(path.read_text("utf-8"))
-        write_json(bench.args.out / "conv2d.user.json", merged)
+        arch = arch_of(bench.model.device)
+        target = bench.args.out / "configs" / arch
+        target.mkdir(parents=True, exist_ok=True)
+        if (SHIPPED / arch / path.name).exists():  # merged into what is shipped: the file is ready to replace it
+            shutil.copy(SHIPPED / arch / path.name, target)
+        export(path, target.parent, bench.model.device)
 
 
 def correct(bench: Bench) -> None:
@@ -119,27 +122,33 @@ def forward(bench: Bench) -> None:
 
     from ..layout.fused_network import FusedNetwork
 
-    rows = {}
+    rows: dict[int | str, float] = {}
     gflop = 0.0
+
+    def measured(name: int | str, title: str, pages: int, work: Callable[[], object]) -> None:
+        rows[name] = triton.testing.do_bench(_captured(work), warmup=40, rep=250, return_mode="median")
+        rate = 1e3 * pages / rows[name]
+        bench.say(f"forward {title}: {rows[name]:.3f} ms, {rate:.0f} pages/s, {rate * gflop / 1e3:.0f} TFLOP/s")
+
+    own = FusedNetwork(bench.model.graph, bench.model.device, torch.float16, convolution="own")
     with torch.inference_mode():
         for batch in bench.args.batch:
             images = bench.model.canvases(batch)
             program = bench.model.fused.program(images)
-            replay = _captured(program.run)
-            ms = triton.testing.do_bench(replay, warmup=40, rep=250, return_mode="median")
-            rows[batch] = ms
-            pages = 1e3 * batch / ms
             gflop = sum(
                 b.step.flops_per_pixel * b.output.shape[0] * b.output.shape[1] * b.output.shape[2]
                 for b in program.launches
             ) / batch / 1e9  # fmt: skip
-            bench.say(f"forward B={batch}: {ms:.3f} ms, {pages:.0f} pages/s, {pages * gflop / 1e3:.0f} TFLOP/s")
-            del program, images
+            measured(batch, f"B={batch}", batch, program.run)
+            del program
+            measured(
+                f"{batch}, own", f"B={batch}, our convolutions alone (the engine's)", batch, own.program(images).run
+            )
+            del images
+        del own
         images = bench.model.canvases(32)
         whole = FusedNetwork(bench.model.graph, bench.model.device, torch.float16, block_bytes=0).program(images)
-        ms = triton.testing.do_bench(_captured(whole.run), warmup=40, rep=250, return_mode="median")
-        bench.say(f"forward B=32, dilated blocks on all pages at once: {ms:.3f} ms, {32e3 / ms:.0f} pages/s")
-        rows["32, blocks whole"] = ms
+        measured("32, blocks whole", "B=32, dilated blocks on all pages at once", 32, whole.run)
         for chunk in (4, 8, 16):
             programs = [bench.model.fused.program(part) for part in images.split(chunk)]
 
@@ -147,9 +156,7 @@ def forward(bench: Bench) -> None:
                 for program in programs:
                     program.run()
 
-            ms = triton.testing.do_bench(_captured(every), warmup=40, rep=250, return_mode="median")
-            bench.say(f"forward B=32 as {32 // chunk} x {chunk} in one graph: {ms:.3f} ms, {32e3 / ms:.0f} pages/s")
-            rows[f"32/{chunk}"] = ms
+            measured(f"32/{chunk}", f"B=32 as {32 // chunk} x {chunk} in one graph", 32, every)
     bench.results["forward"] = {"ms": rows, "gflop_per_page": gflop}
 
 
@@ -237,8 +244,12 @@ def compile_unmodified(bench: Bench) -> None:
             spent = time.perf_counter() - began
             ms = triton.testing.do_bench(lambda c=compiled, x=x: c(x), rep=200, return_mode="median")
         rate = 1e3 * batch / ms
-        bench.say(f"torch.compile(max-autotune) of it, B={batch}: {rate:.0f} pages/s ({spent:.0f} s to compile)")
         bench.results[f"compile {batch}"] = ms
+        bench.say(f"torch.compile(max-autotune) of it, B={batch}: {rate:.0f} pages/s ({spent:.0f} s to compile)")
+        with torch.inference_mode():
+            program = bench.model.fused.program(bench.model.canvases(batch))
+            ours = triton.testing.do_bench(_captured(program.run), rep=200, return_mode="median")
+        bench.say(f"ours, B={batch}: {1e3 * batch / ours:.0f} pages/s, {ms / ours:.2f} times that")
 
 
 def _with_pixels(problem: Problem, pixels: int) -> Problem:

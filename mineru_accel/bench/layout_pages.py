@@ -36,6 +36,9 @@ def pages(bench: Bench) -> None:
             bench.say(f"pages {what}: {len(batch) / seconds:.0f} pages/s, decoded uint8 -> boxes on the host, "
                      f"{len(batch)} a call, {boxes:.0f} regions a page")  # fmt: skip
             bench.results[f"pages {what}"] = len(batch) / seconds
+            together = runtime.detect(batch[:8], places[:8], 0.2)
+            alone = [runtime.detect([page], [place], 0.2)[0] for page, place in zip(batch[:8], places[:8], strict=True)]
+            bench.say(f"  alone as among eight, bit for bit: {sum(map(_equal, alone, together))} of {len(alone)} pages")
             seconds = _median(partial(detector.detect, batch), 9)
             bench.say(f"  with regions (near-copies dropped): {len(batch) / seconds:.0f} pages/s")
             bench.results[f"pages {what}, regions"] = len(batch) / seconds
@@ -167,10 +170,7 @@ def parity(bench: Bench) -> None:
     bench.say(f"parity on {len(pages)} pages: {matched} of {total} boxes over 0.3 found again "
              f"({100 * matched / max(total, 1):.2f} %), {extra} of ours over 0.3 not in the reference")  # fmt: skip
     alone = [detector.detect_raw([page])[0] for page in pages]
-    equal = sum(
-        len(a) == len(b) and (a.boxes == b.boxes).all() and (a.scores == b.scores).all()
-        for a, b in zip(alone, fast, strict=True)
-    )
+    equal = sum(map(_equal, alone, fast))
     worst = max((abs(a.boxes - b.boxes).max() for a, b in zip(alone, fast, strict=True)
                  if len(a) == len(b) and len(a)), default=0.0)  # fmt: skip
     bench.say(
@@ -194,7 +194,7 @@ def predict(bench: Bench) -> None:
         bench.say("predict: needs --random and doclayout_yolo")
         return
     side = bench.args.imgsz
-    options = {"imgsz": side, "conf": 0.1, "iou": 0.45, "device": "cuda", "verbose": False}
+    options = {"imgsz": side, "conf": 0.1, "iou": 0.45, "device": str(bench.model.device), "verbose": False}
     sizes = {"at layout size": (side, round(side / 2**0.5)), "of 200 dpi": (2339, 1654)}
     pages = {
         what: [np.ascontiguousarray(bench.model.page(h, w, i)[:, :, ::-1]) for i in range(16)]
@@ -223,14 +223,23 @@ def predict(bench: Bench) -> None:
                 for page in batch:
                     model.predict(page, **options)
 
-            seconds: dict[str, list[float]] = {"predict": [], "patched": []}
-            for _ in range(5):
-                for name, model in (("predict", plain), ("patched", patched)):
-                    seconds[name].append(_median(partial(one_by_one, model), 1) / len(batch))
-            for name, times in seconds.items():
-                rate = 1 / statistics.median(times)
-                bench.say(f"doclayout_yolo {name} {what}, one page a call (as MinerU called it): {rate:.1f} pages/s")
-                bench.results[f"{name} {what}"] = rate
+            def at_once(model: Any, batch: list[Any] = batch) -> None:
+                model.predict(list(batch), **options)
+
+            for way, call in (("one page a call (as MinerU called it)", one_by_one), ("16 a call", at_once)):
+                seconds: dict[str, list[float]] = {"predict": [], "patched": []}
+                for model in (plain, patched):
+                    call(model)
+                for _ in range(5):
+                    for name, model in (("predict", plain), ("patched", patched)):
+                        seconds[name].append(_median(partial(call, model), 1) / len(batch))
+                for name, times in seconds.items():
+                    rate = 1 / statistics.median(times)
+                    bench.results[f"{name} {what}, {way}"] = rate
+                    bench.say(f"doclayout_yolo {name} {what}, {way}: {rate:.1f} pages/s")
+            alone = bench.results[f"predict {what}, one page a call (as MinerU called it)"]
+            if ours := bench.results.get(f"pages {what}"):
+                bench.say(f"the engine {what}: {ours:.0f} pages/s, {ours / alone:.1f} times predict, one page a call")
     finally:
         patches.revert("doclayout-yolo")
 
@@ -255,6 +264,10 @@ def _detections(result: Any) -> Detections:
 
     boxes = result.boxes.cpu()
     return Detections(boxes.xyxy.numpy(), boxes.conf.numpy(), boxes.cls.numpy().astype(int))
+
+
+def _equal(a: Detections, b: Detections) -> bool:
+    return len(a) == len(b) and bool((a.boxes == b.boxes).all() and (a.scores == b.scores).all())
 
 
 def _median(work: Callable[[], object], times: int) -> float:
