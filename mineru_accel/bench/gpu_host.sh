@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Figures of a GPU host without network; docs/benchmarks.md says what to bring and when. Run it in the
 # repository's root; each step may be a call of its own (or fail and be repeated): what it needs waits under /tmp.
-#   layout [SECONDS]    the layout model, what PARTS names, in that order: predict sizes tuned parity tests chunks compile8,
-#                       and shipped, layers, compile32
+#   layout [SECONDS]    the layout model, what PARTS names, in that order: predict sizes tuned parity tests chunks;
+#                       also shipped, layers, compile8, compile32
 #   keep                what this call has brought (.kit1 ... .kitw, .whl, .gpu-data) goes to /tmp; whatever can be done
 #                       with it is begun: the checkpoint of random weights, unpacking vLLM, installing wheels
 #   engine [SECONDS]    crops/s: CONFIGS=defaults,ours,eager; three start together, are compared and measured in turn
@@ -128,7 +128,7 @@ layout() {
   export MINERU_ACCEL_CACHE=$AT/kernel-cache TORCHINDUCTOR_CACHE_DIR=$AT/inductor  # what is known is used by what follows
   "$PY" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$AT/site" .layout/*.whl
   local bench=("$PY" -m mineru_accel.bench.layout --out) made=(--random "${SCALE:-m}") name limit run
-  for name in ${PARTS:-predict sizes tuned parity tests chunks compile8}; do
+  for name in ${PARTS:-predict sizes tuned parity tests chunks}; do
     case $name in
       predict) limit=110; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts pages predict --chunk 8) ;;
       sizes) limit=80; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts sizes) ;;

@@ -156,6 +156,15 @@ def test_unseen_sizes_are_quick(detector):
     assert max(times) < 0.1, [round(1e3 * t) for t in times]
 
 
+def test_a_new_size_plans_nothing(detector):
+    """cuDNN's convolutions and attention take milliseconds each for a shape they have not seen."""
+    detector._runtime._forget()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        detector.detect([page(1999, 333, 1)])
+    names = {event.key for event in profile.key_averages()}
+    assert "accel_kernels::conv2d" in names and not [name for name in names if "cudnn" in name]
+
+
 def test_memory_of_a_thousand_sizes(detector):
     rng = random.Random(2)
     torch.cuda.empty_cache()
