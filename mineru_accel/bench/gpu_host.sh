@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Figures of a GPU host without network; docs/benchmarks.md says what to bring and when. Run it in the
 # repository's root; each step may be a call of its own (or fail and be repeated): what it needs waits under /tmp.
-#   layout [SECONDS]    the layout model, what PARTS names, in that order: predict sizes tuned parity tests chunks;
-#                       also shipped, layers, compile8, compile32
+#   layout [SECONDS]    the layout model, what PARTS names, in that order: predict sizes tuned parity tests
+#                       kernels chunks; also shipped, layers, blocks (their tile sizes), compile8, compile32
 #   keep                what this call has brought (.kit1 ... .kitw, .whl, .gpu-data) goes to /tmp; whatever can be done
 #                       with it is begun: the checkpoint of random weights, unpacking vLLM, installing wheels
 #   engine [SECONDS]    crops/s: CONFIGS=defaults,ours,eager; three start together, are compared and measured in turn
@@ -128,7 +128,7 @@ layout() {
   export MINERU_ACCEL_CACHE=$AT/kernel-cache TORCHINDUCTOR_CACHE_DIR=$AT/inductor  # what is known is used by what follows
   "$PY" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$AT/site" .layout/*.whl
   local bench=("$PY" -m mineru_accel.bench.layout --out) made=(--random "${SCALE:-m}") name limit run
-  for name in ${PARTS:-predict sizes tuned parity tests chunks}; do
+  for name in ${PARTS:-predict sizes tuned parity tests kernels chunks}; do
     case $name in
       predict) limit=110; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts pages predict --chunk 8) ;;
       sizes) limit=80; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts sizes) ;;
@@ -139,6 +139,10 @@ layout() {
       layers) limit=60; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts layers) ;;
       parity) limit=70; run=("${bench[@]}" "$to/$name" --parts parity --pages .layout/pages) ;;
       tests) limit=120; run=("$PY" -m pytest -q --noconftest -p no:cacheprovider tests/gpu/test_gpu_layout.py) ;;
+      kernels) limit=150; run=("$PY" -m pytest -q --noconftest -p no:cacheprovider tests/gpu/test_gpu_kernels.py) ;;
+      blocks)
+        limit=240
+        run=("$PY" -m mineru_accel.tune --op dilated_block --batch 8 32 --repeat 20 --again --export "$to/$name") ;;
       chunks) limit=80; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts pages --chunk 16 32) ;;
       compile*) limit=570; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts compile --compile-batch "${name#compile}") ;;
       *) say "no part is called $name"; continue ;;
