@@ -31,8 +31,9 @@ class Busy(threading.Thread):
 
             pynvml.nvmlInit()
             visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-            numbers = [int(n) for n in visible.split(",")] if visible else list(range(pynvml.nvmlDeviceGetCount()))
-            gpus = [pynvml.nvmlDeviceGetHandleByIndex(numbers[i]) for i in self._devices or range(len(numbers))]
+            names = visible.split(",") if visible else [str(n) for n in range(pynvml.nvmlDeviceGetCount())]
+            wanted = [names[i].strip() for i in self._devices or range(len(names))]
+            gpus = [_gpu(name) for name in wanted]
             while not self._over.wait(_INTERVAL):
                 loads = [pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu for gpu in gpus]
                 self._samples.append(statistics.mean(loads))
@@ -50,3 +51,10 @@ class Busy(threading.Thread):
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self.join(timeout=5)
+
+
+def _gpu(name: str) -> object:
+    """NVML's handle of a GPU by its number or UUID."""
+    import pynvml
+
+    return pynvml.nvmlDeviceGetHandleByIndex(int(name)) if name.isdigit() else pynvml.nvmlDeviceGetHandleByUUID(name)

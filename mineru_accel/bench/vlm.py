@@ -3,8 +3,9 @@
 Work: random crops, greedy, a fixed number of tokens out. First the equality of what comes out (logits of the first
 token against vLLM's defaults without patches), then the rate. A configuration that computes something else has no
 figure. ``--together`` starts three at once, each with a share of the memory, and measures them one after the other:
-most of the time goes into starting. ``--gpus 1,2`` is one more configuration: an engine on each of two GPUs; in turn
-the first one answers its share alone, and both answer twice as much.
+most of the time goes into starting. ``--gpus 1,2`` is one more configuration: an engine on each of two GPUs, in
+a process of its own, as in a conversion; in turn the first one answers its share alone, and both answer twice as much.
+All others have one GPU, the first.
 Two right ways of computing in bfloat16 are nearly 1e-2 apart, so the configuration
 ``float32`` tells more: against it ours should err as the defaults do. On a CPU everything runs eagerly and in float32,
 to try the benchmark itself.
@@ -29,14 +30,11 @@ from typing import Any
 from ..errors import EXIT_FAILED, EXIT_OK, UsageError
 from ..patches import machine, selected
 from ..vlm import lifeline
+from ..vlm.apart import apply
 from ..vlm.arguments import merge, parse
-from . import gpu_profile, stacks, turns
+from . import gpu_profile, stacks, turns, vlm_requests
 from .busy import Busy
 
-PROMPT = (
-    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|>"
-    "<|vision_end|>\nText Recognition:<|im_end|>\n<|im_start|>assistant\n"
-)
 AS_MINERU = {
     "limit_mm_per_prompt": {"image": 1, "video": 0},
     "max_num_seqs": 512,
@@ -49,8 +47,6 @@ AS_MINERU = {
 """As ../shared/gpu/bench_vllm_baseline.py: vLLM's defaults, caches off because every crop is new."""
 SHARE = {"gpu_memory_utilization": 0.09, "kv_cache_memory_bytes": 4 << 30}
 """Of one of up to nine engines on an H200: 4 GiB hold the keys and values of 350 000 tokens."""
-LOGITS = 2000
-"""How many of the first token's logits are compared: the greatest."""
 TOLERANCE = 1e-2
 """Relative error of the first token's logits."""
 _UNDER_WAY = 1.5
@@ -154,7 +150,8 @@ def run(argv: Sequence[str]) -> int:
         **{"model": str(args.model), "size": [width, height]},
         "reference": str(args.reference or out / "reference.json"),
     }
-    exact = {"enforce_eager": True, "dtype": "float32"} if machine.accelerator().kind == "cpu" else {}
+    cpu = machine.accelerator().kind == "cpu"
+    exact = {"enforce_eager": True, "dtype": "float32"} if cpu else {}
     jobs = {}
     for name in dict.fromkeys(wanted):
         config = known[name]
@@ -165,7 +162,7 @@ def run(argv: Sequence[str]) -> int:
         config = {**config, "args": merge(exact, config.get("args", {}))}
         jobs[name] = {
             **common,
-            "devices": None,
+            "devices": None if cpu else [0],
             **config,
             "name": name,
             "result": str(out / f"{name}.json"),
@@ -221,11 +218,12 @@ def _line(row: dict[str, Any]) -> str:
         f"\n  {count} GPUs: {each['rate']:.1f} crops/s, {each.get('times', 0):.2f} times the first; of {each['rates']}"
         for count, each in row.get("gpus", {}).items()
     )
+    fronts = f" and {row['front_cpu']}" if row.get("front_cpu") else ""
     return (
         f"{row['name']}: {row['rate']:.1f} crops/s, {row['tokens_s']:.0f} tokens/s, busy {row['busy']:.0f} % "
         f"(before: {row.get('busy_before', float('nan')):.0f} %), "
         f"logits {row.get('error_logits', float('nan')):.1e}, start {row['start_s']:.0f} s, "
-        f"client CPU {row['client_cpu']:.2f}, engine CPU {row['engine_cpu']}, rates {row['rates']}{by_gpus}"
+        f"client CPU {row['client_cpu']:.2f}{fronts}, engine CPU {row['engine_cpu']}, rates {row['rates']}{by_gpus}"
     )
 
 
@@ -278,7 +276,7 @@ async def _child(job: dict[str, Any]) -> None:
         new.replace(job["result"])  # whole or not at all: this process may be killed
 
     started = time.perf_counter()
-    extra: dict[str, Any] = {"logprobs_mode": "raw_logits", "max_logprobs": LOGITS}
+    extra: dict[str, Any] = {"logprobs_mode": "raw_logits", "max_logprobs": vlm_requests.LOGITS}
     traces = turns.file(job, "traces")
     if job["profile"]:
         extra |= gpu_profile.arguments(traces)
@@ -291,7 +289,7 @@ async def _child(job: dict[str, Any]) -> None:
             devices=job["devices"],
         )
         await engine.start()
-        row["patches"] = await asyncio.to_thread(_states)
+        row["patches"] = await apply(engine.llm, vlm_requests.patches)
         row["worker"] = {
             name: text.partition(":")[0] for name, text in (await engine.patch_states() or [{}])[0].items()
         }
@@ -322,12 +320,12 @@ async def _child(job: dict[str, Any]) -> None:
             row.update(best, rates=[round(r["rate"], 1) for r in runs])
             save()
         if job["stacks"]:
-            with stacks.sampled(_processes(llms), turns.file(job, "stacks"), job["stacks"]):
+            with stacks.sampled(await _processes(llms), turns.file(job, "stacks"), job["stacks"]):
                 await _rate(llms, images, job)
         if job["profile"]:
             work = asyncio.create_task(_rate(llms, images, job))
             await asyncio.sleep(_UNDER_WAY)
-            found = await gpu_profile.profiled(llms[0], job["profile"], traces)
+            found = await apply(llms[0], gpu_profile.profiled, job["profile"], traces)
             turns.file(job, "kernels").write_text(found + "\n", encoding="utf-8")
             await work
     finally:
@@ -373,12 +371,6 @@ def _plain(arguments: dict[str, Any]) -> tuple[list[Any], Any]:
     return [llm], close
 
 
-def _states() -> dict[str, str]:
-    from ..patches import status
-
-    return {each.name: str(each) for each in status()}
-
-
 def _crops(job: dict[str, Any]) -> list[Any]:
     """Pictures of noise with lines of text, all different."""
     import numpy as np
@@ -399,28 +391,10 @@ def _crops(job: dict[str, Any]) -> list[Any]:
     return images
 
 
-def _prompt(llm: Any, job: dict[str, Any]) -> dict[str, Any]:
-    """What MinerU's client sends with each crop, and what ours does: a text, or its tokens."""
-    return {"prompt_token_ids": llm.tokenizer.encode(PROMPT)} if job.get("ours") else {"prompt": PROMPT}
-
-
-async def _rendered(llm: Any, image: Any, prompt: dict[str, Any]) -> Any:
-    """As MinerU's client does, which vLLM's processors for tokens see; a plain `generate` would take another way."""
-    return (await llm.renderer.render_cmpl_async([{**prompt, "multi_modal_data": {"image": image}}]))[0]
-
-
 async def _compare(llm: Any, images: list[Any], reference: Path, job: dict[str, Any]) -> float:
     """Relative error of the first token's logits against the first configuration's (written if there is none yet)."""
-    from vllm import SamplingParams
-
-    logits = []
-    tokens = _prompt(llm, job)
-    count = min(LOGITS, llm.model_config.get_vocab_size() // 2)
-    for i, image in enumerate(images):
-        one = SamplingParams(temperature=0.0, max_tokens=1, logprobs=count, ignore_eos=True)
-        async for output in llm.generate(await _rendered(llm, image, tokens), one, f"compare-{i}"):
-            last = output
-        logits.append({str(token): entry.logprob for token, entry in last.outputs[0].logprobs[0].items()})
+    first = vlm_requests.first_logits
+    logits: Logits = [await apply(llm, first, p, f"compare-{i}", bool(job.get("ours"))) for i, p in enumerate(images)]
     reference.parent.mkdir(parents=True, exist_ok=True)
     for path in (reference.with_name(f"logits-{job['name']}.json"), *(() if reference.exists() else (reference,))):
         path.write_text(json.dumps(logits), encoding="utf-8")
@@ -440,45 +414,42 @@ def error(logits: Logits, reference: Logits) -> float:
 
 
 async def _rate(llms: list[Any], images: list[Any], job: dict[str, Any]) -> dict[str, Any]:
-    from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
-
     tokens = job["tokens"]
-    prompt = _prompt(llms[0], job)
-    penalties = {"presence_penalty": 1.0, "frequency_penalty": 0.05} if job["sampling"] == "mineru" else {}
-    extra = {"extra_args": {"no_repeat_ngram_size": 100}} if job["sampling"] == "mineru" else {}
+    how = tokens, job["sampling"] == "mineru", bool(job.get("ours"))
     waiting = asyncio.Semaphore(job["in_flight"])
-    engines = [pid for name, pid in _processes(llms).items() if name != "client"]
+    processes = await _processes(llms)
     tag = f"{time.time_ns()}"
 
     async def one(i: int, image: Any) -> None:
         async with waiting:
-            sampling = SamplingParams(
-                temperature=0.0, max_tokens=tokens, min_tokens=tokens, ignore_eos=True, skip_special_tokens=False,
-                output_kind=RequestOutputKind.FINAL_ONLY, **penalties, **extra,
-            )  # fmt: skip
-            llm = llms[i % len(llms)]
-            async for output in llm.generate(await _rendered(llm, image, prompt), sampling, f"{tag}-{i}"):
-                last = output
-            assert len(last.outputs[0].token_ids) == tokens
+            said = await apply(llms[i % len(llms)], vlm_requests.answer, image, f"{tag}-{i}", *how)
+            assert said == tokens
 
     with Busy(job["devices"]) as busy:
-        client, engine, started = time.process_time(), [_cpu(pid) for pid in engines], time.perf_counter()
+        before, started = {name: _cpu(pid) for name, pid in processes.items()}, time.perf_counter()
         await asyncio.gather(*(one(i, image) for i, image in enumerate(images)))
         seconds = time.perf_counter() - started
+    cpu = {name: round((_cpu(pid) - before[name]) / seconds, 2) for name, pid in processes.items()}
     return {
         "rate": len(images) / seconds,
         "tokens_s": len(images) * tokens / seconds,
         "busy": busy.mean(),
-        "client_cpu": (time.process_time() - client) / seconds,
-        "engine_cpu": [round((_cpu(pid) - before) / seconds, 2) for pid, before in zip(engines, engine, strict=True)],
+        "client_cpu": cpu["client"],
+        "front_cpu": [share for name, share in cpu.items() if name.startswith("front")],
+        "engine_cpu": [share for name, share in cpu.items() if name.startswith("core")],
     }
 
 
-def _processes(llms: list[Any]) -> dict[str, int]:
-    """Name -> pid: this one, and each replica's core, which on one GPU is its worker as well."""
-    cores = [process.pid for llm in llms for process in llm.engine_core.resources.engine_manager.processes]
-    return {"client": os.getpid(), **{f"core-{i}": pid for i, pid in enumerate(cores)}}
+async def _processes(llms: list[Any]) -> dict[str, int]:
+    """Name -> pid: this one, those that AsyncLLMs of their own are in, and each one's core."""
+    found = {"client": os.getpid()}
+    cores: list[int] = []
+    for i, llm in enumerate(llms):
+        pid, own = await apply(llm, vlm_requests.processes)
+        cores += own
+        if pid != os.getpid():
+            found[f"front-{i}"] = pid
+    return found | {f"core-{i}": pid for i, pid in enumerate(cores)}
 
 
 def _cpu(pid: int) -> float:

@@ -333,6 +333,11 @@ def _forced(pipeline: Pipeline, bench: _Bench) -> Any:
     class Forced(VllmInProcess):
         theirs = Theirs
 
+        def __init__(self, model: Path, args: dict[str, Any]) -> None:
+            super().__init__(model)
+            self._engine = VllmEngine(model, args=args, replicas=bench.args.replicas, devices=[0], apart=False)
+            self._known: dict[int, tuple[Any, Any]] = {}
+
         @property
         def llm(self) -> Any:
             return self._engine.llm
@@ -340,25 +345,18 @@ def _forced(pipeline: Pipeline, bench: _Bench) -> Any:
         def client_of(self, llm: Any, kind: type = Ours) -> Any:
             """MinerU's client of an engine, or ours."""
             key = id(llm) + (kind is Ours)
-            known, client = self._clients.get(key, (None, None))
+            known, client = self._known.get(key, (None, None))
             if known is not llm:
                 client = kind(llm, allow_truncated_content=True)
-                self._clients[key] = llm, client
+                self._known[key] = llm, client
             return client
 
-        def _client(self, replica: Any) -> Any:
-            return self.client_of(replica.llm)
+        async def _ask(self, replica: Any, picture: Any, prompt: str, sampling: Sampling) -> Generated:
+            from mineru_vl_utils.vlm_client import SamplingParams
 
-        async def predict(self, picture: Any, prompt: str, sampling: Sampling, timeout: float) -> Generated:
-            text: Any = await super().predict(picture, prompt, sampling, timeout)
-            return Generated(text)
+            return Generated(await self.client_of(replica.llm).aio_predict(picture, prompt, SamplingParams(**sampling)))
 
-    engine = Forced(pipeline.plan.vlm or Path(), parse(bench.args.vllm_arg))
-    if bench.args.replicas != 1:
-        engine._engine = VllmEngine(
-            pipeline.plan.vlm or Path(), args=parse(bench.args.vllm_arg), replicas=bench.args.replicas
-        )
-    return engine
+    return Forced(pipeline.plan.vlm or Path(), parse(bench.args.vllm_arg))
 
 
 def _guess(size: tuple[int, int]) -> tuple[int, str]:

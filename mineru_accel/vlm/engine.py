@@ -4,12 +4,13 @@
 
     engine = VllmEngine(model, args={"max_num_seqs": 256})
     await engine.start()
-    text = await engine.run("page 7", lambda replica: ask(replica.llm))    # put back if the engine dies
+    text = await engine.run("page 7", lambda replica: apply(replica.llm, ask))    # put back if the engine dies
     await engine.close()
 
-``engine.llms`` are ``vllm.v1.engine.async_llm.AsyncLLM`` objects, one a replica, which MinerUClient takes as its
-``vllm_async_llm``; after a restart they are new ones, and ``engine.generation`` is greater. `run` hands out the replica
-with the least to do and its present AsyncLLM. Everything here belongs to one event loop.
+``engine.llms`` are ``vllm.v1.engine.async_llm.AsyncLLM`` objects, one a replica; where there are several, on several
+GPUs for instance, each is in a process of its own (`apart.FrontEnd`) that sees its GPU alone. After a restart they are
+new ones, and ``engine.generation`` is greater. `run` hands out the replica with the least to do and its present
+AsyncLLM; `apart.apply` calls a function where that is. Everything here belongs to one event loop.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import math
 import os
 import threading
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,19 +29,21 @@ from typing import Any, TypeVar
 
 from loguru import logger
 
-from ..patches import State, machine, status
-from ..patches.registry import SWITCH, apply_selected, selected
+from ..patches import machine
+from ..patches.registry import SWITCH, selected
 from . import lifeline
+from . import llm as llms
+from .apart import FrontEnd, apply
 from .arguments import defaults, longest_context, merge
 from .errors import EngineDied, EngineError
+from .pinning import pinned
 
 T = TypeVar("T")
 RESTARTS = 5
 """Restarts of an engine within `WINDOW` seconds; one more death and it stays dead."""
 WINDOW = 1800.0
-_WORKER_STATES = "mineru_accel.patches.worker.PatchStates"
-_configuring = threading.Lock()
-"""vLLM's configuration goes through module globals: one at a time."""
+_PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+_environment_lock = threading.Lock()
 
 
 @dataclass(eq=False)
@@ -48,10 +51,10 @@ class Replica:
     """One AsyncLLM with its processes."""
 
     index: int
-    device: int | None
-    """Which GPU; None on a CPU."""
+    devices: tuple[int, ...] = ()
+    """Its GPUs, one unless vLLM's arguments ask for more; none on a CPU."""
     llm: Any = None
-    """``vllm.v1.engine.async_llm.AsyncLLM``; another object after a restart."""
+    """``vllm.v1.engine.async_llm.AsyncLLM``, or `FrontEnd`; another object after a restart."""
     generation: int = 0
     """Number of starts."""
     busy: int = 0
@@ -69,6 +72,10 @@ class VllmEngine:
         replicas: on each GPU, or "auto": as many as measured best.
         patches: what ``MINERU_ACCEL_PATCHES`` is for this engine's processes (and this one): auto, none, or names.
         devices: GPUs by number; None for all that torch sees.
+        apart: whether each replica is in a process of its own; None where that is of use: if there are several.
+
+    Each GPU has its engine; with ``tensor_parallel_size`` and the like each engine has so many GPUs. ``device_ids``
+    among the arguments leaves the choice to vLLM, for one engine.
 
     Engines of different GPUs start at once; those of one GPU one after the other, since each measures the memory that
     is left, unless ``kv_cache_memory_bytes`` says how much each may have.
@@ -84,13 +91,14 @@ class VllmEngine:
         replicas: int | str = "auto",
         patches: str = "auto",
         devices: list[int] | None = None,
+        apart: bool | None = None,
     ) -> None:
         self.model = Path(model)
         self.args = dict(args or {})
         self.patches = patches
         self._per_device = 1 if replicas == "auto" else int(replicas)
         self._devices = devices
-        self._environment = _Environment({SWITCH: patches, lifeline.VARIABLE: lifeline.offer()})
+        self._apart = apart
         self._deaths: list[float] = []
         self._closed = False
         self.replicas: list[Replica] = []
@@ -122,15 +130,19 @@ class VllmEngine:
             raise EngineError(f"vLLM can't be imported ({error}): pip install 'mineru-accel[vllm]'") from error
         if not (self.model / "config.json").is_file():
             raise EngineError(f"{self.model}: no checkpoint there (config.json is missing)")
-        kind = machine.accelerator().kind
-        devices: list[int | None] = [None] if kind == "cpu" else list(self._devices or range(_gpus()))
-        self.replicas = [Replica(i, device) for i, device in enumerate(devices * self._per_device)]
+        groups = self._groups()
+        self.replicas = [Replica(i, devices) for i, devices in enumerate(groups * self._per_device)]
+        if self._apart is None:  # the only one, on the first GPU, needs no other environment
+            self._apart = len(self.replicas) > 1 or groups[0][:1] not in ((), (0,))
         atexit.register(self._kill)
+        starting = [asyncio.create_task(self._launch_all(batch)) for batch in self._batches(groups)]
         try:
-            with self._environment:
-                await asyncio.gather(*(self._launch_all(batch) for batch in self._batches(devices)))
+            await asyncio.gather(*starting)
             await self._compare_patches()
         except BaseException:
+            for task in starting:
+                task.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
             await self.close()
             raise
 
@@ -153,11 +165,11 @@ class VllmEngine:
                     try:
                         result = await work(replica)
                     except Exception as error:
-                        if not _dead(llm) and not await _dies(llm):
+                        if not llms.dead(llm) and (isinstance(llm, FrontEnd) or not await llms.dies(llm)):
                             raise
-                        logger.warning("engine {} died under {}: {}", replica.index, key, _line(error))
+                        logger.warning("engine {} died under {}: {}", replica.index, key, llms.line(error))
                     else:
-                        if not _dead(llm):
+                        if not llms.dead(llm):
                             return result
                         logger.warning("engine {} died under {}", replica.index, key)
             finally:
@@ -170,17 +182,16 @@ class VllmEngine:
         Raises:
             EngineDied: if it has been restarted too often, or can't be.
         """
-        if _dead(replica.llm) or not await self._answers(replica, 60.0):
-            _shutdown(replica.llm)
+        if llms.dead(replica.llm) or not await self._answers(replica, 60.0):
+            await asyncio.to_thread(llms.shutdown, replica.llm)
             replica.llm = None
         await self._alive(replica)
 
     async def patch_states(self) -> list[dict[str, str]]:
         """For each replica's (first) worker: name of a patch -> its state in that process."""
-        if not selected(self.patches) or "worker_extension_cls" in self.args:
+        if not self._has_states():
             return []
-        answers = [await llm.collective_rpc("accel_patch_states", 60.0) for llm in self.llms]
-        return [answer[0] for answer in answers]
+        return [await apply(llm, llms.patch_states) for llm in self.llms]
 
     async def close(self) -> None:
         """Stop every process; may be called twice."""
@@ -188,9 +199,8 @@ class VllmEngine:
         atexit.unregister(self._kill)
         for replica in self.replicas:
             llm, replica.llm = replica.llm, None
-            if (handler := getattr(llm, "output_handler", None)) is not None:
-                handler.cancel()  # it would take the end for a crash, and print a traceback
-            await asyncio.to_thread(_shutdown, llm)
+            llms.quiet(llm)
+            await asyncio.to_thread(llms.shutdown, llm)
 
     async def __aenter__(self) -> VllmEngine:
         await self.start()
@@ -199,76 +209,71 @@ class VllmEngine:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def _batches(self, devices: list[int | None]) -> list[list[Replica]]:
+    def _groups(self) -> list[tuple[int, ...]]:
+        """The GPUs of each engine."""
+        if machine.accelerator().kind == "cpu":
+            return [()]
+        devices = list(range(_gpus()) if self._devices is None else self._devices)
+        size = math.prod(int(self.args.get(name) or 1) for name in _PARALLEL)
+        if size > len(devices):
+            raise EngineError(f"an engine of {size} GPUs does not fit on {len(devices)}")
+        if "device_ids" in self.args:
+            return [tuple(devices)]
+        return [tuple(devices[i : i + size]) for i in range(0, len(devices) - size + 1, size)]
+
+    def _batches(self, groups: list[tuple[int, ...]]) -> list[list[Replica]]:
         """Replicas that start one after the other, in lists that start at once."""
         if "kv_cache_memory_bytes" in self.args:
             return [[replica] for replica in self.replicas]
-        return [[replica for replica in self.replicas if replica.device == device] for device in devices]
+        return [[replica for replica in self.replicas if replica.devices == devices] for devices in groups]
 
     async def _launch_all(self, replicas: list[Replica]) -> None:
         for replica in replicas:
             await self._launch(replica)
 
     async def _launch(self, replica: Replica) -> None:
-        arguments = self._arguments(replica)
         started = time.monotonic()
         try:
-            replica.llm = await asyncio.to_thread(self._make, arguments)
+            replica.llm = await self._make(replica)
         except Exception as error:
-            raise EngineError(f"vLLM does not start: {_line(error)}") from error
+            raise EngineError(f"vLLM does not start: {llms.line(error)}") from error
         replica.generation += 1
         logger.info("engine {} started in {:.0f} s", replica.index, time.monotonic() - started)
         if not await self._answers(replica, 120.0):
-            _shutdown(replica.llm)
+            await asyncio.to_thread(llms.shutdown, replica.llm)
             replica.llm = None
             raise EngineError("vLLM started but does not answer")
 
     async def _compare_patches(self) -> None:
         """Client and workers must agree: one sends what the other reads."""
-        here = {each.name for each in status() if each.state is State.ACTIVE and each.name.startswith("vllm-")}
-        for index, states in enumerate(await self.patch_states()):
-            there = {name for name, state in states.items() if state.startswith(State.ACTIVE)}
-            for name in sorted(here - there):
-                logger.warning("engine {}: patch {} is {} in the worker", index, name, states.get(name))
+        if not self._has_states():
+            return
+        for replica in self.replicas:
+            for name, state in (await apply(replica.llm, llms.lacking)).items():
+                logger.warning("engine {}: patch {} is {} in the worker", replica.index, name, state)
+
+    def _has_states(self) -> bool:
+        return bool(selected(self.patches)) and "worker_extension_cls" not in self.args
 
     def _arguments(self, replica: Replica) -> dict[str, Any]:
-        kind, memory = machine.accelerator().kind, _memory(replica.device)
+        kind, memory = machine.accelerator().kind, _memory(replica.devices)
         arguments = merge(defaults(kind, memory, self._per_device), {"model": str(self.model)})
         if (longest := longest_context(self.model)) is not None:
             arguments["max_model_len"] = min(arguments["max_model_len"], longest)
-        if replica.device is not None and _gpus() > 1:
-            arguments["device_ids"] = [replica.device]
         return merge(arguments, self.args)
 
-    def _make(self, arguments: Mapping[str, Any]) -> Any:
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-        os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
-        if "device_ids" not in arguments and machine.accelerator().kind == "cpu":
-            os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
-        with self._environment:
-            with _configuring:
-                for package in ("vllm", "mineru-vl-utils"):
-                    apply_selected(package, self.patches)
-                from mineru_vl_utils.logits_processor.vllm_v1_no_repeat_ngram import VllmV1NoRepeatNGramLogitsProcessor
-                from vllm import AsyncEngineArgs
-                from vllm.usage.usage_lib import UsageContext
-                from vllm.v1.engine.async_llm import AsyncLLM
-
-                known = AsyncEngineArgs.__dataclass_fields__
-                given = {name: value for name, value in arguments.items() if name in known}
-                if unknown := sorted(set(self.args) - set(known)):
-                    raise TypeError(f"no such argument of vLLM: {', '.join(unknown)}")
-                given.setdefault("logits_processors", [VllmV1NoRepeatNGramLogitsProcessor])
-                if selected(self.patches):
-                    given.setdefault("worker_extension_cls", _WORKER_STATES)
-                config = AsyncEngineArgs(**given).create_engine_config(UsageContext.ENGINE_CONTEXT)
-            return AsyncLLM.from_vllm_config(config, disable_log_stats=given.get("disable_log_stats", False))
+    async def _make(self, replica: Replica) -> Any:
+        made: tuple[Any, ...] = (self._arguments(replica), list(self.args), self.patches)
+        values = {SWITCH: self.patches, lifeline.VARIABLE: lifeline.offer()}
+        if not self._apart:
+            return await asyncio.to_thread(_with, values, llms.make, *made)
+        environment = pinned(os.environ | values, machine.accelerator().kind, replica.devices)
+        return await FrontEnd.start(llms.make, *made, environment=environment)
 
     async def _alive(self, replica: Replica) -> None:
         """Start the replica again if it is dead."""
         async with replica.restarting:
-            if not _dead(replica.llm):
+            if not llms.dead(replica.llm):
                 return
             if self._closed:
                 raise EngineDied("the engine is closed")
@@ -276,33 +281,24 @@ class VllmEngine:
             self._deaths = [t for t in self._deaths if now - t < WINDOW] + [now]
             if len(self._deaths) > RESTARTS:
                 raise EngineDied(f"the engine died {len(self._deaths)} times in {WINDOW / 60:.0f} minutes")
-            await asyncio.to_thread(_shutdown, replica.llm)
+            await asyncio.to_thread(llms.shutdown, replica.llm)
             try:
                 await self._launch(replica)
             except EngineError as error:
                 raise EngineDied(str(error)) from error
 
     async def _answers(self, replica: Replica, timeout: float) -> bool:
-        from vllm import SamplingParams
-
-        if _dead(replica.llm):
+        if llms.dead(replica.llm):
             return False
-
-        async def ask() -> bool:
-            one = SamplingParams(max_tokens=1, temperature=0.0, detokenize=False)
-            outputs = replica.llm.generate({"prompt_token_ids": [0, 1, 2]}, one, f"health-{uuid.uuid4()}")
-            tokens = [token async for output in outputs for token in output.outputs[0].token_ids]
-            return len(tokens) > 0
-
         try:
-            return await asyncio.wait_for(ask(), timeout)
+            return await asyncio.wait_for(apply(replica.llm, llms.answer), timeout) > 0
         except Exception as error:
-            logger.warning("engine {} does not answer: {}", replica.index, _line(error))
+            logger.warning("engine {} does not answer: {}", replica.index, llms.line(error))
             return False
 
     def _kill(self) -> None:
         for replica in self.replicas:
-            _shutdown(replica.llm, timeout=0.1)
+            llms.shutdown(replica.llm, timeout=0.1)
 
 
 class _Gate:
@@ -350,65 +346,19 @@ class _Gate:
             self._changed.notify_all()
 
 
-class _Environment:
-    """Variables that are set while any process of an engine is being started; may be entered from several threads."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = dict(values)
-        self._before: dict[str, str | None] = {}
-        self._depth = 0
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._depth == 0:
-                self._before = {name: os.environ.get(name) for name in self._values}
-                os.environ.update(self._values)
-            self._depth += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._depth -= 1
-            if self._depth:
-                return
-            for name, value in self._before.items():
+def _with(values: Mapping[str, str], call: Callable[..., T], *args: Any) -> T:
+    """``call(*args)`` while the environment says so, for the processes that it starts."""
+    with _environment_lock:
+        before = {name: os.environ.get(name) for name in values}
+        os.environ.update(values)
+        try:
+            return call(*args)
+        finally:
+            for name, value in before.items():
                 if value is None:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
-
-
-def _dead(llm: Any) -> bool:
-    return llm is None or bool(llm.errored)
-
-
-async def _dies(llm: Any) -> bool:
-    """Whether an engine whose request failed is dead: vLLM notices that its process is gone a bit later."""
-    for _ in range(20):
-        if _dead(llm) or any(not process.is_alive() for process in _processes(llm)):
-            return True
-        await asyncio.sleep(0.05)
-    return False
-
-
-def _processes(llm: Any) -> list[Any]:
-    manager = getattr(getattr(getattr(llm, "engine_core", None), "resources", None), "engine_manager", None)
-    return list(getattr(manager, "processes", ()))
-
-
-def _shutdown(llm: Any, timeout: float = 10.0) -> None:
-    """Stop an AsyncLLM and make sure that its processes are gone."""
-    if llm is None:
-        return
-    processes = _processes(llm)
-    with contextlib.suppress(Exception):
-        llm.shutdown(timeout=timeout)
-    for process in processes:
-        with contextlib.suppress(Exception):
-            process.join(timeout)
-            if process.is_alive():
-                process.kill()
-                process.join(timeout)
 
 
 def _gpus() -> int:
@@ -420,13 +370,10 @@ def _gpus() -> int:
         return 0
 
 
-def _memory(device: int | None) -> float:
-    if device is None:
+def _memory(devices: tuple[int, ...]) -> float:
+    """Of one of its GPUs in GiB; 0 on a CPU."""
+    if not devices:
         return 0.0
     import torch
 
-    return torch.cuda.get_device_properties(device).total_memory / 2**30
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return torch.cuda.get_device_properties(devices[0]).total_memory / 2**30

@@ -1,4 +1,4 @@
-"""vLLM in this process, through MinerU's client for its asynchronous engine."""
+"""vLLM in the care of this process, through MinerU's client for its asynchronous engine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..patches.cutting import Cutter
+from . import llm as llms
+from .apart import apply
 from .engine import Replica, VllmEngine
 from .errors import NoAnswer, Refused
 from .types import Generated, Patches, Sampling
@@ -17,8 +19,12 @@ _PROMPTS = 256
 """As many are remembered: MinerU has half a dozen."""
 
 
+_CLIENT = "_accel_mineru_client"
+"""An AsyncLLM's attribute for the client that goes with it."""
+
+
 class VllmInProcess:
-    """One :class:`~mineru_accel.vlm.engine.VllmEngine` and MinerU's client for each of its replicas.
+    """A :class:`~mineru_accel.vlm.engine.VllmEngine`, and MinerU's client beside each of its AsyncLLMs.
 
     Args:
         model: a folder with a checkpoint.
@@ -32,50 +38,65 @@ class VllmInProcess:
         self.concurrency = 1
         self.cutter: Cutter | None = None
         self._engine = VllmEngine(model, args=args)
-        self._clients: dict[int, tuple[Any, Any]] = {}
         self._count = itertools.count()
 
     async def start(self) -> None:
         await self._engine.start()
         self.concurrency = 0
         for llm in self._engine.llms:  # a quarter more than fit, so that new ones are ready when old ones leave
-            seats = llm.vllm_config.scheduler_config.max_num_seqs
+            seats = await apply(llm, llms.seats)
             self.concurrency += seats + seats // 4
-        self.cutter = _cutter_of_all(self._engine.llms)
+        cutters = {await apply(llm, cutter) for llm in self._engine.llms}
+        self.cutter = cutters.pop() if len(cutters) == 1 else None
 
     async def predict(self, picture: Any, prompt: str, sampling: Sampling, timeout: float) -> Generated:
-        async def ask(replica: Replica) -> Generated:
-            from mineru_vl_utils.vlm_client import SamplingParams
-
-            answer: Any = await self._client(replica).aio_predict(picture, prompt, SamplingParams(**sampling))
-            return answer
-
         try:
-            return await self._engine.run(f"request {next(self._count)}", ask)
-        except ValueError as error:  # too long for the model, for instance
+            return await self._engine.run(
+                f"request {next(self._count)}", lambda replica: self._ask(replica, picture, prompt, sampling)
+            )
+        except _refusals() as error:  # too long for the model, for instance
             raise Refused(f"vLLM: {' '.join(str(error).split())[:200]}") from error
-        except RuntimeError as error:
+        except _failures() as error:
             raise NoAnswer(f"vLLM: {' '.join(str(error).split())[:200]}") from error
 
-    def _client(self, replica: Replica) -> Any:
-        """MinerU's client of a replica's present engine."""
-        known, client = self._clients.get(replica.index, (None, None))
-        if known is not replica.llm:
-            client = client_class()(replica.llm, allow_truncated_content=True)
-            self._clients[replica.index] = replica.llm, client
-        return client
+    async def _ask(self, replica: Replica, picture: Any, prompt: str, sampling: Sampling) -> Generated:
+        answer: Generated = await apply(replica.llm, generate, picture, prompt, sampling)
+        return answer
 
     async def close(self) -> None:
-        self._clients.clear()
         await self._engine.close()
 
 
-def _cutter_of_all(llms: Sequence[Any]) -> Cutter | None:
-    """How the workers may cut pictures for all of these engines."""
+def _refusals() -> tuple[type[Exception], ...]:
+    """What vLLM raises for a request that won't do: since 0.28 no ValueError any more."""
+    from vllm import exceptions
+
+    return ValueError, getattr(exceptions, "VLLMClientError", ValueError)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    from vllm import exceptions
+
+    return RuntimeError, getattr(exceptions, "VLLMServerError", RuntimeError)
+
+
+async def generate(llm: Any, picture: Any, prompt: str, sampling: Sampling) -> Generated:
+    """One generation, where the AsyncLLM is."""
+    from mineru_vl_utils.vlm_client import SamplingParams
+
+    client = getattr(llm, _CLIENT, None)
+    if client is None:
+        client = client_class()(llm, allow_truncated_content=True)
+        setattr(llm, _CLIENT, client)
+    answer: Generated = await client.aio_predict(picture, prompt, SamplingParams(**sampling))
+    return answer
+
+
+async def cutter(llm: Any) -> Cutter | None:
+    """How the workers may cut pictures for it, where the AsyncLLM is."""
     from ..patches.processor import cutter_of
 
-    cutters = {cutter_of(llm) for llm in llms}
-    return cutters.pop() if len(cutters) == 1 else None
+    return cutter_of(llm)
 
 
 def _rendered(llm: Any, tokens: Sequence[int], picture: Patches) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import heapq
 import itertools
 import random
@@ -17,6 +18,8 @@ from common import PATIENCE
 
 from mineru_accel.patches import machine
 from mineru_accel.vlm import engine as engines
+from mineru_accel.vlm.engine import Replica
+from mineru_accel.vlm.errors import NoAnswer, Refused
 from mineru_accel.vlm.stage import VlmStage
 from mineru_accel.vlm.types import Answer, Crop, Generated
 from mineru_accel.vlm.vllm import VllmInProcess
@@ -57,9 +60,9 @@ class Gpu:
 
     errored = False
 
-    def __init__(self, arguments: dict[str, Any], speed: float, clock: Clock) -> None:
+    def __init__(self, devices: tuple[int, ...], speed: float, clock: Clock) -> None:
         self.clock = clock
-        self.device = arguments["device_ids"]
+        self.devices = devices
         self.vllm_config = SimpleNamespace(scheduler_config=SimpleNamespace(max_num_seqs=SEATS))
         self.seats = asyncio.Semaphore(SEATS)
         self.speed = speed
@@ -83,22 +86,26 @@ def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
     """``answer(pages, speeds)``: the GPUs afterwards and each page's answers."""
     (tmp_path / "config.json").write_text("{}")
     monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
-    monkeypatch.setattr(engines, "_memory", lambda device: 80.0)
+    monkeypatch.setattr(engines, "_memory", lambda devices: 80.0)
 
     async def well(*_: Any) -> bool:
         return True
 
-    async def unpatched(*_: Any) -> list[dict[str, str]]:
-        return []
+    async def unpatched(*_: Any) -> None:
+        pass
 
     monkeypatch.setattr(engines.VllmEngine, "_answers", well)
-    monkeypatch.setattr(engines.VllmEngine, "patch_states", unpatched)
-    monkeypatch.setattr(VllmInProcess, "_client", lambda self, replica: replica.llm)
+    monkeypatch.setattr(engines.VllmEngine, "_compare_patches", unpatched)
+    monkeypatch.setattr(VllmInProcess, "_ask", lambda self, replica, *request: replica.llm.aio_predict(*request))
 
     def run(pages: list[list[int]], speeds: list[float]) -> tuple[list[Gpu], list[list[Answer]]]:
         monkeypatch.setattr(engines, "_gpus", lambda: len(speeds))
         clock = Clock()
-        monkeypatch.setattr(engines.VllmEngine, "_make", lambda self, a: Gpu(a, speeds[a["device_ids"][0]], clock))
+
+        async def make(self: Any, replica: Replica) -> Gpu:
+            return Gpu(replica.devices, speeds[replica.devices[0]], clock)
+
+        monkeypatch.setattr(engines.VllmEngine, "_make", make)
         stage = VlmStage(VllmInProcess(tmp_path), None, timeout=PATIENCE)  # type: ignore[arg-type]
         found: dict[int, list[Answer]] = {}
         over = threading.Event()
@@ -134,7 +141,7 @@ def some_pages() -> list[list[int]]:
 def test_an_engine_a_gpu_and_the_work_shared_out_evenly(answer: Any) -> None:
     pages = some_pages()
     gpus, answers = answer(pages, [1.0, 1.0])
-    assert sorted(gpu.device for gpu in gpus) == [[0], [1]]
+    assert sorted(gpu.devices for gpu in gpus) == [(0,), (1,)]
     assert [[a.text for a in page] for page in answers] == [[f"{w} wide" for w in page] for page in pages]
     assert sum(gpu.crops for gpu in gpus) == sum(map(len, pages))  # each once
     assert min(gpu.work for gpu in gpus) > 0.8 * max(gpu.work for gpu in gpus)
@@ -143,3 +150,20 @@ def test_an_engine_a_gpu_and_the_work_shared_out_evenly(answer: Any) -> None:
 def test_a_slow_gpu_gets_less(answer: Any) -> None:
     (fast, slow), _ = answer(some_pages(), [1.0, 0.25])
     assert 0.12 < slow.work / (slow.work + fast.work) < 0.35  # a fifth of the speed of both
+
+
+@pytest.mark.parametrize("name", ["VLLMValidationError", "ValueError", "VLLMServerError", "RuntimeError"])
+def test_what_vllm_raises(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vllm import exceptions
+
+    error = getattr(exceptions, name, None) or getattr(builtins, name, None)
+    if error is None:
+        pytest.skip(f"this vLLM has no {name}")
+
+    async def run(*_: Any) -> Any:
+        raise error("too long")
+
+    engine = VllmInProcess(tmp_path)
+    monkeypatch.setattr(engine._engine, "run", run)
+    with pytest.raises(Refused if name in ("VLLMValidationError", "ValueError") else NoAnswer, match="vLLM: too long"):
+        asyncio.run(engine.predict(None, "", {}, 1.0))

@@ -1,0 +1,194 @@
+"""Engines in processes of their own: what they see of GPUs, what goes to and fro, what becomes of it if one dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stand_in_llm as far
+from common import PATIENCE, ROOT
+from PIL import Image
+
+from mineru_accel.patches import machine
+from mineru_accel.vlm import engine as engines
+from mineru_accel.vlm import llm as llms
+from mineru_accel.vlm.apart import FrontEnd, apply
+from mineru_accel.vlm.engine import Replica, VllmEngine
+from mineru_accel.vlm.errors import EngineError
+from mineru_accel.vlm.pinning import pinned
+from mineru_accel.vlm.types import Patches
+
+psutil = pytest.importorskip("psutil")
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the processes import is what is tested."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(Path(__file__).parent)]))
+
+
+@pytest.fixture
+def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkpoint's folder, on a host that gives this process two of its GPUs."""
+    pytest.importorskip("vllm")
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
+    monkeypatch.setattr(engines, "_memory", lambda devices: 80.0)
+    monkeypatch.setattr(engines, "_gpus", lambda: 2)
+    monkeypatch.setattr(llms, "make", far.make)
+    monkeypatch.setattr(llms, "answer", far.answer)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-0a1b")
+    return tmp_path
+
+
+def gone(pids: list[int]) -> bool:
+    """Whether these processes end."""
+    running = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    left = psutil.wait_procs(running, timeout=PATIENCE)[1]
+    return all(process.status() == psutil.STATUS_ZOMBIE for process in left)
+
+
+@pytest.mark.parametrize(
+    ("environment", "kind", "devices", "expected"),
+    [
+        ({}, "cuda", (1,), {"CUDA_VISIBLE_DEVICES": "1"}),
+        ({"CUDA_VISIBLE_DEVICES": ""}, "cuda", (1,), {"CUDA_VISIBLE_DEVICES": "1"}),
+        ({"CUDA_VISIBLE_DEVICES": "2, 3", "A": "b"}, "cuda", (1,), {"CUDA_VISIBLE_DEVICES": "3", "A": "b"}),
+        ({"CUDA_VISIBLE_DEVICES": "4,5,6,7"}, "cuda", (2, 3), {"CUDA_VISIBLE_DEVICES": "6,7"}),
+        ({"CUDA_VISIBLE_DEVICES": "MIG-a,MIG-b"}, "cuda", (0,), {"CUDA_VISIBLE_DEVICES": "MIG-a"}),
+        ({"HIP_VISIBLE_DEVICES": "4,5", "CUDA_VISIBLE_DEVICES": "4,5"}, "hip", (1,), {"HIP_VISIBLE_DEVICES": "5"}),
+        ({"CUDA_VISIBLE_DEVICES": "4,5"}, "hip", (0,), {"HIP_VISIBLE_DEVICES": "4"}),
+        ({"ROCR_VISIBLE_DEVICES": "6,7"}, "hip", (1,), {"ROCR_VISIBLE_DEVICES": "6,7", "HIP_VISIBLE_DEVICES": "1"}),
+        ({"CUDA_VISIBLE_DEVICES": "2,3"}, "cpu", (), {"CUDA_VISIBLE_DEVICES": "2,3"}),
+    ],
+)
+def test_what_a_process_sees(environment: Any, kind: str, devices: tuple[int, ...], expected: Any) -> None:
+    assert pinned(environment, kind, devices) == expected
+
+
+def test_a_gpu_that_is_not_there() -> None:
+    with pytest.raises(ValueError, match="no GPU 2"):
+        pinned({"CUDA_VISIBLE_DEVICES": "0,1"}, "cuda", (2,))
+
+
+@pytest.mark.parametrize(
+    ("args", "devices", "expected"),
+    [
+        ({}, None, [(0,), (1,), (2,), (3,), (4,)]),
+        ({}, [3, 1], [(3,), (1,)]),
+        ({"tensor_parallel_size": 2}, None, [(0, 1), (2, 3)]),
+        ({"tensor_parallel_size": 2, "pipeline_parallel_size": 2}, None, [(0, 1, 2, 3)]),
+        ({"device_ids": [4]}, None, [(0, 1, 2, 3, 4)]),
+    ],
+)
+def test_gpus_of_each_engine(args: Any, devices: Any, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
+    monkeypatch.setattr(engines, "_gpus", lambda: 5)
+    assert VllmEngine("model", args=args, devices=devices)._groups() == expected
+    with pytest.raises(EngineError, match="an engine of 8 GPUs does not fit on 5"):
+        VllmEngine("model", args={"tensor_parallel_size": 8})._groups()
+
+
+def test_each_engine_sees_its_gpu_alone_also_when_it_is_started_again(two_gpus: Path) -> None:
+    async def ask(replica: Replica) -> Any:
+        await asyncio.sleep(0.05)  # the other one's turn, too
+        return await apply(replica.llm, far.seen)
+
+    async def work() -> list[int]:
+        async with VllmEngine(two_gpus, patches="none") as engine:
+            assert [r.devices for r in engine.replicas] == [(0,), (1,)]
+            first = [await apply(llm, far.seen) for llm in engine.llms]
+            assert [what[2:] for what in first] == [("2", "2"), ("GPU-0a1b", "GPU-0a1b")]
+            assert len({os.getpid(), *(pid for what in first for pid in what[:2])}) == 5
+            assert os.environ["CUDA_VISIBLE_DEVICES"] == "2,GPU-0a1b"
+
+            running = [asyncio.create_task(engine.run(f"crop {i}", ask)) for i in range(8)]
+            await asyncio.sleep(0.01)
+            os.kill(first[1][0], signal.SIGKILL)
+            answers = await asyncio.gather(*running)
+            again = await apply(engine.llms[1], far.seen)
+            assert engine.generation == 3 and again[0] != first[1][0] and again[2] == "GPU-0a1b"
+            assert set(answers) == {first[0], again}
+
+            with pytest.raises(ValueError, match="too long"):
+                await engine.run("bad", lambda replica: apply(replica.llm, far.fail, "too long"))
+            assert engine.generation == 3
+            killer: list[int] = []
+
+            async def dies(replica: Replica) -> Any:
+                killer.append(replica.index)
+                return await apply(
+                    replica.llm, far.fail if len(killer) == 1 else far.seen, *["dead"][len(killer) - 1 :]
+                )
+
+            assert (await engine.run("worse", dies))[2] in ("2", "GPU-0a1b")
+            assert len(killer) == 2
+            last = [await engine.run(f"{i}", ask) for i in range(2)]
+            return [pid for what in (*first, again, *last) for pid in what[:2]]
+
+    assert gone(asyncio.run(work()))
+
+
+def test_an_engine_that_does_not_start_takes_the_others_with_it(two_gpus: Path) -> None:
+    for args, message in (({"fails": 1}, "no such argument of vLLM: fails"), ({"ends": 1}, "process ended")):
+        with pytest.raises(EngineError, match=message):
+            asyncio.run(VllmEngine(two_gpus, args=args, patches="none").start())
+        assert not [p for p in psutil.Process().children(recursive=True) if "apart" in " ".join(p.cmdline())]
+
+
+def test_pictures_exceptions_and_second_thoughts() -> None:
+    async def work() -> None:
+        front = await FrontEnd.start(far.make, {}, [], "none", environment=os.environ)
+        try:
+            pictures = [Image.new("RGB", (1400 + i, 1000), (i, 2 * i, 255 - i)) for i in range(8)]  # 4 MB each
+            answers = await asyncio.gather(*(front.apply(far.echo, p, 0.1) for p in pictures))
+            assert answers == [([i, 2 * i, 255 - i], front.pid) for i in range(8)]
+            slot = memoryview(bytearray([7]) * 3_000_001)[1:]  # of an arena
+            assert await front.apply(far.count, Patches((9, 9), (2, 3), slot)) == ((2, 3), 3_000_000, 7000, True)
+            with pytest.raises(ValueError, match="one"):
+                await front.apply(far.fail, "one")
+            with pytest.raises(RuntimeError, match="Odd: 1 and 2"):
+                await front.apply(far.fail, "odd")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(front.apply(far.for_ever, "slow"), 0.2)
+            assert await front.apply(far.given_up) == ["slow"] and not front.errored
+            with pytest.raises((AttributeError, pickle.PicklingError)):
+                await front.apply(lambda llm: None)  # type: ignore[arg-type, return-value]
+            assert await front.apply(far.given_up) == ["slow"]
+        finally:
+            await asyncio.to_thread(front.shutdown)
+        with pytest.raises(ConnectionError):
+            await front.apply(far.given_up)
+        front.shutdown()  # may be called twice
+
+    asyncio.run(asyncio.wait_for(work(), PATIENCE))
+
+
+OWNER = """
+import asyncio, os, sys, stand_in_llm as far
+from mineru_accel.vlm.apart import FrontEnd
+
+async def main():
+    front = await FrontEnd.start(far.make, {}, [], "none", environment=os.environ)
+    print(*(await front.apply(far.seen))[:1], flush=True)
+    await front.apply(far.for_ever, "x")
+
+asyncio.run(main())
+"""
+
+
+def test_it_ends_with_its_parent() -> None:
+    owner = subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout
+    pid = int(owner.stdout.readline())
+    assert psutil.pid_exists(pid)
+    owner.kill()
+    owner.wait()
+    assert gone([pid])
