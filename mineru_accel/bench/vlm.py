@@ -75,6 +75,7 @@ def configurations() -> dict[str, dict[str, Any]]:
         "graphs-3k": {"ours": True, "args": _language_graphs(3072)},
         "graphs-4k": {"ours": True, "args": _language_graphs(4096)},
         "graphs-8k": {"ours": True, "args": _language_graphs(8192)},
+        "apart-4k": {"ours": True, "args": _language_graphs(4096), "apart": True},
         "ours-1024": {"ours": True, "args": {"max_num_seqs": 1024}},
         "ours-256": {"ours": True, "args": {"max_num_seqs": 256}},
         "unfused": {"ours": True, "patches": _without("vllm-vit-fused")},
@@ -287,6 +288,7 @@ async def _child(job: dict[str, Any]) -> None:
             replicas=job.get("replicas", 1),
             patches=job.get("patches", "auto"),
             devices=job["devices"],
+            apart=job.get("apart"),
         )
         await engine.start()
         row["patches"] = await apply(engine.llm, vlm_requests.patches)
