@@ -82,6 +82,7 @@ def configurations() -> dict[str, dict[str, Any]]:
         "two-frames": {"ours": True, "patches": _without("vllm-uint8-pixels")},
         "graphs-mended": {"ours": True, "patches": "vllm-fast-processor,vllm-vit-graphs"},
         "eager": {"ours": True, "patches": _without("vllm-vit-graphs")},
+        "streamed": {"ours": True, "patches": _without("vllm-final-outputs")},
         "processor": {"ours": True, "patches": "vllm-fast-processor"},
         "unpatched": {"ours": True, "patches": "none"},
         "float32": {"args": merge(AS_MINERU, {"dtype": "float32"}), "patches": "none"},

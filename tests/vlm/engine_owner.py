@@ -23,13 +23,14 @@ def pictures() -> list[Any]:
     return [Image.fromarray(rng.integers(0, 256, (h, w, 3), dtype=np.uint8)) for h, w in SIZES]
 
 
-async def tokens(llm: Any, picture: Any, name: str, seen: Any = lambda: None) -> list[int]:
+async def tokens(llm: Any, picture: Any, name: str, seen: Any = lambda: None, kind: str = "CUMULATIVE") -> list[int]:
     """Greedy, `TOKENS` of them; `seen` is called whenever some have come."""
     from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
 
     sampling = SamplingParams(
         temperature=0, presence_penalty=1.0, frequency_penalty=0.05, max_tokens=TOKENS, min_tokens=TOKENS,
-        ignore_eos=True,
+        ignore_eos=True, output_kind=RequestOutputKind[kind],
     )  # fmt: skip
     async for output in llm.generate(
         {"prompt": PROMPT, "multi_modal_data": {"image": picture}}, sampling, f"{name}-{id(llm)}"

@@ -23,7 +23,13 @@ pytest.importorskip("vllm")
 psutil = pytest.importorskip("psutil")
 pytestmark = pytest.mark.slow
 
-ON_A_CPU = ("vllm-fast-processor", "vllm-uint8-pixels", "vllm-vit-fused", "vllm-sparse-penalties")
+ON_A_CPU = (
+    "vllm-fast-processor",
+    "vllm-uint8-pixels",
+    "vllm-vit-fused",
+    "vllm-sparse-penalties",
+    "vllm-final-outputs",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +60,19 @@ def gone(processes: list[Any], seconds: float) -> list[Any]:
     return [p for p in psutil.wait_procs(processes, timeout=seconds)[1] if p.status() != psutil.STATUS_ZOMBIE]
 
 
+def count_outputs(llm: Any) -> list[int]:
+    """How many outputs each message to this AsyncLLM has, from now on."""
+    counts, client = [], llm.output_processor
+    process = client.process_outputs
+
+    def counting(outputs: list[Any], *rest: Any) -> Any:
+        counts.append(len(outputs))
+        return process(outputs, *rest)
+
+    client.process_outputs = counting
+    return counts
+
+
 async def patched(model: Path) -> tuple[list[list[int]], list[list[int]], dict[str, Any], dict[str, str], list[Any]]:
     """What an engine with patches says before and while it is killed, and what its worker knows of itself."""
     import cloudpickle
@@ -61,7 +80,10 @@ async def patched(model: Path) -> tuple[list[list[int]], list[list[int]], dict[s
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     images = owner.pictures()
     async with VllmEngine(model, args=owner.ARGUMENTS) as engine:
-        before = await asyncio.gather(*(owner.tokens(engine.llm, p, f"a{i}") for i, p in enumerate(images)))
+        received = count_outputs(engine.llm)
+        asked = (owner.tokens(engine.llm, p, f"a{i}", kind="FINAL_ONLY") for i, p in enumerate(images))
+        before = await asyncio.gather(*asked)
+        assert sum(received) == len(images)  # not of each token
         (trace,) = await engine.llm.collective_rpc(ran, 60)
         (states,) = await engine.patch_states()
 
