@@ -67,6 +67,8 @@ class Engine:
     """Request -> what its caller got."""
     sent: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Request -> how many EngineCoreOutputs."""
+    prefilled: dict[str, Any] = field(default_factory=dict)
+    """Request -> the PrefillStats that came with its first output."""
     messages: list[tuple[int, int]] = field(default_factory=list)
     """Client and number of outputs, of each."""
 
@@ -148,6 +150,7 @@ class Engine:
             self.messages.append((index, len(received.outputs)))
             for output in received.outputs:
                 self.sent[output.request_id] += 1
+                self.prefilled.setdefault(output.request_id, output.prefill_stats)
             assert not self.log_stats or received.scheduler_stats
             for got in self.clients[index].process_outputs(received.outputs).request_outputs:
                 said = [
@@ -215,6 +218,7 @@ def test_callers_get_the_same(checkpoint: Path, asynchronous: bool, blocks: int)
     patched = Engine(checkpoint, asynchronous, blocks)
     assert everything(patched) == expected
     assert (blocks == 1000) != any(request.num_preemptions for request in patched.requests)
+    assert patched.prefilled == plain.prefilled and None not in plain.prefilled.values()
     ends = {name: got[-1][0] for name, got in expected.items()}
     assert ends["FINAL_ONLY-eos"][3] == ends["FINAL_ONLY-token"][3] == ends["FINAL_ONLY-string"][3] == "stop"
     assert ends["FINAL_ONLY-token"][4] == STOP and "end" in ends["FINAL_ONLY-shown"][1]
