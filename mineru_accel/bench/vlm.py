@@ -29,11 +29,12 @@ from typing import Any
 
 from ..errors import EXIT_FAILED, EXIT_OK, UsageError
 from ..patches import machine, selected
-from ..vlm import lifeline
+from ..vlm import lifeline, vllm
 from ..vlm.apart import apply
-from ..vlm.arguments import merge, parse
+from ..vlm.arguments import graphs, merge, parse
 from . import gpu_profile, stacks, turns, vlm_requests
 from .busy import Busy
+from .vlm_cutting import Cutters
 
 AS_MINERU = {
     "limit_mm_per_prompt": {"image": 1, "video": 0},
@@ -49,6 +50,8 @@ SHARE = {"gpu_memory_utilization": 0.09, "kv_cache_memory_bytes": 4 << 30}
 """Of one of up to nine engines on an H200: 4 GiB hold the keys and values of 350 000 tokens."""
 TOLERANCE = 1e-2
 """Relative error of the first token's logits."""
+_CUTTERS = 8
+"""Processes that cut crops, as a conversion's workers do."""
 _UNDER_WAY = 1.5
 """Seconds after which an engine does what it does most of the time."""
 
@@ -70,12 +73,10 @@ def configurations() -> dict[str, dict[str, Any]]:
         "ours-2": {"ours": True, "replicas": 2},
         "ours-3": {"ours": True, "replicas": 3},
         "ours-v2": {"ours": True, "args": {"logits_processors": []}},  # vLLM's second model runner takes no processors
-        "ours-16k": {"ours": True, "args": {"max_num_batched_tokens": 16384}},
-        "ours-4k": {"ours": True, "args": {"max_num_batched_tokens": 4096}},
-        "graphs-3k": {"ours": True, "args": _language_graphs(3072)},
-        "graphs-4k": {"ours": True, "args": _language_graphs(4096)},
-        "graphs-8k": {"ours": True, "args": _language_graphs(8192)},
-        "apart-4k": {"ours": True, "args": _language_graphs(4096), "apart": True},
+        "ours-8k": {"ours": True, "args": _step(8192)},
+        "ours-3k": {"ours": True, "args": _step(3072)},
+        "launched": {"ours": True, "args": _step(8192, up_to=512)},  # mixed steps kernel by kernel
+        "one-process": {"ours": True, "apart": False},
         "ours-1024": {"ours": True, "args": {"max_num_seqs": 1024}},
         "ours-256": {"ours": True, "args": {"max_num_seqs": 256}},
         "unfused": {"ours": True, "patches": _without("vllm-vit-fused")},
@@ -89,10 +90,10 @@ def configurations() -> dict[str, dict[str, Any]]:
     }
 
 
-def _language_graphs(tokens: int) -> dict[str, Any]:
-    """Steps of at most so many tokens, all of them with CUDA graphs of the language model; vLLM's own end at 512."""
-    sizes = [1, 2, 4, *range(8, 513, 8), *range(640, 2048, 128), *range(2048, tokens + 1, 256)]
-    return {"max_num_batched_tokens": tokens, "compilation_config": {"cudagraph_capture_sizes": sizes}}
+def _step(tokens: int, up_to: int | None = None) -> dict[str, Any]:
+    """Arguments for steps of at most so many tokens, with CUDA graphs of all or of those up to a size."""
+    config = {"cudagraph_capture_sizes": graphs(up_to or tokens)}
+    return {"max_num_batched_tokens": tokens, "compilation_config": config}
 
 
 def _without(patch: str) -> str:
@@ -277,6 +278,8 @@ async def _child(job: dict[str, Any]) -> None:
         new.write_text(json.dumps(row), encoding="utf-8")
         new.replace(job["result"])  # whole or not at all: this process may be killed
 
+    images = _crops(job | {"crops": job["crops"] * max(job.get("gpus", [1]))})
+    cutters = Cutters(images, _CUTTERS) if job.get("ours") else None  # before anything that must not be forked
     started = time.perf_counter()
     extra: dict[str, Any] = {"logprobs_mode": "raw_logits", "max_logprobs": vlm_requests.LOGITS}
     traces = turns.file(job, "traces")
@@ -300,8 +303,9 @@ async def _child(job: dict[str, Any]) -> None:
     else:
         llms, close = _plain(merge(job["args"], extra) | {"model": job["model"]})
     row["start_s"] = time.perf_counter() - started
+    if cutters:
+        job["cut"] = await _Cut.of(llms, cutters)
     try:
-        images = _crops(job | {"crops": job["crops"] * max(job.get("gpus", [1]))})
         save()
         turns.file(job, "ready").touch()
         while not turns.file(job, "go").exists():
@@ -333,6 +337,25 @@ async def _child(job: dict[str, Any]) -> None:
             await work
     finally:
         await close()
+        if cutters:
+            cutters.close()
+
+
+class _Cut:
+    """Crops as the workers of a conversion hand them over: cut into patches, where the engines take them so."""
+
+    def __init__(self, cutters: Cutters, how: Any) -> None:
+        self._cutters = cutters
+        self._how = how
+
+    @classmethod
+    async def of(cls, llms: list[Any], cutters: Cutters) -> _Cut | None:
+        """None where vLLM cuts the crops itself."""
+        how = {await apply(llm, vllm.cutter) for llm in llms}
+        return cls(cutters, how.pop()) if len(how) == 1 and None not in how else None
+
+    async def picture(self, number: int) -> Any:
+        return await self._cutters.cut(number, self._how)
 
 
 async def _compare_gpus(
@@ -425,6 +448,8 @@ async def _rate(llms: list[Any], images: list[Any], job: dict[str, Any]) -> dict
 
     async def one(i: int, image: Any) -> None:
         async with waiting:
+            if job.get("cut"):
+                image = await job["cut"].picture(i)
             said = await apply(llms[i % len(llms)], vlm_requests.answer, image, f"{tag}-{i}", *how)
             assert said == tokens
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextvars
 import json
 import math
 import statistics
@@ -35,6 +34,7 @@ from ..pipeline import Pipeline
 from ..stages import Stages
 from ..vlm.base import VlmEngine
 from ..vlm.types import Generated, Sampling
+from . import vlm_forced
 from .busy import Busy
 from .report import Chart, Column, Report
 
@@ -189,6 +189,15 @@ class _Bench:
     def __exit__(self, *exc: object) -> None:
         self.pipeline.close()
 
+    def wanted(self, size: tuple[int, int], prompt: str) -> tuple[int, str]:
+        """Tokens and answer of a crop that is asked for."""
+        known = self.truth.get((size, prompt))
+        tokens, text = known or _guess(size)
+        self.asked["requests"] += 1
+        self.asked["tokens"] += tokens
+        self.asked["guessed"] += known is None
+        return tokens, text
+
     def learn(self, pdf: Path) -> dict[str, Any]:
         """What the text layer says of every region, by the crop that MinerU's client makes of it."""
         from ..extraction import draft as drafts
@@ -257,14 +266,10 @@ class _Bench:
 
     async def _mineru(self, pdf: Path, out: Path) -> dict[str, Any]:
         from mineru.backend.analysis.pdf.images import load_images_from_pdf_bytes_range
-        from mineru_vl_utils import MinerUClient
 
         data = await asyncio.to_thread(pdf.read_bytes)
         pages = await asyncio.to_thread(_count, data)
-        client = MinerUClient(
-            "vllm-async-engine", vllm_async_llm=self.engine.llm, max_concurrency=_REQUESTS, use_tqdm=False
-        )
-        client.client = self.engine.client_of(self.engine.llm, self.engine.theirs)
+        client = _mineru_client(self)
         spent = dict.fromkeys(("render", "layout", "vlm", "finish", "write"), 0.0)
         model: list[list[dict[str, Any]]] = []
         for first in range(0, pages, _WINDOW):
@@ -299,64 +304,57 @@ class _Bench:
 
 
 def _forced(pipeline: Pipeline, bench: _Bench) -> Any:
-    """vLLM in process, whose generations are as long as the truth and say the truth."""
-    from mineru_vl_utils.vlm_client.vllm_async_engine_client import VllmAsyncEngineVlmClient
-
+    """vLLM, whose generations are as long as the truth and say the truth."""
+    from ..vlm.apart import apply
     from ..vlm.arguments import parse
     from ..vlm.engine import VllmEngine
-    from ..vlm.vllm import VllmInProcess, client_class
-
-    wanted: contextvars.ContextVar[tuple[int, str]] = contextvars.ContextVar("wanted")
-
-    class Theirs(VllmAsyncEngineVlmClient):
-        async def aio_predict(self, image: Any, prompt: str = "", *args: Any, **kwargs: Any) -> Any:
-            known = bench.truth.get((image.size, prompt))
-            wanted.set(known or _guess(image.size))
-            bench.asked["requests"] += 1
-            bench.asked["tokens"] += wanted.get()[0]
-            bench.asked["guessed"] += known is None
-            return await super().aio_predict(image, prompt, *args, **kwargs)
-
-        def build_vllm_sampling_params(self, sampling_params: Any) -> Any:
-            params = super().build_vllm_sampling_params(sampling_params)
-            params.max_tokens = params.min_tokens = wanted.get()[0]
-            params.ignore_eos = True
-            return params
-
-        def get_output_content(self, output: Any) -> str:
-            super().get_output_content(output)
-            return wanted.get()[1]
-
-    class Ours(Theirs, client_class()):  # type: ignore[misc]
-        pass
+    from ..vlm.vllm import VllmInProcess
 
     class Forced(VllmInProcess):
-        theirs = Theirs
-
         def __init__(self, model: Path, args: dict[str, Any]) -> None:
             super().__init__(model)
-            self._engine = VllmEngine(model, args=args, replicas=bench.args.replicas, devices=[0], apart=False)
-            self._known: dict[int, tuple[Any, Any]] = {}
+            self._engine = VllmEngine(model, args=args, replicas=bench.args.replicas, devices=[0])
 
         @property
         def llm(self) -> Any:
             return self._engine.llm
 
-        def client_of(self, llm: Any, kind: type = Ours) -> Any:
-            """MinerU's client of an engine, or ours."""
-            key = id(llm) + (kind is Ours)
-            known, client = self._known.get(key, (None, None))
-            if known is not llm:
-                client = kind(llm, allow_truncated_content=True)
-                self._known[key] = llm, client
-            return client
-
         async def _ask(self, replica: Any, picture: Any, prompt: str, sampling: Sampling) -> Generated:
-            from mineru_vl_utils.vlm_client import SamplingParams
-
-            return Generated(await self.client_of(replica.llm).aio_predict(picture, prompt, SamplingParams(**sampling)))
+            tokens, text = bench.wanted(picture.size, prompt)
+            await apply(replica.llm, vlm_forced.ours, picture, prompt, sampling, tokens)
+            return Generated(text)
 
     return Forced(pipeline.plan.vlm or Path(), parse(bench.args.vllm_arg))
+
+
+def _mineru_client(bench: _Bench) -> Any:
+    """MinerU's client as its VLM back end has it; its engine may be in another process, which costs MinerU nothing."""
+    from mineru_vl_utils import MinerUClient
+    from mineru_vl_utils.vlm_client import SamplingParams, VlmClient
+    from mineru_vl_utils.vlm_client.vllm_async_engine_client import VllmAsyncEngineVlmClient
+
+    from ..vlm.apart import apply
+
+    class Theirs(VllmAsyncEngineVlmClient):
+        def __init__(self) -> None:
+            VlmClient.__init__(self, allow_truncated_content=True)
+            self.max_concurrency = _REQUESTS
+
+        async def aio_predict(
+            self, image: Any, prompt: str = "", sampling_params: Any = None, priority: int | None = None
+        ) -> Any:
+            tokens, text = bench.wanted(image.size, prompt)
+            sampling = {k: v for k, v in vars(sampling_params or SamplingParams()).items() if v is not None}
+            await apply(bench.engine.llm, vlm_forced.theirs, image, prompt, sampling, tokens)
+            return text
+
+    client = MinerUClient(
+        "http-client", server_url="http://nowhere.invalid", model_name="none", skip_model_name_checking=True,
+        max_concurrency=_REQUESTS, use_tqdm=False,
+    )  # fmt: skip
+    client.backend = client.helper.backend = "vllm-async-engine"
+    client.client = Theirs()
+    return client
 
 
 def _guess(size: tuple[int, int]) -> tuple[int, str]:

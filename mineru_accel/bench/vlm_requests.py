@@ -8,6 +8,8 @@ from typing import Any
 
 from ..patches import status
 from ..vlm import llm as llms
+from ..vlm import vllm
+from ..vlm.types import Patches
 
 PROMPT = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|>"
@@ -62,6 +64,8 @@ async def patches(_: Any) -> dict[str, str]:
 
 async def _rendered(llm: Any, picture: Any, tokenized: bool) -> Any:
     """As MinerU's client does, which vLLM's processors for tokens see; a plain `generate` would take another way."""
+    if isinstance(picture, Patches):
+        return vllm.rendered(llm, _tokens(llm), picture)
     prompt = {"prompt_token_ids": _tokens(llm)} if tokenized else {"prompt": PROMPT}
     return (await llm.renderer.render_cmpl_async([{**prompt, "multi_modal_data": {"image": picture}}]))[0]
 

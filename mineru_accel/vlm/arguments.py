@@ -18,12 +18,13 @@ COMMON: dict[str, Any] = {
     "max_model_len": 16384,
 }
 CUDA: dict[str, Any] = {
-    # a sequence is decoded along with the prefill of some max_num_batched_tokens / 300 new crops a step
     "max_num_seqs": 512,
     "max_num_batched_tokens": 8192,
     "renderer_num_workers": 4,
     "gpu_memory_utilization": 0.6,
 }
+_STEP = 4096
+"""Tokens of a step on large GPUs: some eleven crops beside what is being decoded."""
 CPU: dict[str, Any] = {
     "enforce_eager": True,
     "max_num_seqs": 16,
@@ -38,8 +39,16 @@ def defaults(kind: str, memory_gib: float = 0.0, replicas: int = 1) -> dict[str,
     arguments = COMMON | CUDA
     if memory_gib and memory_gib < 30:  # consumer cards: smaller batches saturate them
         arguments |= {"max_num_seqs": 128, "max_num_batched_tokens": 4096, "gpu_memory_utilization": 0.75}
+    elif kind == "cuda":
+        arguments |= {"max_num_batched_tokens": _STEP, "compilation_config": {"cudagraph_capture_sizes": graphs(_STEP)}}
     arguments["gpu_memory_utilization"] = round(arguments["gpu_memory_utilization"] / replicas, 3)
     return arguments
+
+
+def graphs(tokens: int) -> list[int]:
+    """Sizes of the language model's CUDA graphs, in tokens: vLLM's own end at 512, so that every step with a new crop
+    in it is launched kernel by kernel, which takes the host longer than the GPU."""
+    return [1, 2, 4, *range(8, 513, 8), *range(640, 2048, 128), *range(2048, tokens + 1, 256)]
 
 
 def merge(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,8 @@
     text = await engine.run("page 7", lambda replica: apply(replica.llm, ask))    # put back if the engine dies
     await engine.close()
 
-``engine.llms`` are ``vllm.v1.engine.async_llm.AsyncLLM`` objects, one a replica; where there are several, on several
-GPUs for instance, each is in a process of its own (`apart.FrontEnd`) that sees its GPU alone. After a restart they are
+``engine.llms`` are ``vllm.v1.engine.async_llm.AsyncLLM`` objects, one a replica; on GPUs, and where there are several,
+each is in a process of its own (`apart.FrontEnd`) that sees its GPU alone. After a restart they are
 new ones, and ``engine.generation`` is greater. `run` hands out the replica with the least to do and its present
 AsyncLLM; `apart.apply` calls a function where that is. Everything here belongs to one event loop.
 """
@@ -72,7 +72,8 @@ class VllmEngine:
         replicas: on each GPU, or "auto": as many as measured best.
         patches: what ``MINERU_ACCEL_PATCHES`` is for this engine's processes (and this one): auto, none, or names.
         devices: GPUs by number; None for all that torch sees.
-        apart: whether each replica is in a process of its own; None where that is of use: if there are several.
+        apart: whether each replica is in a process of its own; None where that is of use: on GPUs, and if there are
+            several.
 
     Each GPU has its engine; with ``tensor_parallel_size`` and the like each engine has so many GPUs. ``device_ids``
     among the arguments leaves the choice to vLLM, for one engine.
@@ -132,8 +133,8 @@ class VllmEngine:
             raise EngineError(f"{self.model}: no checkpoint there (config.json is missing)")
         groups = self._groups()
         self.replicas = [Replica(i, devices) for i, devices in enumerate(groups * self._per_device)]
-        if self._apart is None:  # the only one, on the first GPU, needs no other environment
-            self._apart = len(self.replicas) > 1 or groups[0][:1] not in ((), (0,))
+        if self._apart is None:  # on a GPU this process could not keep up with it
+            self._apart = len(self.replicas) > 1 or bool(groups[0])
         atexit.register(self._kill)
         starting = [asyncio.create_task(self._launch_all(batch)) for batch in self._batches(groups)]
         try:

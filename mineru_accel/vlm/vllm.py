@@ -99,7 +99,7 @@ async def cutter(llm: Any) -> Cutter | None:
     return cutter_of(llm)
 
 
-def _rendered(llm: Any, tokens: Sequence[int], picture: Patches) -> Any:
+def rendered(llm: Any, tokens: Sequence[int], picture: Patches) -> Any:
     """vLLM's input for a prompt and a picture that a worker cut."""
     import torch
 
@@ -149,8 +149,9 @@ def client_class() -> type:
                 self.build_messages(prompt, 1), tokenize=False, add_generation_prompt=True
             )
             parameters = self.build_vllm_sampling_params(sampling_params)
-            rendered = _rendered(self.vllm_async_llm, self._encoded(text), image)
-            outputs = [o async for o in self.vllm_async_llm.generate(rendered, parameters, uuid.uuid4().hex)]
+            tokens = self._encoded(text)
+            made = rendered(self.vllm_async_llm, tokens, image)
+            outputs = [o async for o in self.vllm_async_llm.generate(made, parameters, uuid.uuid4().hex)]
             return self.get_output_content(outputs[-1])
 
         def _encoded(self, text: str) -> list[int]:
