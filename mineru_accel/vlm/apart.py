@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import os
 import pickle
@@ -164,6 +165,8 @@ class _BackEnd:
         except Exception as error:
             self._channel.say((number, False, _sendable(error), True))
         else:
+            gc.collect()
+            gc.freeze()  # a million objects of vLLM's and torch's that stay: nothing for later collections to go over
             self._channel.say((number, True, None, False))
 
     async def _do(self, number: int, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
