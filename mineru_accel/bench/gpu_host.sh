@@ -111,7 +111,7 @@ PY
     [ "$(left)" -lt "${LEAST:-60}" ] && { say "$name: no time left"; return; }
     say "$name: $*"
     VLLM_LOGGING_LEVEL=WARNING timeout "$(left)" "$PY" -m mineru_accel bench vlm-pipeline "$pdf" --vlm "$CKPT" \
-      --pages "${PAGES:-208}" --json "$to/$name.json" "$@" > "$to/$name.log" 2>&1
+      --pages "${PAGES:-624}" --json "$to/$name.json" "$@" > "$to/$name.log" 2>&1
     local code=$?
     grep -E "^(start|truth|vlm|hybrid|mineru|times)" "$to/$name.log" || tail -25 "$to/$name.log"
     say "$name: exit code $code"
