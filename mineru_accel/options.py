@@ -154,7 +154,9 @@ class Options(BaseModel):
     page_timeout: float = Field(
         120.0, ge=1, le=86400, description="Seconds one page may take in one stage before it is given up."
     )
-    engine: Engine = Field(Engine.AUTO, description="What runs the VLM: auto, vllm (in process), http or transformers.")
+    engine: Engine = Field(
+        Engine.AUTO, description="What runs the VLM: auto, vllm (started here), http or transformers."
+    )
     urls: tuple[str, ...] = Field(
         (), description="OpenAI-compatible servers of the VLM; several share the work. MINERU_VL_API_KEY is their key."
     )

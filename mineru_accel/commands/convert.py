@@ -15,6 +15,7 @@ from ..errors import EXIT_FAILED, EXIT_OK, UsageError
 from ..events import Event, RunDone, as_json
 from ..inputs import find, read_list
 from ..launch import WORKER_OUTPUT
+from ..logs import LOG_LEVEL
 from ..options import Options
 from ..pipeline import Pipeline
 from ..progress import describe, make_reporter
@@ -149,6 +150,7 @@ def _log(args: argparse.Namespace) -> None:
 
     level = "ERROR" if args.quiet else ("WARNING", "INFO", "DEBUG")[min(args.verbose, 2)]
     level = (args.log_level or level).upper()
+    os.environ[LOG_LEVEL] = level
     logger.remove()
     logger.add(sys.stderr, level=level, format="<level>{level: <7}</level> {message}", diagnose=False)
     if level != "DEBUG":

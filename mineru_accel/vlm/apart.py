@@ -20,6 +20,7 @@ import asyncio
 import contextlib
 import gc
 import itertools
+import logging
 import os
 import pickle
 import signal
@@ -31,6 +32,7 @@ from typing import Any
 
 from loguru import logger
 
+from ..logs import LOG_LEVEL
 from . import lifeline
 from . import llm as llms
 from .channel import Channel
@@ -58,7 +60,9 @@ class FrontEnd:
         environment = {**environment, lifeline.VARIABLE: lifeline.offer()}
         command = [sys.executable, "-m", __name__, str(theirs.fileno())]
         with theirs:
-            process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, stdout=2
+            )
         front = cls(process, ours)
         try:
             await front._ask(make, *args)
@@ -187,5 +191,8 @@ if __name__ == "__main__":
     os.environ[lifeline.VARIABLE] = lifeline.offer()
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C means the parent, which says what becomes of us
     logger.remove()
-    logger.add(sys.stderr, level="WARNING", format="{level: <7} {message}", diagnose=False)
+    level = os.environ.get(LOG_LEVEL, "WARNING")
+    logger.add(sys.stderr, level=level, format="{level: <7} {message}", diagnose=False)
+    if level != "DEBUG":
+        logging.disable(logging.WARNING)
     asyncio.run(_main(int(sys.argv[1])))

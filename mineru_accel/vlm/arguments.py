@@ -45,6 +45,13 @@ def defaults(kind: str, memory_gib: float = 0.0, replicas: int = 1) -> dict[str,
     return arguments
 
 
+def names_graphs(given: Mapping[str, Any]) -> bool:
+    """Whether the user's arguments say which CUDA graphs there are; vLLM takes one way of saying so only."""
+    names = {"cudagraph_capture_sizes", "max_cudagraph_capture_size"}
+    config = given.get("compilation_config")
+    return bool(names & given.keys()) or bool(isinstance(config, Mapping) and names & config.keys())
+
+
 def graphs(tokens: int) -> list[int]:
     """Sizes of the language model's CUDA graphs, in tokens: vLLM's own end at 512, so that every step with a new crop
     in it is launched kernel by kernel, which takes the host longer than the GPU."""

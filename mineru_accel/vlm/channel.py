@@ -67,6 +67,7 @@ class Channel:
                 while True:
                     self._post(self._hear, _unpacked(file))
         finally:  # also of a bug: who waits must not wait for ever
+            self._stream.close()
             self._post(self._over)
 
     def _post(self, call: Callable[..., object], *args: Any) -> None:

@@ -34,14 +34,16 @@ from ..patches.registry import SWITCH, selected
 from . import lifeline
 from . import llm as llms
 from .apart import FrontEnd, apply
-from .arguments import defaults, longest_context, merge
+from .arguments import defaults, longest_context, merge, names_graphs
 from .errors import EngineDied, EngineError
 from .pinning import pinned
 
 T = TypeVar("T")
 RESTARTS = 5
-"""Restarts of an engine within `WINDOW` seconds; one more death and it stays dead."""
+"""Restarts of a replica within `WINDOW` seconds; one more death and it stays dead."""
 WINDOW = 1800.0
+_REST = 60.0
+"""Seconds that an engine is left alone which could not be started again, while others live."""
 _PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
 _environment_lock = threading.Lock()
 
@@ -59,8 +61,18 @@ class Replica:
     """Number of starts."""
     busy: int = 0
     """Calls of `VllmEngine.run` in flight."""
+    restarts: list[float] = field(default_factory=list)
+    """When it was started again, within `WINDOW`."""
+    launching: asyncio.Task[None] | None = None
+    """The latest of these starts."""
+    rests_until: float = 0.0
+    """Before then it gets work only if no other one can have it: it could not be started again."""
     gate: _Gate = field(default_factory=lambda: _Gate())
-    restarting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def rests(self) -> bool:
+        """Whether it is better left alone."""
+        return time.monotonic() < self.rests_until
 
 
 class VllmEngine:
@@ -100,7 +112,7 @@ class VllmEngine:
         self._per_device = 1 if replicas == "auto" else int(replicas)
         self._devices = devices
         self._apart = apart
-        self._deaths: list[float] = []
+        self._starting: list[asyncio.Task[None]] = []
         self._closed = False
         self.replicas: list[Replica] = []
 
@@ -136,14 +148,11 @@ class VllmEngine:
         if self._apart is None:  # on a GPU this process could not keep up with it
             self._apart = len(self.replicas) > 1 or bool(groups[0])
         atexit.register(self._kill)
-        starting = [asyncio.create_task(self._launch_all(batch)) for batch in self._batches(groups)]
+        self._starting = [asyncio.create_task(self._launch_all(batch)) for batch in self._batches(groups)]
         try:
-            await asyncio.gather(*starting)
+            await asyncio.gather(*self._starting)
             await self._compare_patches()
         except BaseException:
-            for task in starting:
-                task.cancel()
-            await asyncio.gather(*starting, return_exceptions=True)
             await self.close()
             raise
 
@@ -156,12 +165,14 @@ class VllmEngine:
             EngineDied: if the engine died under it twice (the page is to be given up), or may not be restarted again.
             Anything that ``work`` raises while the engine lives.
         """
-        for alone in (False, True):
-            replica = min(self.replicas, key=lambda r: (r.gate.closed, r.busy))
+        alone = False
+        while True:
+            replica = min(self.replicas, key=lambda r: (r.rests, r.gate.closed, r.busy))
             replica.busy += 1
             try:
                 async with replica.gate.alone() if alone else replica.gate.shared():
-                    await self._alive(replica)
+                    if not await self._ready(replica):
+                        continue
                     llm = replica.llm
                     try:
                         result = await work(replica)
@@ -175,7 +186,9 @@ class VllmEngine:
                         logger.warning("engine {} died under {}", replica.index, key)
             finally:
                 replica.busy -= 1
-        raise EngineDied(f"{key}: killed the engine twice")
+            if alone:
+                raise EngineDied(f"{key}: killed the engine twice")
+            alone = True
 
     async def restart(self, replica: Replica) -> None:
         """Start a replica anew, if it is dead or does not answer.
@@ -198,10 +211,17 @@ class VllmEngine:
         """Stop every process; may be called twice."""
         self._closed = True
         atexit.unregister(self._kill)
-        for replica in self.replicas:
+        starts = [*self._starting, *(replica.launching for replica in self.replicas if replica.launching)]
+        for task in starts:
+            task.cancel()
+        await asyncio.gather(*starts, return_exceptions=True)
+
+        async def end(replica: Replica) -> None:
             llm, replica.llm = replica.llm, None
             llms.quiet(llm)
             await asyncio.to_thread(llms.shutdown, llm)
+
+        await asyncio.gather(*(end(replica) for replica in self.replicas))
 
     async def __aenter__(self) -> VllmEngine:
         await self.start()
@@ -215,7 +235,10 @@ class VllmEngine:
         if machine.accelerator().kind == "cpu":
             return [()]
         devices = list(range(_gpus()) if self._devices is None else self._devices)
-        size = math.prod(int(self.args.get(name) or 1) for name in _PARALLEL)
+        try:
+            size = math.prod(int(self.args.get(name) or 1) for name in _PARALLEL)
+        except (TypeError, ValueError) as error:
+            raise EngineError(f"vLLM's {', '.join(_PARALLEL)} are numbers: {error}") from error
         if size > len(devices):
             raise EngineError(f"an engine of {size} GPUs does not fit on {len(devices)}")
         if "device_ids" in self.args:
@@ -250,7 +273,10 @@ class VllmEngine:
         if not self._has_states():
             return
         for replica in self.replicas:
-            for name, state in (await apply(replica.llm, llms.lacking)).items():
+            lacking = await apply(replica.llm, llms.lacking)
+            if "vllm-uint8-pixels" in lacking:
+                raise EngineError("vLLM's worker lacks our patches: is mineru-accel installed where vLLM is?")
+            for name, state in lacking.items():
                 logger.warning("engine {}: patch {} is {} in the worker", replica.index, name, state)
 
     def _has_states(self) -> bool:
@@ -259,6 +285,8 @@ class VllmEngine:
     def _arguments(self, replica: Replica) -> dict[str, Any]:
         kind, memory = machine.accelerator().kind, _memory(replica.devices)
         arguments = merge(defaults(kind, memory, self._per_device), {"model": str(self.model)})
+        if names_graphs(self.args):
+            arguments.pop("compilation_config", None)
         if (longest := longest_context(self.model)) is not None:
             arguments["max_model_len"] = min(arguments["max_model_len"], longest)
         return merge(arguments, self.args)
@@ -266,27 +294,57 @@ class VllmEngine:
     async def _make(self, replica: Replica) -> Any:
         made: tuple[Any, ...] = (self._arguments(replica), list(self.args), self.patches)
         values = {SWITCH: self.patches, lifeline.VARIABLE: lifeline.offer()}
+        if plugins := os.environ.get("VLLM_PLUGINS"):  # the user's choice of plugins; ours is one, too
+            values["VLLM_PLUGINS"] = f"{plugins},mineru_accel"
         if not self._apart:
             return await asyncio.to_thread(_with, values, llms.make, *made)
         environment = pinned(os.environ | values, machine.accelerator().kind, replica.devices)
         return await FrontEnd.start(llms.make, *made, environment=environment)
 
     async def _alive(self, replica: Replica) -> None:
-        """Start the replica again if it is dead."""
-        async with replica.restarting:
-            if not llms.dead(replica.llm):
-                return
-            if self._closed:
-                raise EngineDied("the engine is closed")
-            now = time.monotonic()
-            self._deaths = [t for t in self._deaths if now - t < WINDOW] + [now]
-            if len(self._deaths) > RESTARTS:
-                raise EngineDied(f"the engine died {len(self._deaths)} times in {WINDOW / 60:.0f} minutes")
-            await asyncio.to_thread(llms.shutdown, replica.llm)
+        """Start the replica again if it is dead. Whoever waits for that may be cancelled: the start goes on."""
+        if not llms.dead(replica.llm):
+            return
+        if replica.launching is None or replica.launching.done():
+            replica.launching = asyncio.create_task(self._start_again(replica))
+            replica.launching.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.shield(replica.launching)
+
+    async def _ready(self, replica: Replica) -> bool:
+        """Whether it is up, started again if need be; False if another one should have the work.
+
+        Raises:
+            EngineDied: if it can't be started again, and there is no other one.
+        """
+        if not (replica.rests and self._others(replica)):
             try:
-                await self._launch(replica)
-            except EngineError as error:
-                raise EngineDied(str(error)) from error
+                await self._alive(replica)
+                return True
+            except EngineDied:
+                if self._closed or not self._others(replica):
+                    raise
+        return False
+
+    def _others(self, replica: Replica) -> bool:
+        """Whether another replica can have the work."""
+        return any(other is not replica and not other.rests for other in self.replicas)
+
+    async def _start_again(self, replica: Replica) -> None:
+        if self._closed:
+            raise EngineDied("the engine is closed")
+        now = time.monotonic()
+        replica.restarts = [t for t in replica.restarts if now - t < WINDOW]
+        if len(replica.restarts) >= RESTARTS:
+            replica.rests_until = replica.restarts[0] + WINDOW
+            raise EngineDied(f"the engine died {RESTARTS + 1} times in {WINDOW / 60:.0f} minutes")
+        replica.restarts.append(now)
+        await asyncio.to_thread(llms.shutdown, replica.llm)
+        try:
+            await self._launch(replica)
+        except EngineError as error:
+            replica.rests_until = time.monotonic() + _REST
+            raise EngineDied(str(error)) from error
+        replica.rests_until = 0.0
 
     async def _answers(self, replica: Replica, timeout: float) -> bool:
         if llms.dead(replica.llm):

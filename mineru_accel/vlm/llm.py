@@ -31,6 +31,7 @@ def make(arguments: Mapping[str, Any], needed: Collection[str], patches: str) ->
         Anything that vLLM raises.
     """
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     if machine.accelerator().kind == "cpu":

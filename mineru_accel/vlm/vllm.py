@@ -12,7 +12,7 @@ from ..patches.cutting import Cutter
 from . import llm as llms
 from .apart import apply
 from .engine import Replica, VllmEngine
-from .errors import NoAnswer, Refused
+from .errors import EngineError, NoAnswer, Refused
 from .types import Generated, Patches, Sampling
 
 _PROMPTS = 256
@@ -42,11 +42,12 @@ class VllmInProcess:
 
     async def start(self) -> None:
         await self._engine.start()
-        self.concurrency = 0
-        for llm in self._engine.llms:  # a quarter more than fit, so that new ones are ready when old ones leave
-            seats = await apply(llm, llms.seats)
-            self.concurrency += seats + seats // 4
-        cutters = {await apply(llm, cutter) for llm in self._engine.llms}
+        try:
+            seats = [await apply(llm, llms.seats) for llm in self._engine.llms]
+            cutters = {await apply(llm, cutter) for llm in self._engine.llms}
+        except _failures() as error:
+            raise EngineError(f"vLLM ended when it had just been started: {llms.line(error)}") from error
+        self.concurrency = sum(n + n // 4 for n in seats)  # so that new ones are ready when old ones leave
         self.cutter = cutters.pop() if len(cutters) == 1 else None
 
     async def predict(self, picture: Any, prompt: str, sampling: Sampling, timeout: float) -> Generated:
@@ -77,7 +78,7 @@ def _refusals() -> tuple[type[Exception], ...]:
 def _failures() -> tuple[type[Exception], ...]:
     from vllm import exceptions
 
-    return RuntimeError, getattr(exceptions, "VLLMServerError", RuntimeError)
+    return RuntimeError, ConnectionError, getattr(exceptions, "VLLMServerError", RuntimeError)
 
 
 async def generate(llm: Any, picture: Any, prompt: str, sampling: Sampling) -> Generated:

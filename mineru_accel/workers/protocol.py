@@ -52,14 +52,16 @@ class Failed:
 
 
 def limit_memory(size: int) -> None:
-    """Let this process have at most ``size`` bytes of data (0: any), and be the first that the kernel kills for memory.
+    """Let this process have ``size`` more bytes of data (0: any), and be the first that the kernel kills for memory.
 
-    Data is what malloc and private mappings take; shared memory and files don't count.
+    Data is what malloc and private mappings take; shared memory and files don't count, nor does what it has already.
     """
     if sys.platform == "linux":
         import resource
 
         if size:
+            with open("/proc/self/statm") as file:
+                size += int(file.read().split()[5]) * resource.getpagesize()
             with contextlib.suppress(ValueError):  # a stricter limit is set already
                 resource.setrlimit(resource.RLIMIT_DATA, (size, size))
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,10 @@ assert lifeline.hold()
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 time.sleep(600)
 """
+
+
+AGAIN = "TEST_STAND_IN_AGAIN"
+"""What becomes of a start on the second GPU: it fails, or takes so many seconds."""
 
 
 class StandInLlm:
@@ -48,6 +53,10 @@ def make(arguments: Any, needed: Any, patches: str) -> StandInLlm:
         raise TypeError("no such argument of vLLM: fails")
     if "ends" in needed:
         os._exit(3)
+    if (again := os.environ.get(AGAIN)) and os.environ.get("CUDA_VISIBLE_DEVICES") == "GPU-0a1b":
+        if again == "fails":
+            raise RuntimeError("no such GPU any more")
+        time.sleep(float(again))
     return StandInLlm(arguments)
 
 

@@ -136,6 +136,67 @@ def test_each_engine_sees_its_gpu_alone_also_when_it_is_started_again(two_gpus: 
     assert gone(asyncio.run(work()))
 
 
+def fronts() -> list[int]:
+    """Processes of engines that run now."""
+    return [p.pid for p in psutil.Process().children(recursive=True) if "vlm.apart" in " ".join(p.cmdline())]
+
+
+def test_one_that_cannot_be_started_again_leaves_the_work_to_the_other(
+    two_gpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(replica: Replica) -> Any:
+        return await apply(replica.llm, far.seen)
+
+    async def work() -> None:
+        async with VllmEngine(two_gpus, patches="none") as engine:
+            dead = (await apply(engine.llms[1], far.seen))[0]
+            monkeypatch.setenv(far.AGAIN, "fails")
+            os.kill(dead, signal.SIGKILL)
+            answers = await asyncio.gather(*(engine.run(f"crop {i}", ask) for i in range(20)))
+            answers += await asyncio.gather(*(engine.run(f"crop {i}", ask) for i in range(20)))
+            assert {what[2] for what in answers} == {"2"}
+            assert len(engine.replicas[1].restarts) == 1  # and is left alone for a while
+
+    asyncio.run(asyncio.wait_for(work(), PATIENCE))
+
+
+def test_a_start_goes_on_if_who_waits_for_it_gives_up(two_gpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask(replica: Replica) -> Any:
+        return await apply(replica.llm, far.seen)
+
+    async def work() -> None:
+        async with VllmEngine(two_gpus, patches="none", devices=[1]) as engine:
+            dead = (await apply(engine.llm, far.seen))[0]
+            monkeypatch.setenv(far.AGAIN, "1.5")
+            os.kill(dead, signal.SIGKILL)
+            while not engine.llm.errored:
+                await asyncio.sleep(0.01)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(engine.run("impatient", ask), 0.5)
+            (starting,) = fronts()
+            assert (await engine.run("patient", ask))[0] == starting
+            assert engine.generation == 2 and len(engine.replicas[0].restarts) == 1
+
+    asyncio.run(asyncio.wait_for(work(), PATIENCE))
+
+
+def test_closing_while_it_starts_leaves_nothing(two_gpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(far.AGAIN, "600")
+
+    async def work() -> list[int]:
+        engine = VllmEngine(two_gpus, patches="none")
+        starting = asyncio.create_task(engine.start())
+        while not engine.replicas or engine.replicas[0].llm is None or len(fronts()) < 2:
+            await asyncio.sleep(0.01)
+        running = fronts()
+        await engine.close()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        return running
+
+    assert gone(asyncio.run(asyncio.wait_for(work(), PATIENCE)))
+
+
 def test_an_engine_that_does_not_start_takes_the_others_with_it(two_gpus: Path) -> None:
     for args, message in (({"fails": 1}, "no such argument of vLLM: fails"), ({"ends": 1}, "process ended")):
         with pytest.raises(EngineError, match=message):
