@@ -407,16 +407,12 @@ class Flow:
 
     def _prepare(self, state: DocumentState, page: PageState, regions: list[Region] | None) -> None:
         page.attempts += 1
+        assert self._vlm is not None
+        slot_bytes = self._arena.slot_bytes if self._arena else 0
         self._job(
             state,
             "prepare",
-            state.stages.prepare_vlm(
-                state,
-                page,
-                regions,
-                self._arena.slot_bytes if self._arena else 0,
-                self._vlm.engine.cutter if self._vlm else None,
-            ),
+            state.stages.prepare_vlm(state, page, regions, slot_bytes, self._vlm.engine),
             then=lambda v, e: self._prepared(state, page, regions, v, e),
         )
 

@@ -44,8 +44,6 @@ _MAX_WORKERS = 16
 _MAX_IMGSZ = 2048
 _SLOT_BYTES = 3 * 2200 * 2200
 """A page at 200 dpi, of A4 or Letter; crops of a larger one that don't fit travel otherwise."""
-_CUTTING = ("torchvision.transforms.v2.functional", "transformers.models.qwen2_vl.image_processing_qwen2_vl")
-"""What cuts pictures into patches; the engine takes longer to start than these to be imported."""
 _VLM_PAGES = 192
 _VLM_BYTES = 1 << 30
 """Pages in flight with a VLM: at most so many, and at least so many bytes."""
@@ -83,7 +81,11 @@ def launch(
     arena = _make_arena(options, plan, workers)
     extraction = "mineru_accel.vlm.jobs" if plan.engine else _EXTRACTION[plan.layout]
     later = (*_LAZY, *(_LAZY_NATIVE if plan.layout is Layout.NATIVE else ()), "mineru_accel.export.writer")
-    modules = (extraction, *(_CUTTING if plan.engine is Engine.VLLM else ()))
+    modules = [extraction]
+    if plan.engine is Engine.VLLM:  # which takes longer to start than these to be imported
+        from .patches.cutting import MODULES
+
+        modules += MODULES
     pool = make_pool(options, workers, modules, arena, tracer, later)  # starts while the models are loaded
     try:
         detector = _load_detector(options, plan, threads) if plan.layout is Layout.DOCLAYOUT_YOLO else None

@@ -15,7 +15,7 @@ from .extraction.rules import make_rule
 from .extraction.types import CHUNK, PageSource
 from .inputs import Input
 from .journal import Entry, warn
-from .options import Engine, Format, Images, Layout, Options
+from .options import Format, Images, Layout, Options
 from .output import (
     Fingerprint,
     Names,
@@ -35,8 +35,8 @@ from .version import __version__
 from .workers.protocol import Job
 
 if TYPE_CHECKING:
-    from .patches.cutting import Cutter
     from .state import DocumentState, PageState
+    from .vlm.base import VlmEngine
 
 _WRITE_SECONDS_PER_PAGE = 3.0
 _DIGEST_SECONDS = 600.0
@@ -69,7 +69,6 @@ class Stages:
         self._options = options
         self._plan = plan
         self._rule = make_rule(plan.backend, options.vlm_for, options.describe_images) if plan.engine else {}
-        self._png = plan.engine is Engine.HTTP
         self.document_timeout = options.document_timeout
         self.chunk = CHUNK if plan.layout is Layout.NATIVE else 1
         self._checked: set[Path] = set()
@@ -199,7 +198,7 @@ class Stages:
         page: PageState,
         regions: list[Region] | None,
         slot_bytes: int,
-        cutter: Cutter | None,
+        engine: VlmEngine,
     ) -> Job:
         draft, answers = page.vlm or (None, [])
         return job(
@@ -212,8 +211,8 @@ class Stages:
             why_ocr=page.read.why_ocr,
             rule=self._rule,
             describe=self._options.describe_images,
-            png=self._png,
-            cutter=cutter,
+            png=engine.png,
+            cutter=engine.cutter,
             first=self._is_first(page),
             slot=page.slot or 0,
             slot_bytes=slot_bytes,

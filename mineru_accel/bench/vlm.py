@@ -23,7 +23,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -304,7 +305,7 @@ async def _child(job: dict[str, Any]) -> None:
         llms, close = _plain(merge(job["args"], extra) | {"model": job["model"]})
     row["start_s"] = time.perf_counter() - started
     if cutters:
-        job["cut"] = await _Cut.of(llms, cutters)
+        job["cut"] = await _cut(llms, cutters)
     try:
         save()
         turns.file(job, "ready").touch()
@@ -341,21 +342,10 @@ async def _child(job: dict[str, Any]) -> None:
             cutters.close()
 
 
-class _Cut:
-    """Crops as the workers of a conversion hand them over: cut into patches, where the engines take them so."""
-
-    def __init__(self, cutters: Cutters, how: Any) -> None:
-        self._cutters = cutters
-        self._how = how
-
-    @classmethod
-    async def of(cls, llms: list[Any], cutters: Cutters) -> _Cut | None:
-        """None where vLLM cuts the crops itself."""
-        how = {await apply(llm, vllm.cutter) for llm in llms}
-        return cls(cutters, how.pop()) if len(how) == 1 and None not in how else None
-
-    async def picture(self, number: int) -> Any:
-        return await self._cutters.cut(number, self._how)
+async def _cut(llms: list[Any], cutters: Cutters) -> Callable[[int], Awaitable[Any]] | None:
+    """What hands a crop over as the workers of a conversion do: cut into patches. None where vLLM cuts them itself."""
+    how = {await apply(llm, vllm.cutter) for llm in llms}
+    return partial(cutters.cut, cutter=how.pop()) if len(how) == 1 and None not in how else None
 
 
 async def _compare_gpus(
@@ -449,7 +439,7 @@ async def _rate(llms: list[Any], images: list[Any], job: dict[str, Any]) -> dict
     async def one(i: int, image: Any) -> None:
         async with waiting:
             if job.get("cut"):
-                image = await job["cut"].picture(i)
+                image = await job["cut"](i)
             said = await apply(llms[i % len(llms)], vlm_requests.answer, image, f"{tag}-{i}", *how)
             assert said == tokens
 

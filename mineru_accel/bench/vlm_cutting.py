@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import mmap
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-from ..patches.cutting import Cutter, cut
+from ..patches.cutting import MODULES, Cutter, cut
 from ..vlm import lifeline
 from ..vlm.types import Patches
 
@@ -49,9 +50,9 @@ class Cutters:
 
 def _import() -> None:
     lifeline.hold()
+    for module in MODULES:
+        importlib.import_module(module)
     import torch
-    import torchvision.transforms.v2.functional  # noqa: F401
-    import transformers.models.qwen2_vl.image_processing_qwen2_vl  # noqa: F401
 
     torch.set_num_threads(1)
 

@@ -30,9 +30,9 @@ async def _generate(
 ) -> None:
     from mineru_vl_utils.vlm_client import SamplingParams
 
-    if (client := getattr(llm, name, None)) is None:
-        client = _forced(base())(llm, allow_truncated_content=True)
-        setattr(llm, name, client)
+    from ..vlm.vllm import client_of
+
+    client = client_of(llm, name, lambda: _forced(base()))
     _tokens.set(tokens)
     await client.aio_predict(picture, prompt, SamplingParams(**sampling))
 

@@ -308,9 +308,9 @@ def _forced(pipeline: Pipeline, bench: _Bench) -> Any:
     from ..vlm.apart import apply
     from ..vlm.arguments import parse
     from ..vlm.engine import VllmEngine
-    from ..vlm.vllm import VllmInProcess
+    from ..vlm.vllm import LocalVllm
 
-    class Forced(VllmInProcess):
+    class Forced(LocalVllm):
         def __init__(self, model: Path, args: dict[str, Any]) -> None:
             super().__init__(model)
             self._engine = VllmEngine(model, args=args, replicas=bench.args.replicas, devices=[0])

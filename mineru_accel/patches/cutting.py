@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+MODULES = ("torchvision.transforms.v2.functional", "transformers.models.qwen2_vl.image_processing_qwen2_vl")
+"""What :func:`cut` imports, for who wants that done before the first picture comes."""
+
+
 class Cutter(NamedTuple):
     """How a checkpoint's processor scales and cuts pictures; travels to other processes."""
 

@@ -90,8 +90,8 @@ class VllmEngine:
     Each GPU has its engine; with ``tensor_parallel_size`` and the like each engine has so many GPUs. ``device_ids``
     among the arguments leaves the choice to vLLM, for one engine.
 
-    Engines of different GPUs start at once; those of one GPU one after the other, since each measures the memory that
-    is left, unless ``kv_cache_memory_bytes`` says how much each may have.
+    Engines of different GPUs start at once (if they are apart); those of one GPU one after the other, since each
+    measures the memory that is left, unless ``kv_cache_memory_bytes`` says how much each may have.
 
     A dead engine is started again by the next `run` or `restart`, at most `RESTARTS` times in `WINDOW` seconds.
     """

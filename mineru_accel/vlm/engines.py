@@ -18,6 +18,6 @@ def make_engine(options: Options, plan: Plan) -> VlmEngine:
         from .transformers import TransformersEngine
 
         return TransformersEngine(plan.vlm, options.device)
-    from .vllm import VllmInProcess
+    from .vllm import LocalVllm
 
-    return VllmInProcess(plan.vlm, options.vllm_args)
+    return LocalVllm(plan.vlm, options.vllm_args)

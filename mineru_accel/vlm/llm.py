@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import threading
 import uuid
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,12 +13,11 @@ from ..patches import State, machine, status
 from ..patches.registry import apply_selected, selected
 
 _WORKER_STATES = "mineru_accel.patches.worker.PatchStates"
-_configuring = threading.Lock()
-"""vLLM's configuration goes through module globals: one at a time."""
 
 
 def make(arguments: Mapping[str, Any], needed: Collection[str], patches: str) -> Any:
-    """Start an engine's processes; returns when they are ready.
+    """Start an engine's processes; returns when they are ready. One at a time in a process: vLLM's configuration goes
+    through module globals.
 
     Args:
         arguments: of vLLM's engine; those that this vLLM doesn't know are left out.
@@ -36,22 +34,21 @@ def make(arguments: Mapping[str, Any], needed: Collection[str], patches: str) ->
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     if machine.accelerator().kind == "cpu":
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
-    with _configuring:
-        for package in ("vllm", "mineru-vl-utils"):
-            apply_selected(package, patches)
-        from mineru_vl_utils.logits_processor.vllm_v1_no_repeat_ngram import VllmV1NoRepeatNGramLogitsProcessor
-        from vllm import AsyncEngineArgs
-        from vllm.usage.usage_lib import UsageContext
-        from vllm.v1.engine.async_llm import AsyncLLM
+    for package in ("vllm", "mineru-vl-utils"):
+        apply_selected(package, patches)
+    from mineru_vl_utils.logits_processor.vllm_v1_no_repeat_ngram import VllmV1NoRepeatNGramLogitsProcessor
+    from vllm import AsyncEngineArgs
+    from vllm.usage.usage_lib import UsageContext
+    from vllm.v1.engine.async_llm import AsyncLLM
 
-        known = AsyncEngineArgs.__dataclass_fields__
-        if unknown := sorted(set(needed) - set(known)):
-            raise TypeError(f"no such argument of vLLM: {', '.join(unknown)}")
-        given = {name: value for name, value in arguments.items() if name in known}
-        given.setdefault("logits_processors", [VllmV1NoRepeatNGramLogitsProcessor])
-        if selected(patches):
-            given.setdefault("worker_extension_cls", _WORKER_STATES)
-        config = AsyncEngineArgs(**given).create_engine_config(UsageContext.ENGINE_CONTEXT)
+    known = AsyncEngineArgs.__dataclass_fields__
+    if unknown := sorted(set(needed) - set(known)):
+        raise TypeError(f"no such argument of vLLM: {', '.join(unknown)}")
+    given = {name: value for name, value in arguments.items() if name in known}
+    given.setdefault("logits_processors", [VllmV1NoRepeatNGramLogitsProcessor])
+    if selected(patches):
+        given.setdefault("worker_extension_cls", _WORKER_STATES)
+    config = AsyncEngineArgs(**given).create_engine_config(UsageContext.ENGINE_CONTEXT)
     return AsyncLLM.from_vllm_config(config, disable_log_stats=given.get("disable_log_stats", False))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ _CLIENT = "_accel_mineru_client"
 """An AsyncLLM's attribute for the client that goes with it."""
 
 
-class VllmInProcess:
+class LocalVllm:
     """A :class:`~mineru_accel.vlm.engine.VllmEngine`, and MinerU's client beside each of its AsyncLLMs.
 
     Args:
@@ -85,12 +85,18 @@ async def generate(llm: Any, picture: Any, prompt: str, sampling: Sampling) -> G
     """One generation, where the AsyncLLM is."""
     from mineru_vl_utils.vlm_client import SamplingParams
 
-    client = getattr(llm, _CLIENT, None)
-    if client is None:
-        client = client_class()(llm, allow_truncated_content=True)
-        setattr(llm, _CLIENT, client)
+    client = client_of(llm, _CLIENT, client_class)
     answer: Generated = await client.aio_predict(picture, prompt, SamplingParams(**sampling))
     return answer
+
+
+def client_of(llm: Any, name: str, kind: Callable[[], type]) -> Any:
+    """The client that goes with an AsyncLLM, kept as its attribute ``name``; made of ``kind()`` the first time."""
+    client = getattr(llm, name, None)
+    if client is None:
+        client = kind()(llm, allow_truncated_content=True)
+        setattr(llm, name, client)
+    return client
 
 
 async def cutter(llm: Any) -> Cutter | None:

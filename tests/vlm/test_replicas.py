@@ -22,7 +22,7 @@ from mineru_accel.vlm.engine import Replica
 from mineru_accel.vlm.errors import NoAnswer, Refused
 from mineru_accel.vlm.stage import VlmStage
 from mineru_accel.vlm.types import Answer, Crop, Generated
-from mineru_accel.vlm.vllm import VllmInProcess
+from mineru_accel.vlm.vllm import LocalVllm
 
 pytest.importorskip("vllm")
 SEATS = 4
@@ -96,7 +96,7 @@ def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
 
     monkeypatch.setattr(engines.VllmEngine, "_answers", well)
     monkeypatch.setattr(engines.VllmEngine, "_compare_patches", unpatched)
-    monkeypatch.setattr(VllmInProcess, "_ask", lambda self, replica, *request: replica.llm.aio_predict(*request))
+    monkeypatch.setattr(LocalVllm, "_ask", lambda self, replica, *request: replica.llm.aio_predict(*request))
 
     def run(pages: list[list[int]], speeds: list[float]) -> tuple[list[Gpu], list[list[Answer]]]:
         monkeypatch.setattr(engines, "_gpus", lambda: len(speeds))
@@ -106,7 +106,7 @@ def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
             return Gpu(replica.devices, speeds[replica.devices[0]], clock)
 
         monkeypatch.setattr(engines.VllmEngine, "_make", make)
-        stage = VlmStage(VllmInProcess(tmp_path), None, timeout=PATIENCE)  # type: ignore[arg-type]
+        stage = VlmStage(LocalVllm(tmp_path), None, timeout=PATIENCE)  # type: ignore[arg-type]
         found: dict[int, list[Answer]] = {}
         over = threading.Event()
 
@@ -163,7 +163,7 @@ def test_what_vllm_raises(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     async def run(*_: Any) -> Any:
         raise error("too long")
 
-    engine = VllmInProcess(tmp_path)
+    engine = LocalVllm(tmp_path)
     monkeypatch.setattr(engine._engine, "run", run)
     with pytest.raises(Refused if name in ("VLLMValidationError", "ValueError") else NoAnswer, match="vLLM: too long"):
         asyncio.run(engine.predict(None, "", {}, 1.0))
