@@ -171,10 +171,13 @@ class Flow:
 
     def _run(self) -> None:
         while True:
-            try:
-                step = self._inbox.get(timeout=self._until_deadline())
-            except queue.Empty:
+            left = self._until_deadline()
+            if left == 0:  # looked at before every step: an inbox that is never empty must not hide it
                 self._end_late()
+                continue
+            try:
+                step = self._inbox.get(timeout=left)
+            except queue.Empty:
                 continue
             if step is None or self._closed:
                 return
@@ -187,11 +190,11 @@ class Flow:
     def _until_deadline(self) -> float | None:
         """Seconds until a document has taken too long; None if none can."""
         first = min((s.deadline for s in self._documents.copy().values()), default=math.inf)
-        return None if first == math.inf else max(0.0, first - time.monotonic()) + 0.01
+        return None if first == math.inf else max(0.0, first - time.monotonic())
 
     def _end_late(self) -> None:
         now = time.monotonic()
-        for state in [s for s in self._documents.copy().values() if s.deadline < now]:
+        for state in [s for s in self._documents.copy().values() if s.deadline <= now]:
             limit = state.stages.document_timeout
             self._end(
                 state, error=f"took longer than {limit:.0f} s; {state.pages.done} of {len(state.pages)} pages done"
