@@ -6,6 +6,7 @@ import os
 import queue
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -123,7 +124,7 @@ def test_a_zygote_started_early_serves_the_pool(path: None) -> None:
     try:
         assert pool._zygote is early
         assert not spawn._early
-        assert pool.submit(job("square", x=3)).result(20) == 9
+        assert pool.submit(job("square", x=3)).result(PATIENCE) == 9
     finally:
         pool.close()
 
@@ -141,9 +142,39 @@ def test_a_zygote_that_nobody_wanted_ends_with_its_parent(path: None) -> None:
 def test_complete_workers_have_imported_what_comes_later(path: None) -> None:
     pool = WorkerPool(1, [], later=["not_there", "worker_jobs"])
     try:
-        assert not pool.submit(replace(job("imported_here"), complete=True)).result(20)
+        assert not pool.submit(replace(job("imported_here"), complete=True)).result(PATIENCE)
     finally:
         pool.close()
+
+
+def test_a_module_that_cannot_be_imported_costs_only_who_needs_it(
+    path: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_module.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ['PYTHONPATH']}")
+    pool = WorkerPool(1, ["broken_module", "not_there", "worker_jobs"])
+    try:
+        assert not pool.submit(job("imported_here")).result(PATIENCE)
+        with pytest.raises(JobError, match="RuntimeError: operator torchvision::nms does not exist"):
+            pool.submit(Job("broken_module:work", PATIENCE, {})).result(PATIENCE)
+    finally:
+        pool.close()
+
+
+def test_closing_does_not_wait_for_imports(path: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    began = tmp_path / "began"
+    (tmp_path / "slow_module.py").write_text(f"import time; open({str(began)!r}, 'w'); time.sleep({2 * PATIENCE})")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ['PYTHONPATH']}")
+    pool = WorkerPool(2, ["slow_module", "worker_jobs"])
+    waiting = [pool.submit(job("pid")) for _ in range(3)]
+    assert wait_until(began.exists)
+    closing = threading.Thread(target=pool.close, daemon=True)
+    closing.start()
+    closing.join(PATIENCE)
+    assert not closing.is_alive() and not any(thread.is_alive() for thread in pool._threads)
+    for future in waiting:
+        with pytest.raises(WorkerError, match="stopped"):
+            future.result(1)
 
 
 def _all_gone(pids: set[int]) -> bool:

@@ -76,6 +76,8 @@ class WorkerPool:
         self._jobs = queue.PriorityQueue()
         self._count = 0
         self._lock = threading.Lock()
+        self._forking = threading.Lock()
+        """Who has it talks to the zygote."""
         self._closed = False
         self._pids: set[int] = set()
         self._settings = memory or 0, preload, later
@@ -133,21 +135,33 @@ class WorkerPool:
         ours, theirs = socket.socketpair()
         fds = [theirs.fileno()] + ([self._arena.fd] if self._arena else [])
         try:
-            with self._lock:
-                if self._closed:
-                    raise WorkerError("stopped")
+            with self._forking:  # not the other lock: the zygote may be importing, and closing waits for nobody
                 try:
                     pid, is_complete = self._zygote.fork(complete, fds)
                 except OSError:  # somebody killed it
-                    self._zygote.kill()
-                    self._start_zygote()
+                    self._start_zygote_again()
                     pid, is_complete = self._zygote.fork(complete, fds)
-                self._pids.add(pid)
+                self._adopt(pid)
         except OSError as error:
-            raise WorkerError(f"worker processes can't be started: {error}") from error
+            raise WorkerError("stopped" if self._closed else f"worker processes can't be started: {error}") from error
         finally:
             theirs.close()
         return _Process(pid, Connection(ours.detach()), is_complete)
+
+    def _start_zygote_again(self) -> None:
+        with self._lock:
+            if self._closed:
+                raise WorkerError("stopped")
+            self._zygote.kill()
+            self._start_zygote()
+
+    def _adopt(self, pid: int) -> None:
+        with self._lock:
+            if self._closed:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                raise WorkerError("stopped")
+            self._pids.add(pid)
 
     def _forget(self, process: _Process) -> None:
         process.connection.close()

@@ -64,7 +64,8 @@ class Zygote:
 
     def hang_up(self) -> None:
         """Talk to it no more; who waits for a fork is told at once."""
-        self._control.close()
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
 
     def kill(self) -> None:
         """End it; its workers end with it."""

@@ -9,6 +9,7 @@ forked after that are complete.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -37,13 +38,13 @@ def main(argv: list[str]) -> None:
     _import(modules)
     while True:
         if later and not select.select([control], [], [], 0)[0]:
-            _import([later.pop(0)], needed=False)
+            _import([later.pop(0)])
             continue
         message, fds, _, _ = socket.recv_fds(control, 16, 2)
         if not message:  # the parent is gone
             return
         if message == FORK_COMPLETE:
-            _import(later, needed=False)
+            _import(later)
             later.clear()
         pid = os.fork()
         if pid == 0:
@@ -56,13 +57,10 @@ def main(argv: list[str]) -> None:
         control.sendall(FORKED.pack(pid, not later))
 
 
-def _import(modules: list[str], needed: bool = True) -> None:
+def _import(modules: list[str]) -> None:
     for module in modules:
-        try:
+        with contextlib.suppress(Exception):  # the job that needs it says so
             importlib.import_module(module)
-        except ModuleNotFoundError:
-            if needed:
-                raise
     gc.freeze()  # keep the imported objects' pages shared with the workers
 
 
