@@ -9,9 +9,9 @@ Besides, the environment of a process says which GPUs its engine sees (`pinning`
     text = await front.apply(predict, picture, prompt, sampling)     # predict(llm, picture, ...), over there
     front.shutdown()
 
-Messages go over a socket pair (`channel`): (number, function, arguments) there, with no function to give that one up;
-(number, whether it went well, value or exception, whether the engine is dead) back. Functions must be importable. The
-process ends with the socket, and with its parent however that ends (`lifeline`).
+Messages go over a socket pair (`channel`), by number: (function, arguments) there, None to give that one up; (whether
+it went well, value or exception, whether the engine is dead) back. Functions must be importable. The process ends with
+the socket, and with its parent however that ends (`lifeline`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import itertools
 import logging
 import os
 import pickle
-import signal
 import socket
 import subprocess
 import sys
@@ -35,7 +34,7 @@ from loguru import logger
 from ..logs import LOG_LEVEL
 from . import lifeline
 from . import llm as llms
-from .channel import Channel
+from .channel import Channel, Unreadable
 
 
 class FrontEnd:
@@ -61,7 +60,12 @@ class FrontEnd:
         command = [sys.executable, "-m", __name__, str(theirs.fileno())]
         with theirs:
             process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, stdout=2
+                command,
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                start_new_session=True,  # Ctrl-C means the parent, which says what becomes of the engine
             )
         front = cls(process, ours)
         try:
@@ -80,7 +84,8 @@ class FrontEnd:
         """``await function(llm, *args)`` over there; given up there if it is here.
 
         Raises:
-            Anything that it raises (RuntimeError for what can't be sent), ConnectionError if the process ends.
+            Anything that it raises (RuntimeError for what can't be sent), Unreadable if the arguments or the value
+            can't be unpickled, ConnectionError if the process ends.
         """
         return await self._ask(function, *args)
 
@@ -100,16 +105,16 @@ class FrontEnd:
         number = next(self._numbers)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
-            self._channel.say((number, function, args))
+            self._channel.say(number, (function, args))
             return await answer
         except asyncio.CancelledError:
-            self._channel.say((number, None, ()))
+            self._channel.say(number, None)
             raise
         finally:
             del self._waiting[number]
 
-    def _hear(self, message: Any) -> None:
-        number, well, value, dead = message
+    def _hear(self, number: int, message: Any) -> None:
+        well, value, dead = (False, message, False) if isinstance(message, Unreadable) else message
         self.errored = self.errored or dead
         if (future := self._waiting.get(number)) is None or future.done():
             return
@@ -154,32 +159,39 @@ class _BackEnd:
         llms.quiet(self._llm)
         await asyncio.to_thread(llms.shutdown, self._llm, 5.0)
 
-    def _hear(self, message: Any) -> None:
-        number, function, args = message
-        if function is not None:
+    def _hear(self, number: int, message: Any) -> None:
+        if message is None:
+            if number in self._tasks:
+                self._tasks[number].cancel()
+        elif isinstance(message, Unreadable):
+            self._channel.say(number, (False, message, False))
+        else:
             work = self._do if self._llm else self._make
-            self._tasks[number] = task = asyncio.create_task(work(number, function, args))
-            task.add_done_callback(lambda _: self._tasks.pop(number))
-        elif number in self._tasks:
-            self._tasks[number].cancel()
+            self._tasks[number] = task = asyncio.create_task(work(number, *message))
+            task.add_done_callback(lambda task: self._done(number, task))
+
+    def _done(self, number: int, task: asyncio.Task[None]) -> None:
+        del self._tasks[number]
+        if task.cancelled():  # who did not ask for that must not wait for ever
+            self._channel.say(number, (False, RuntimeError("the request was given up"), False))
 
     async def _make(self, number: int, make: Callable[..., Any], args: tuple[Any, ...]) -> None:
         try:
             self._llm = await asyncio.to_thread(make, *args)
         except Exception as error:
-            self._channel.say((number, False, _sendable(error), True))
+            self._channel.say(number, (False, _sendable(error), True))
         else:
             gc.collect()
             gc.freeze()  # a million objects of vLLM's and torch's that stay: nothing for later collections to go over
-            self._channel.say((number, True, None, False))
+            self._channel.say(number, (True, None, False))
 
     async def _do(self, number: int, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         try:
             value = await function(self._llm, *args)
-            self._channel.say((number, True, value, llms.dead(self._llm)))
+            self._channel.say(number, (True, value, llms.dead(self._llm)))
         except Exception as error:
             dead = llms.dead(self._llm) or await llms.dies(self._llm)
-            self._channel.say((number, False, _sendable(error), dead))
+            self._channel.say(number, (False, _sendable(error), dead))
 
 
 async def _main(theirs: int) -> None:
@@ -189,7 +201,6 @@ async def _main(theirs: int) -> None:
 if __name__ == "__main__":
     lifeline.hold()
     os.environ[lifeline.VARIABLE] = lifeline.offer()
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C means the parent, which says what becomes of us
     logger.remove()
     level = os.environ.get(LOG_LEVEL, "WARNING")
     logger.add(sys.stderr, level=level, format="{level: <7} {message}", diagnose=False)

@@ -2,8 +2,8 @@
 millisecond.
 
 A thread sends and another receives: an event loop would be woken for every 200 kB that a socket takes. A message is a
-pickle of the lengths of what follows: a pickle, and the bytes of each picture or memoryview in it, which are not copied
-again. What a memoryview shows must stay as it is until there is an answer.
+pickle of its number and of the lengths of what follows: a pickle, and the bytes of each picture or memoryview in it,
+which are not copied again. What a memoryview shows must stay as it is until there is an answer.
 """
 
 from __future__ import annotations
@@ -23,15 +23,20 @@ _MODES = ("RGB", "RGBA", "L")
 """Of pictures that are nothing but their pixels."""
 
 
+class Unreadable(ValueError):
+    """What was sent can't be made again at the other end."""
+
+
 class Channel:
     """One end of a stream socket, which it takes over; belongs to the running event loop.
 
     Args:
-        hear: called in the loop with each message that comes.
+        hear: called in the loop with each message that comes, and its number. The message is an `Unreadable` where it
+            can't be unpickled.
         over: called in the loop once, when no more can come.
     """
 
-    def __init__(self, stream: socket.socket, hear: Callable[[Any], object], over: Callable[[], object]) -> None:
+    def __init__(self, stream: socket.socket, hear: Callable[[int, Any], object], over: Callable[[], object]) -> None:
         self._stream = stream
         self._hear = hear
         self._over = over
@@ -40,13 +45,13 @@ class Channel:
         for work in (self._send, self._receive):
             threading.Thread(target=work, name="channel", daemon=True).start()
 
-    def say(self, message: Any) -> None:
+    def say(self, number: int, message: Any) -> None:
         """Send a message; it is lost if the other end is gone.
 
         Raises:
             Anything that pickling it raises.
         """
-        self._out.put(_packed(message))
+        self._out.put(_packed(number, message))
 
     def close(self) -> None:
         """Send and hear no more; from any thread, and any number of times."""
@@ -65,7 +70,7 @@ class Channel:
         try:
             with self._stream.makefile("rb", _READ_AHEAD) as file, ended:
                 while True:
-                    self._post(self._hear, _unpacked(file))
+                    self._post(self._hear, *_unpacked(file))
         finally:  # also of a bug: who waits must not wait for ever
             self._stream.close()
             self._post(self._over)
@@ -92,17 +97,21 @@ def _picture(mode: str, size: tuple[int, int], pixels: Any) -> Any:
     return Image.frombuffer(mode, size, pixels, "raw", mode, 0, 1)
 
 
-def _packed(message: Any) -> list[Any]:
+def _packed(number: int, message: Any) -> list[Any]:
     buffers: list[pickle.PickleBuffer] = []
     body = io.BytesIO()
     _Pickler(body, 5, buffer_callback=buffers.append).dump(message)
     parts = [body.getbuffer(), *(buffer.raw() for buffer in buffers)]
-    return [pickle.dumps([part.nbytes for part in parts]), *parts]
+    return [pickle.dumps((number, [part.nbytes for part in parts])), *parts]
 
 
-def _unpacked(file: Any) -> Any:
-    body, *buffers = [_exactly(file, length) for length in pickle.load(file)]
-    return pickle.loads(body, buffers=buffers)
+def _unpacked(file: Any) -> tuple[int, Any]:
+    number, lengths = pickle.load(file)
+    body, *buffers = [_exactly(file, length) for length in lengths]
+    try:
+        return number, pickle.loads(body, buffers=buffers)
+    except Exception as error:  # anything: it runs what the message names
+        return number, Unreadable(f"can't be unpickled: {type(error).__name__}: {error}")
 
 
 def _exactly(file: Any, length: int) -> bytearray:

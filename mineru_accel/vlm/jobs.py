@@ -152,10 +152,11 @@ def _store(
 
 
 def _patches(picture: Image.Image, cutter: Cutter) -> tuple[bytes, tuple[int, int] | None]:
-    """A picture's patches and their rows and columns; its pixels and None if its shape is one the engine refuses."""
+    """A picture's patches and their rows and columns; its pixels and None if its shape is one the engine refuses, or
+    nothing can be cut here: a torchvision that does not go with torch raises RuntimeError."""
     try:
         patches, grid = cut(picture, cutter)
-    except ValueError:
+    except (ValueError, ImportError, RuntimeError):
         return picture.tobytes(), None
     return patches.numpy().tobytes(), grid
 

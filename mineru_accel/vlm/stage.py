@@ -178,7 +178,9 @@ class VlmStage:
         if not self._busy:
             self._tracer.span("vlm", "generate", self._busy_since, what=self.engine.name)
         page.tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():  # by who is not the stage, if the page is not over
+            self._finish(page, NoAnswer("the request was given up"))
+        elif (error := task.exception()) is not None:
             logger.opt(exception=error).error("the VLM stage failed on a crop")  # a bug: say so and go on
             self._finish(page, error if isinstance(error, Exception) else NoAnswer(str(error)))
         self._pump()

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from mineru_accel.patches.cutting import Cutter, cut
+from mineru_accel.vlm import jobs
 
 SIZES = [(1400, 150), (28, 28), (29, 27), (13, 700), (701, 11), (1, 1), (333, 777), (3000, 2100)]
 
@@ -32,6 +33,16 @@ def test_patches_are_those_of_the_processor(size: tuple[int, int], frames: int) 
     assert found.dtype is torch.uint8
     assert torch.equal(both[:, :, 0], both[:, :, 1])
     assert torch.equal(found.float(), both[:, :, :frames].flatten(1).float())
+
+
+@pytest.mark.parametrize("error", [ImportError("no torchvision"), RuntimeError("torchvision::nms does not exist")])
+def test_where_nothing_can_be_cut_the_picture_goes_whole(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(jobs, "cut", fail)
+    picture = Image.new("RGB", (3, 2), "red")
+    assert jobs._patches(picture, Cutter(14, 2, 56 * 56, 1 << 20, 3)) == (b"\xff\0\0" * 6, None)
 
 
 def test_a_picture_200_times_as_long_as_high_is_refused() -> None:

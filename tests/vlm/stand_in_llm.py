@@ -21,7 +21,7 @@ time.sleep(600)
 
 
 AGAIN = "TEST_STAND_IN_AGAIN"
-"""What becomes of a start on the second GPU: it fails, or takes so many seconds."""
+"""What becomes of a start on the second GPU: it "fails", or waits until there is such a file."""
 
 
 class StandInLlm:
@@ -34,6 +34,7 @@ class StandInLlm:
         self.engine = subprocess.Popen([sys.executable, "-c", ENGINE], stdout=subprocess.PIPE, text=True)
         assert self.engine.stdout
         self.gpus = self.engine.stdout.readline().strip()
+        self.begun: list[str] = []
         self.given_up: list[str] = []
 
     def shutdown(self, timeout: float) -> None:
@@ -48,6 +49,17 @@ class Odd(Exception):
         super().__init__(f"{one} and {two}")
 
 
+class OneWay:
+    """Can be pickled, but not made again."""
+
+    def __reduce__(self) -> Any:
+        return _fail, ()
+
+
+def _fail() -> None:
+    raise ImportError("no module of that name here")
+
+
 def make(arguments: Any, needed: Any, patches: str) -> StandInLlm:
     if "fails" in needed:
         raise TypeError("no such argument of vLLM: fails")
@@ -56,7 +68,8 @@ def make(arguments: Any, needed: Any, patches: str) -> StandInLlm:
     if (again := os.environ.get(AGAIN)) and os.environ.get("CUDA_VISIBLE_DEVICES") == "GPU-0a1b":
         if again == "fails":
             raise RuntimeError("no such GPU any more")
-        time.sleep(float(again))
+        while not os.path.exists(again):
+            time.sleep(0.01)
     return StandInLlm(arguments)
 
 
@@ -83,11 +96,25 @@ async def fail(llm: StandInLlm, how: str) -> None:
     raise {"odd": Odd(1, 2), "dead": RuntimeError("the core is gone")}.get(how) or ValueError(how)
 
 
+async def one_way(llm: StandInLlm) -> OneWay:
+    return OneWay()
+
+
+async def cancelled(llm: StandInLlm) -> None:
+    """By itself, not by who asks."""
+    raise asyncio.CancelledError
+
+
 async def for_ever(llm: StandInLlm, name: str) -> None:
+    llm.begun.append(name)
     try:
         await asyncio.sleep(600)
     finally:
         llm.given_up.append(name)
+
+
+async def begun(llm: StandInLlm) -> list[str]:
+    return llm.begun
 
 
 async def given_up(llm: StandInLlm) -> list[str]:

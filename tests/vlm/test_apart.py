@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from mineru_accel.patches import machine
 from mineru_accel.vlm import engine as engines
 from mineru_accel.vlm import llm as llms
 from mineru_accel.vlm.apart import FrontEnd, apply
+from mineru_accel.vlm.channel import Unreadable
 from mineru_accel.vlm.engine import Replica, VllmEngine
 from mineru_accel.vlm.errors import EngineError
 from mineru_accel.vlm.pinning import pinned
@@ -97,11 +100,13 @@ def test_gpus_of_each_engine(args: Any, devices: Any, expected: Any, monkeypatch
 
 
 def test_each_engine_sees_its_gpu_alone_also_when_it_is_started_again(two_gpus: Path) -> None:
-    async def ask(replica: Replica) -> Any:
-        await asyncio.sleep(0.05)  # the other one's turn, too
-        return await apply(replica.llm, far.seen)
-
     async def work() -> list[int]:
+        killed = asyncio.Event()
+
+        async def ask(replica: Replica) -> Any:
+            await killed.wait()
+            return await apply(replica.llm, far.seen)
+
         async with VllmEngine(two_gpus, patches="none") as engine:
             assert [r.devices for r in engine.replicas] == [(0,), (1,)]
             first = [await apply(llm, far.seen) for llm in engine.llms]
@@ -110,8 +115,10 @@ def test_each_engine_sees_its_gpu_alone_also_when_it_is_started_again(two_gpus: 
             assert os.environ["CUDA_VISIBLE_DEVICES"] == "2,GPU-0a1b"
 
             running = [asyncio.create_task(engine.run(f"crop {i}", ask)) for i in range(8)]
-            await asyncio.sleep(0.01)
+            await until(lambda: [r.busy for r in engine.replicas] == [4, 4])
             os.kill(first[1][0], signal.SIGKILL)
+            await until(lambda: engine.llms[1].errored)
+            killed.set()
             answers = await asyncio.gather(*running)
             again = await apply(engine.llms[1], far.seen)
             assert engine.generation == 3 and again[0] != first[1][0] and again[2] == "GPU-0a1b"
@@ -136,9 +143,18 @@ def test_each_engine_sees_its_gpu_alone_also_when_it_is_started_again(two_gpus: 
     assert gone(asyncio.run(work()))
 
 
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
 def fronts() -> list[int]:
     """Processes of engines that run now."""
-    return [p.pid for p in psutil.Process().children(recursive=True) if "vlm.apart" in " ".join(p.cmdline())]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            found += [process.pid] if "vlm.apart" in " ".join(process.cmdline()) else []
+    return found
 
 
 def test_one_that_cannot_be_started_again_leaves_the_work_to_the_other(
@@ -160,34 +176,40 @@ def test_one_that_cannot_be_started_again_leaves_the_work_to_the_other(
     asyncio.run(asyncio.wait_for(work(), PATIENCE))
 
 
-def test_a_start_goes_on_if_who_waits_for_it_gives_up(two_gpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_goes_on_if_who_waits_for_it_gives_up(
+    two_gpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def ask(replica: Replica) -> Any:
         return await apply(replica.llm, far.seen)
 
     async def work() -> None:
         async with VllmEngine(two_gpus, patches="none", devices=[1]) as engine:
             dead = (await apply(engine.llm, far.seen))[0]
-            monkeypatch.setenv(far.AGAIN, "1.5")
+            monkeypatch.setenv(far.AGAIN, str(tmp_path / "go"))
             os.kill(dead, signal.SIGKILL)
-            while not engine.llm.errored:
-                await asyncio.sleep(0.01)
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(engine.run("impatient", ask), 0.5)
-            (starting,) = fronts()
+            await until(lambda: engine.llm.errored)
+            impatient = asyncio.create_task(engine.run("impatient", ask))
+            await until(lambda: set(fronts()) - {dead})
+            impatient.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await impatient
+            (starting,) = set(fronts()) - {dead}
+            (tmp_path / "go").touch()
             assert (await engine.run("patient", ask))[0] == starting
             assert engine.generation == 2 and len(engine.replicas[0].restarts) == 1
 
     asyncio.run(asyncio.wait_for(work(), PATIENCE))
 
 
-def test_closing_while_it_starts_leaves_nothing(two_gpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(far.AGAIN, "600")
+def test_closing_while_it_starts_leaves_nothing(
+    two_gpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(far.AGAIN, str(tmp_path / "never"))
 
     async def work() -> list[int]:
         engine = VllmEngine(two_gpus, patches="none")
         starting = asyncio.create_task(engine.start())
-        while not engine.replicas or engine.replicas[0].llm is None or len(fronts()) < 2:
-            await asyncio.sleep(0.01)
+        await until(lambda: engine.replicas and engine.replicas[0].llm is not None and len(fronts()) == 2)
         running = fronts()
         await engine.close()
         with pytest.raises(asyncio.CancelledError):
@@ -201,7 +223,7 @@ def test_an_engine_that_does_not_start_takes_the_others_with_it(two_gpus: Path) 
     for args, message in (({"fails": 1}, "no such argument of vLLM: fails"), ({"ends": 1}, "process ended")):
         with pytest.raises(EngineError, match=message):
             asyncio.run(VllmEngine(two_gpus, args=args, patches="none").start())
-        assert not [p for p in psutil.Process().children(recursive=True) if "apart" in " ".join(p.cmdline())]
+        assert not fronts()
 
 
 def test_pictures_exceptions_and_second_thoughts() -> None:
@@ -217,12 +239,23 @@ def test_pictures_exceptions_and_second_thoughts() -> None:
                 await front.apply(far.fail, "one")
             with pytest.raises(RuntimeError, match="Odd: 1 and 2"):
                 await front.apply(far.fail, "odd")
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(front.apply(far.for_ever, "slow"), 0.2)
+            slow = asyncio.create_task(front.apply(far.for_ever, "slow"))
+            while not await front.apply(far.begun):
+                pass
+            slow.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await slow
             assert await front.apply(far.given_up) == ["slow"] and not front.errored
             with pytest.raises((AttributeError, pickle.PicklingError)):
                 await front.apply(lambda llm: None)  # type: ignore[arg-type, return-value]
             assert await front.apply(far.given_up) == ["slow"]
+            with pytest.raises(Unreadable, match="ImportError: no module of that name here"):
+                await front.apply(far.count, far.OneWay())
+            with pytest.raises(Unreadable, match="ImportError: no module of that name here"):
+                await front.apply(far.one_way)
+            with pytest.raises(RuntimeError, match="given up"):
+                await front.apply(far.cancelled)
+            assert await front.apply(far.given_up) == ["slow"] and not front.errored
         finally:
             await asyncio.to_thread(front.shutdown)
         with pytest.raises(ConnectionError):
@@ -238,7 +271,7 @@ from mineru_accel.vlm.apart import FrontEnd
 
 async def main():
     front = await FrontEnd.start(far.make, {}, [], "none", environment=os.environ)
-    print(*(await front.apply(far.seen))[:1], flush=True)
+    print(*(await front.apply(far.seen))[:2], flush=True)
     await front.apply(far.for_ever, "x")
 
 asyncio.run(main())
@@ -248,8 +281,9 @@ asyncio.run(main())
 def test_it_ends_with_its_parent() -> None:
     owner = subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True)
     assert owner.stdout
-    pid = int(owner.stdout.readline())
-    assert psutil.pid_exists(pid)
+    pids = [int(pid) for pid in owner.stdout.readline().split()]
+    assert len(pids) == 2 and all(psutil.pid_exists(pid) for pid in pids)
+    assert os.getpgid(owner.pid) not in {os.getpgid(pid) for pid in pids}  # Ctrl-C reaches the owner alone
     owner.kill()
     owner.wait()
-    assert gone([pid])
+    assert gone(pids)
