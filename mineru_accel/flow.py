@@ -171,12 +171,9 @@ class Flow:
 
     def _run(self) -> None:
         while True:
-            left = self._until_deadline()
-            if left == 0:  # looked at before every step: an inbox that is never empty must not hide it
-                self._end_late()
-                continue
+            left = self._until_deadline()  # before every step: an inbox that is never empty must not hide it
             try:
-                step = self._inbox.get(timeout=left)
+                step = self._end_late if left == 0 else self._inbox.get(timeout=left)
             except queue.Empty:
                 continue
             if step is None or self._closed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -78,7 +79,6 @@ def launch(
     Raises:
         ModelError: if a model is not there.
     """
-    arena = _make_arena(options, plan, workers)
     extraction = "mineru_accel.vlm.jobs" if plan.engine else _EXTRACTION[plan.layout]
     later = (*_LAZY, *(_LAZY_NATIVE if plan.layout is Layout.NATIVE else ()), "mineru_accel.export.writer")
     modules = [extraction]
@@ -86,15 +86,18 @@ def launch(
         from .patches.cutting import MODULES
 
         modules += MODULES
-    pool = make_pool(options, workers, modules, arena, tracer, later)  # starts while the models are loaded
-    try:
-        detector = _load_detector(options, plan, threads) if plan.layout is Layout.DOCLAYOUT_YOLO else None
-        vlm = None
+    with contextlib.ExitStack() as failed:
+        if arena := _make_arena(options, plan, workers):
+            failed.callback(arena.close)
+        pool = make_pool(options, workers, modules, arena, tracer, later)  # starts while the models are loaded
+        failed.callback(pool.close)
+        detector = vlm = None
+        if plan.layout is Layout.DOCLAYOUT_YOLO:
+            detector = _load_detector(options, plan, threads)
+            failed.callback(detector.close)
         if plan.engine and arena:
             vlm = _start_vlm(engine() if engine else make_engine(options, plan), arena, options.timeout, tracer)
-    except BaseException:
-        pool.close()
-        raise
+        failed.pop_all()  # it is the flow that closes them
     stages = Stages(options, plan, detector.imgsz if detector else 0)
     return Launched(Flow(stages, pool, arena, detector, on_event, vlm, tracer), stages, pool)
 

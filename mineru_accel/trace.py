@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
+from loguru import logger
+
 from .errors import OutputError
 
 
@@ -57,10 +59,13 @@ class Tracer:
 
     def close(self) -> None:
         with self._lock:
-            if self._out is not None:
-                self._event({"ph": "i", "name": "end", "tid": 0, "s": "g", "ts": self._now()}, last=True)
-                self._out.close()
-                self._out = None
+            self._event({"ph": "i", "name": "end", "tid": 0, "s": "g", "ts": self._now()}, last=True)
+            out, self._out = self._out, None
+            try:
+                if out is not None:
+                    out.close()
+            except OSError as error:
+                _incomplete(error)
 
     def _now(self) -> int:
         return round(1e6 * (time.perf_counter() - self._started))
@@ -70,5 +75,10 @@ class Tracer:
             return
         try:
             self._out.write(json.dumps({"pid": os.getpid(), **event}) + ("\n]\n" if last else ",\n"))
-        except OSError:  # a full disk costs the trace, not the run
+        except OSError as error:  # a full disk costs the trace, not the run
             self._out = None
+            _incomplete(error)
+
+
+def _incomplete(error: OSError) -> None:
+    logger.warning("the trace is incomplete: {}", error.strerror or error)

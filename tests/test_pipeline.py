@@ -18,6 +18,7 @@ from common import PATIENCE, SAMPLES, MakePdf, wait_until
 import mineru_accel
 from mineru_accel import Options, PageStatus, Pipeline, UsageError, spool
 from mineru_accel.document import Block
+from mineru_accel.errors import ModelError
 from mineru_accel.events import DocumentDone, DocumentStarted, Event, PageDone, RunDone, RunStarted
 from mineru_accel.flow import Flow
 from mineru_accel.inputs import Input
@@ -224,6 +225,16 @@ def test_pipelines_leave_no_file_descriptors(make_pdf: MakePdf) -> None:
     for _ in range(2):
         mineru_accel.convert(path, **NATIVE)
     assert wait_until(lambda: len(os.listdir("/proc/self/fd")) <= first)  # threads that end late close theirs
+
+
+def test_a_model_that_cannot_be_loaded_leaves_no_file_descriptors(tmp_path: Path) -> None:
+    (tmp_path / "weights.pt").write_bytes(b"no checkpoint")
+    counts = []
+    for _ in range(2):  # the first imports
+        with pytest.raises(ModelError, match="not a torch zip checkpoint"):
+            Pipeline(workers=1, layout="doclayout-yolo", layout_weights=tmp_path / "weights.pt")
+        counts.append(len(os.listdir("/proc/self/fd")))
+    assert counts[1] <= counts[0]
 
 
 def test_convert_tells_the_end(make_pdf: MakePdf) -> None:

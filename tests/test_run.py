@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import zoo
@@ -18,7 +19,7 @@ from common import PATIENCE, MakePdf, wait_until
 
 from mineru_accel import PageStatus, Pipeline
 from mineru_accel.commands import interrupts
-from mineru_accel.events import DocumentStarted, Event, PageDone, RunDone
+from mineru_accel.events import DocumentDone, DocumentStarted, Event, PageDone, RunDone
 
 COMMAND = [sys.executable, "-m", "mineru_accel"]
 FAST = {"layout": "native", "formats": "md", "workers": 1}
@@ -70,22 +71,26 @@ def test_file_that_changes_between_two_conversions(tmp_path: Path, make_pdf: Mak
             assert text in pipeline.convert(make_pdf("a.pdf", [text]), tmp_path / "out").markdown
 
 
-def test_document_timeout(tmp_path: Path, make_pdf: MakePdf) -> None:
+def test_document_timeout(tmp_path: Path, make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch) -> None:
     make_pdf("in/a.pdf", ["some text"] * 150)
     make_pdf("in/b.pdf", ["some text"])
+    over, passed = [], [0.0]
 
-    def slow(event: Event) -> None:
-        if isinstance(event, PageDone):
-            time.sleep(0.03)
+    def listen(event: Event) -> None:
+        over.extend([event.result.name] if isinstance(event, DocumentDone) else [])
+        if isinstance(event, PageDone) and over == ["b"]:  # the clock jumps in the midst of the other one
+            passed[0] = 4000.0
 
     def step() -> None:  # the flow always has something to do
         inbox.put(step)
 
-    with Pipeline(document_timeout=1.0, on_event=slow, **FAST) as pipeline:  # type: ignore[arg-type]
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0], perf_counter=time.perf_counter)
+    monkeypatch.setattr("mineru_accel.flow.time", clock)
+    with Pipeline(document_timeout=3600, on_event=listen, **FAST) as pipeline:  # type: ignore[arg-type]
         inbox = pipeline._flow._inbox
         step()
         results = {r.name: r for r in pipeline.convert_batch([tmp_path / "in"], tmp_path / "out")}
-    assert "took longer than 1 s" in (results["a"].error or "") and results["b"].ok
+    assert "took longer than 3600 s" in (results["a"].error or "") and results["b"].ok
     with Pipeline(resume=True, **FAST) as pipeline:  # type: ignore[arg-type]
         assert pipeline.convert(tmp_path / "in" / "a.pdf", tmp_path / "out").ok  # and what was done is of use
 
@@ -157,6 +162,11 @@ def test_summary_and_trace(tmp_path: Path) -> None:
     lanes = {e["args"]["name"] for e in events if e["name"] == "thread_name"}
     spans = [e for e in events if e["ph"] == "X"]
     assert lanes and {"read", "native", "write"} <= {e["name"] for e in spans} and all(e["dur"] >= 0 for e in spans)
+
+
+def test_a_full_disk_costs_the_trace_not_the_run(make_pdf: MakePdf) -> None:
+    with Pipeline(profile="/dev/full", **FAST) as pipeline:  # type: ignore[arg-type]
+        assert pipeline.convert(make_pdf("a.pdf", ["some text"])).ok
 
 
 def test_dry_run_counts_and_writes_nothing(tmp_path: Path, make_pdf: MakePdf) -> None:
