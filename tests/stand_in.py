@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from common import PATIENCE
 from PIL import Image
 
 from mineru_accel import Pipeline
@@ -118,5 +119,5 @@ class StandIn:
 def read(path: Path, options: dict[str, Any], *servers: StandIn, **more: Any) -> Any:
     """Convert a file with these servers as the VLM."""
     urls = [s.url for s in servers]
-    with Pipeline(**{"backend": "vlm", "urls": urls, "timeout": 30, **options, **more}) as pipeline:
+    with Pipeline(**{"backend": "vlm", "urls": urls, "timeout": PATIENCE, **options, **more}) as pipeline:
         return pipeline.convert(path)

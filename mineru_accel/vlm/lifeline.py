@@ -6,6 +6,7 @@ The owner writes itself into the environment, which every process of the engine 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -25,11 +26,16 @@ def offer(pid: int | None = None) -> str:
 
 
 def hold() -> bool:
-    """Start to watch the owner that the environment names, once; True if that was to be done."""
+    """Start to watch the owner that the environment names, once; True if that was to be done.
+
+    From then on Ctrl-C at the terminal means the owner alone, which says what becomes of its engine.
+    """
     owner = os.environ.get(VARIABLE, "")
     if not owner or owner in _held or owner == offer():
         return False
     _held.add(owner)
+    with contextlib.suppress(OSError):  # it has a session of its own
+        os.setpgid(0, 0)
     pid, _, started = owner.partition(":")
     threading.Thread(target=_watch, args=(int(pid), started), name="lifeline", daemon=True).start()
     return True

@@ -81,7 +81,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
             nodes.close()
         finally:
             for pid in _processes(short):  # of starts that failed
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 import torch
+from common import PATIENCE
 
 CPU = torch.device("cpu")
 ENTRY = {"implementation": "triton", "config": {"BM": 64}, "ms": 0.5}
@@ -142,7 +143,7 @@ threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
 [t.start() for t in threads]; [t.join() for t in threads]
 """
     processes = [subprocess.Popen([sys.executable, "-c", code, who], env=environment()) for who in "ab"]
-    assert [p.wait(120) for p in processes] == [0, 0]
+    assert [p.wait(PATIENCE) for p in processes] == [0, 0]
     for who in "ab":
         for i in range(2):
             for n in range(8):

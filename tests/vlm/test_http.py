@@ -87,13 +87,14 @@ def test_server_that_never_answers(word: str, serve: Any, pages: Path, vlm_optio
     result = read(pages, vlm_options, serve(lambda n: word), timeout=2)
     assert not result.ok and len(result.pages) == PAGES
     assert {p.status for p in result.pages} == {PageStatus.FAILED}
-    assert all(p.error and "127.0.0.1" in p.error for p in result.pages)
+    # the stage itself says so only where the engine missed the time limit by a second
+    assert all(p.error and ("127.0.0.1" in p.error or "no answer in 2 s" in p.error) for p in result.pages)
     assert time.monotonic() - started < 600  # an hour, if nobody looked at the time
 
 
 @pytest.mark.parametrize("word", [server.ERROR, server.RUBBISH, server.DROP])
 def test_server_that_stumbles(word: str, serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:
-    result = read(pages, vlm_options, serve(lambda n: word if n % 3 == 0 else server.GOOD), timeout=20)
+    result = read(pages, vlm_options, serve(lambda n: word if n % 3 == 0 else server.GOOD))
     assert result.ok and [p.status for p in result.pages] == [PageStatus.OK] * PAGES
 
 
