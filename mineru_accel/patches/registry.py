@@ -24,6 +24,7 @@ _HOME = {
     "vllm-vit-graphs": "vllm_vit_graphs",
     "vllm-sparse-penalties": "vllm_sparse_penalties",
     "vllm-final-outputs": "vllm_final_outputs",
+    "vllm-decode-steps": "vllm_decode_steps",
     "vllm-rocm-vit-attention": "vllm_rocm_vit_attention",
     "mineru-vl-utils-lora-tokenizer": "mineru_vl_utils_lora_tokenizer",
     "doclayout-yolo": "doclayout_yolo",

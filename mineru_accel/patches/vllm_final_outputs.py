@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
+from collections.abc import Callable
 from typing import Any
 
+from packaging.specifiers import SpecifierSet
+
+from . import machine
 from .patch import NotApplicable, Patch, Undo
 
 _EXPECTED = ["self", "scheduler_output", "model_runner_output"]
 _HELD = "_accel_held"
-"""Attribute of a scheduler: name of a request whose outputs are held -> itself, PrefillStats of its first output."""
+"""Attribute of a scheduler: name of a request whose outputs are held -> `_Held`."""
+_KNOWN = ">=0.28,<0.29"
+"""vLLM whose `update_from_output` has been read: what it does with a token that ends nothing is done at once."""
 _FIELDS = {
     "request_id",
     "new_token_ids",
@@ -41,7 +48,7 @@ def install(undo: Undo) -> str:
     """Take outputs that nobody reads yet out of what the scheduler returns. Take it back between requests only."""
     from vllm.sampling_params import RequestOutputKind
     from vllm.v1.core.sched.scheduler import Scheduler
-    from vllm.v1.engine import EngineCoreOutput
+    from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
 
     original = Scheduler.update_from_output
     unknown = set(EngineCoreOutput.__struct_fields__) - _FIELDS
@@ -49,38 +56,123 @@ def install(undo: Undo) -> str:
         raise NotApplicable("this vLLM's scheduler says more of a request")
     final = RequestOutputKind.FINAL_ONLY
 
+    version = machine.version_of("vllm")
+    advance = _advance_by() if version and version in SpecifierSet(_KNOWN) else None
+
     @functools.wraps(original)
     def update_from_output(self: Any, scheduler_output: Any, model_runner_output: Any) -> Any:
-        outputs = original(self, scheduler_output, model_runner_output)
         if self.log_stats or self.enable_return_routed_experts or getattr(self, "return_sampling_mask", False):
-            return outputs
+            return original(self, scheduler_output, model_runner_output)
         held = self.__dict__.setdefault(_HELD, {})
         for aborted in scheduler_output.finished_req_ids:  # before this step: their names may be others' in it
             held.pop(aborted, None)
+        clients: set[int] = set()
+        if advance and held:
+            scheduler_output, clients = advance(self, scheduler_output, model_runner_output, held)
+        outputs = original(self, scheduler_output, model_runner_output)
         for of_client in outputs.values():
-            # a message without outputs is sent all the same: LLMEngine.step() waits for one a step
-            of_client.outputs = _ready(of_client.outputs, held, self.requests, final)
+            of_client.outputs = _ready(of_client.outputs, held, self, final)
+        for client in clients:  # a message without outputs is sent all the same: LLMEngine.step() waits for one a step
+            outputs.setdefault(client, EngineCoreOutputs())
         return outputs
 
     undo.setattr(Scheduler, "update_from_output", update_from_output)
     return "tokens of requests that want only their last output are sent with it"
 
 
-def _ready(outputs: list[Any], held: dict[str, Any], requests: dict[str, Any], final: Any) -> list[Any]:
-    """The outputs to send now. The first line goes over every running sequence in each step."""
-    others = [output for output in outputs if output.finish_reason is not None or output.request_id not in held]
+class _Held:
+    """A request whose outputs wait for its last one."""
+
+    __slots__ = ("ends", "most", "prefill_stats", "request", "said")
+
+    def __init__(self, request: Any, prefill_stats: Any, most: int, ends: frozenset[int] | None) -> None:
+        self.request, self.prefill_stats = request, prefill_stats
+        self.most, self.ends = most, ends
+        """The token with this number is the last, and so is each of these; None: vLLM looks at each token itself."""
+        self.said = request._output_token_ids
+
+
+def _ready(outputs: list[Any], held: dict[str, _Held], scheduler: Any, final: Any) -> list[Any]:
+    """The outputs to send now."""
     ready = []
-    for output in others:
+    for output in outputs:
         name = output.request_id
         if output.finish_reason is None:
-            if (request := requests.get(name)) is not None and _waits(request, final):
-                held[name] = request, output.prefill_stats
+            if name in held:
+                continue
+            if (request := scheduler.requests.get(name)) is not None and _waits(request, final):
+                held[name] = _Held(request, output.prefill_stats, *_end(request, scheduler.max_model_len))
                 continue
         elif name in held:
-            request, output.prefill_stats = held.pop(name)
-            output.new_token_ids = list(request.output_token_ids)
+            waiting = held.pop(name)
+            output.prefill_stats = waiting.prefill_stats
+            output.new_token_ids = list(waiting.request.output_token_ids)
         ready.append(output)
     return ready
+
+
+def _end(request: Any, longest: int) -> tuple[int, frozenset[int] | None]:
+    """Which of its tokens may be a request's last, as vLLM's `check_stop` says; see `_Held`."""
+    params = request.sampling_params
+    most = min(request.max_tokens, longest - request.num_prompt_tokens)
+    if request.structured_output_request or request._block_hasher or params.repetition_detection or params.min_tokens:
+        return most, None
+    return most, frozenset((*(params.stop_token_ids or ()), params.eos_token_id))
+
+
+def _advance_by() -> Callable[..., tuple[Any, set[int]]]:
+    """What takes a step's tokens that end nothing to their requests."""
+    from vllm.v1.core.sched.async_scheduler import AsyncScheduler
+    from vllm.v1.core.sched.scheduler import Scheduler
+    from vllm.v1.request import RequestStatus
+
+    running = RequestStatus.RUNNING
+    ahead = {Scheduler._update_request_with_output: 0, AsyncScheduler._update_request_with_output: 1}
+
+    def advance(scheduler: Any, scheduled: Any, sampled: Any, held: dict[str, _Held]) -> tuple[Any, set[int]]:
+        """Returns what is left for vLLM's own `update_from_output`, and whose clients' requests went on.
+
+        The loop goes over every sequence in each step; vLLM's takes four times as long, outputs made and dropped.
+        """
+        placeholders = ahead.get(type(scheduler)._update_request_with_output)
+        if (
+            placeholders is None
+            or scheduled.scheduled_spec_decode_tokens
+            or not sampled.sampled_token_ids
+            or sampled.pooler_output
+            or sampled.num_nans_in_logits
+            or sampled.kv_connector_output is not None
+        ):
+            return scheduled, set()
+        tokens, index = sampled.sampled_token_ids, sampled.req_id_to_index
+        pictures = getattr(scheduler.encoder_cache_manager, "request_cached_ids", scheduler.requests)
+        left, clients = {}, set()
+        for name, count in scheduled.num_scheduled_tokens.items():
+            waiting = held.get(name)
+            if waiting is not None and waiting.ends is not None:
+                request, said, new = waiting.request, waiting.said, tokens[index[name]]
+                if (
+                    len(new) == 1
+                    and new[0] not in waiting.ends
+                    and len(said) + 1 < waiting.most
+                    and request.status is running
+                    and not request.num_stale_output_tokens
+                    and name not in pictures  # the encoder's outputs are let go with one of the first tokens
+                ):
+                    request.num_in_flight_tokens -= count
+                    request.num_output_placeholders -= placeholders
+                    said.append(new[0])
+                    request._all_token_ids.append(new[0])
+                    clients.add(request.client_index)
+                    continue
+            left[name] = count
+        if not clients:
+            return scheduled, clients
+        rest = copy.copy(scheduled)
+        rest.num_scheduled_tokens = left
+        return rest, clients
+
+    return advance
 
 
 def _waits(request: Any, final: Any) -> bool:
@@ -104,7 +196,8 @@ PATCH = Patch(
     why="MinerU asks for the last output of each crop; each token of each crop is packed, sent, unpacked and looked at "
     "by itself, 512 a step, in two processes that keep the GPU waiting",
     how="tokens stay with the scheduler until their request is finished, and are then sent at once, as after "
-    "speculative decoding; requests with stop strings or logprobs and engines with statistics go vLLM's way",
+    "speculative decoding; those that end nothing are noted in one short loop (vLLM 0.28); requests with stop strings "
+    "or logprobs and engines with statistics go vLLM's way",
     upstream="vLLM's stream_interval thins outputs out in the client, where each token still arrives by itself",
     remove_when="vLLM's scheduler looks at output_kind",
     check=check,

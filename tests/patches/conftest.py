@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import vlm_checkpoints
 from packaging.version import Version
 
 from mineru_accel import patches
@@ -22,6 +24,13 @@ def nothing_applied(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for name in patches.names():
         patches.revert(name)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Qwen2-VL whose tokens are bytes."""
+    pytest.importorskip("vllm")
+    return vlm_checkpoints.random_checkpoint(tmp_path_factory.mktemp("random"))
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ ON_A_CPU = (
     "vllm-vit-fused",
     "vllm-sparse-penalties",
     "vllm-final-outputs",
+    "vllm-decode-steps",
 )
 
 

@@ -1,0 +1,146 @@
+"""Short ways for sequences that decode: the same blocks, windows and positions as vLLM's own."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scripted_engine import Engine, everything, params
+
+from mineru_accel import patches
+from mineru_accel.patches import State
+
+NAME = "vllm-decode-steps"
+
+
+def blocks_of(engine: Engine) -> list[Any]:
+    """What is scheduled in each step, and with which blocks, until all is said."""
+    seen = []
+    schedule = engine.scheduler.schedule
+
+    def noted() -> Any:
+        out = schedule()
+        cached = out.scheduled_cached_reqs
+        new = [(r.req_id, r.block_ids) for r in out.scheduled_new_reqs]
+        seen.append((dict(out.num_scheduled_tokens), cached.req_ids, cached.new_block_ids, new))
+        return out
+
+    engine.scheduler.schedule = noted
+    return [everything(engine), seen]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["Scheduler", "AsyncScheduler"])
+@pytest.mark.parametrize("blocks", [1000, 24], ids=["room", "preempted"])
+def test_the_same_blocks(checkpoint: Path, asynchronous: bool, blocks: int) -> None:
+    expected = blocks_of(Engine(checkpoint, asynchronous, blocks))
+    assert patches.apply(NAME).state is State.ACTIVE
+    engine = Engine(checkpoint, asynchronous, blocks)
+    assert blocks_of(engine) == expected
+    assert (blocks == 1000) != any(request.num_preemptions for request in engine.requests)
+
+
+def test_room_in_the_last_block_is_not_looked_for(checkpoint: Path) -> None:
+    patches.apply(NAME)
+    engine = Engine(checkpoint)
+    engine.add("a", params())  # 17 tokens of prompt, 40 more, 16 a block
+    asked = []
+    coordinator = engine.scheduler.kv_cache_manager.coordinator
+    look = coordinator.allocate_new_blocks
+    coordinator.allocate_new_blocks = lambda *args, **more: asked.append(look(*args, **more)) or asked[-1]
+    engine.run()
+    assert [len(found[0]) for found in asked] == [2, 1, 1]
+
+
+def test_with_prefix_caching_blocks_are_counted_as_ever(checkpoint: Path) -> None:
+    """A block is kept for others once it is full."""
+    patches.apply(NAME)
+    engine = Engine(checkpoint)
+    manager = engine.scheduler.kv_cache_manager
+    manager.enable_caching = True
+    request = SimpleNamespace(num_computed_tokens=3, status=None)
+    with pytest.raises(AttributeError):  # vLLM's own is asked, which wants more of a request
+        manager.allocate_slots(request, 1)
+
+
+def test_the_same_window(checkpoint: Path) -> None:
+    from vllm.multimodal.utils import get_mm_features_in_window
+    from vllm.v1.core.sched import scheduler
+    from vllm.v1.worker import gpu_model_runner
+
+    patches.apply(NAME)
+    random = np.random.default_rng()
+    for _ in range(3000):
+        ends = np.sort(random.choice(40, 2 * random.integers(0, 4), replace=False)).tolist()
+        places = [SimpleNamespace(offset=a, length=b - a) for a, b in zip(ends[::2], ends[1::2], strict=True)]
+        features = [SimpleNamespace(mm_position=place) for place in places]
+        start, count = random.integers(0, 42), random.integers(0, 8)
+        expected = get_mm_features_in_window(features, start, start + count)
+        for module in (scheduler, gpu_model_runner):
+            assert module.get_mm_features_in_window(features, start=start, end=start + count) == expected
+
+
+@pytest.mark.parametrize("drafts", [False, True])
+def test_the_same_positions(drafts: bool) -> None:
+    """Prompts in one piece and in several, sequences that decode, and where drafts are, several tokens at once."""
+    torch = pytest.importorskip("torch")
+    runner = pytest.importorskip("vllm.v1.worker.gpu_model_runner").GPUModelRunner
+    original = runner._calc_mrope_positions
+    patches.apply(NAME)
+    random = np.random.default_rng()
+    for _ in range(200):
+        count = int(random.integers(1, 40))
+        prompts = random.integers(1, 30, count)
+        reading = random.random(count) < random.random()
+        computed = np.where(reading, random.integers(0, prompts), prompts + random.integers(0, 50, count))
+        scheduled = np.where(reading, random.integers(1, prompts - np.minimum(computed, prompts - 1) + 1), 1)
+        if drafts:
+            scheduled = random.integers(1, 9, count)
+        requests = {
+            f"r{i}": SimpleNamespace(
+                prompt_token_ids=[0] * int(prompts[i]), prompt_embeds=None,
+                mrope_positions=torch.from_numpy(random.integers(0, 1000, (3, int(prompts[i])))),
+                mrope_position_delta=int(random.integers(-60, 60)),
+            )
+            for i in range(count)
+        }  # fmt: skip
+        names = list(requests)
+        batch = SimpleNamespace(
+            req_ids=names,
+            num_computed_tokens_cpu=np.append(computed, 7).astype(np.int32),  # rows beyond the batch are there
+            num_prompt_tokens=np.append(prompts, 7).astype(np.int32),
+        )
+        step = SimpleNamespace(num_scheduled_tokens=dict(zip(names, scheduled.tolist(), strict=True)))
+        found = []
+        for calculate in (original, runner._calc_mrope_positions):
+            buffer = torch.full((3, int(scheduled.sum()) + 3), -(10**6))
+            positions = SimpleNamespace(cpu=buffer, np=buffer.numpy())
+            calculate(SimpleNamespace(input_batch=batch, requests=requests, mrope_positions=positions), step)
+            found.append(buffer)
+        assert torch.equal(*found) and (found[0][:, -3:] == -(10**6)).all() and (found[0][:, :-3] > -(10**6)).all()
+
+
+def test_another_vllm_is_left_alone(module: Any, versions: Any) -> None:
+    space: dict[str, Any] = {}
+    exec("class KVCacheManager:\n def allocate_slots(self, request, tokens): pass", space)
+    before = space["KVCacheManager"].allocate_slots
+    module("vllm.v1.core.kv_cache_manager", KVCacheManager=space["KVCacheManager"])
+    module("vllm.v1.core.sched.scheduler")
+    module("vllm.v1.worker.gpu_model_runner", GPUModelRunner=SimpleNamespace())
+    versions(vllm="0.28.1")
+    assert str(patches.apply(NAME)) == "not applicable, because this vLLM's KVCacheManager.allocate_slots is another"
+    assert space["KVCacheManager"].allocate_slots is before
+    versions(vllm="0.27.1")
+    assert str(patches.apply(NAME)).startswith("not applicable, because it is for vllm ")
+
+
+def test_reverted_it_is_vllms_again() -> None:
+    manager = pytest.importorskip("vllm.v1.core.kv_cache_manager").KVCacheManager
+    before = inspect.getattr_static(manager, "allocate_slots")
+    patches.apply(NAME)
+    assert manager.allocate_slots is not before
+    patches.revert(NAME)
+    assert inspect.getattr_static(manager, "allocate_slots") is before
