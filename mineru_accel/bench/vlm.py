@@ -49,8 +49,12 @@ AS_MINERU = {
 """As ../shared/gpu/bench_vllm_baseline.py: vLLM's defaults, caches off because every crop is new."""
 SHARE = {"gpu_memory_utilization": 0.09, "kv_cache_memory_bytes": 4 << 30}
 """Of one of up to nine engines on an H200: 4 GiB hold the keys and values of 350 000 tokens."""
+_FULL = {"compilation_config": {"cudagraph_mode": "FULL"}}
+"""One CUDA graph for a whole step of the language model, with its attention (FlashAttention 3: Hopper only)."""
 TOLERANCE = 1e-2
 """Relative error of the first token's logits."""
+_COMPARED, _CROWD = 4, 64
+"""Pictures whose logits are compared, and pictures in all."""
 _CUTTERS = 8
 """Processes that cut crops, as a conversion's workers do."""
 _UNDER_WAY = 1.5
@@ -73,6 +77,8 @@ def configurations() -> dict[str, dict[str, Any]]:
         "ours": {"ours": True},
         "ours-2": {"ours": True, "replicas": 2},
         "ours-3": {"ours": True, "replicas": 3},
+        "full": {"ours": True, "args": _FULL},
+        "full-2": {"ours": True, "args": _FULL, "replicas": 2},
         "ours-v2": {"ours": True, "args": {"logits_processors": []}},  # vLLM's second model runner takes no processors
         "ours-8k": {"ours": True, "args": _step(8192)},
         "ours-3k": {"ours": True, "args": _step(3072)},
@@ -85,6 +91,7 @@ def configurations() -> dict[str, dict[str, Any]]:
         "graphs-mended": {"ours": True, "patches": "vllm-fast-processor,vllm-vit-graphs"},
         "eager": {"ours": True, "patches": _without("vllm-vit-graphs")},
         "streamed": {"ours": True, "patches": _without("vllm-final-outputs")},
+        "scheduled": {"ours": True, "patches": _without("vllm-decode-steps")},
         "processor": {"ours": True, "patches": "vllm-fast-processor"},
         "unpatched": {"ours": True, "patches": "none"},
         "float32": {"args": merge(AS_MINERU, {"dtype": "float32"}), "patches": "none"},
@@ -315,7 +322,7 @@ async def _child(job: dict[str, Any]) -> None:
             await asyncio.sleep(0.5)
         row["busy_before"] = before.mean()
         compared = llms if job.get("gpus") else llms[:1]
-        row["error_logits"] = max([await _compare(llm, images[:4], Path(job["reference"]), job) for llm in compared])
+        row["error_logits"] = max([await _compare(llm, images, Path(job["reference"]), job) for llm in compared])
         save()
         await _rate(llms, images[: max(64, len(images) // 8)], job | {"tokens": 16})
         if job.get("gpus"):
@@ -408,13 +415,20 @@ def _crops(job: dict[str, Any]) -> list[Any]:
 
 
 async def _compare(llm: Any, images: list[Any], reference: Path, job: dict[str, Any]) -> float:
-    """Relative error of the first token's logits against the first configuration's (written if there is none yet)."""
-    first = vlm_requests.first_logits
-    logits: Logits = [await apply(llm, first, p, f"compare-{i}", bool(job.get("ours"))) for i, p in enumerate(images)]
+    """Relative error of the first token's logits of four pictures against the first configuration's (written if there
+    is none yet): each alone, and all four in the same steps as the answers to other pictures."""
+    first, ours = vlm_requests.first_logits, bool(job.get("ours"))
+    pictures, others = images[:_COMPARED], images[_COMPARED:_CROWD]
+    alone: Logits = [await apply(llm, first, picture, f"compare-{i}", ours) for i, picture in enumerate(pictures)]
     reference.parent.mkdir(parents=True, exist_ok=True)
     for path in (reference.with_name(f"logits-{job['name']}.json"), *(() if reference.exists() else (reference,))):
-        path.write_text(json.dumps(logits), encoding="utf-8")
-    return error(logits, json.loads(reference.read_text(encoding="utf-8")))
+        path.write_text(json.dumps(alone), encoding="utf-8")
+    answers = [apply(llm, vlm_requests.answer, p, f"beside-{i}", 8, False, ours) for i, p in enumerate(others)]
+    among = [apply(llm, first, p, f"among-{i}", ours) for i, p in enumerate(pictures)]
+    half = len(answers) // 2
+    crowd = await asyncio.gather(*answers[:half], *among, *answers[half:])
+    expected = json.loads(reference.read_text(encoding="utf-8"))
+    return max(error(found, expected) for found in (alone, crowd[half : half + len(among)]))
 
 
 def error(logits: Logits, reference: Logits) -> float:

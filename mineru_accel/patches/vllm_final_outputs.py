@@ -115,7 +115,7 @@ def _end(request: Any, longest: int) -> tuple[int, frozenset[int] | None]:
     """Which of its tokens may be a request's last, as vLLM's `check_stop` says; see `_Held`."""
     params = request.sampling_params
     most = min(request.max_tokens, longest - request.num_prompt_tokens)
-    if request.structured_output_request or request._block_hasher or params.repetition_detection or params.min_tokens:
+    if request.structured_output_request or request._block_hasher or params.repetition_detection:
         return most, None
     return most, frozenset((*(params.stop_token_ids or ()), params.eos_token_id))
 

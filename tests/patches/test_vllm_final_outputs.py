@@ -31,6 +31,7 @@ def test_callers_get_the_same(checkpoint: Path, asynchronous: bool, blocks: int)
     assert sum(patched.looked_at.values()) < sum(plain.looked_at.values())
     looked_at = patched.looked_at["FINAL_ONLY-length"], plain.looked_at["FINAL_ONLY-length"]
     assert looked_at == ((2, 40) if blocks == 1000 else (looked_at[0], 40)) and looked_at[0] < 20
+    assert patched.looked_at["FINAL_ONLY-least"] < plain.looked_at["FINAL_ONLY-least"] / 4
     assert (blocks == 1000) != any(request.num_preemptions for request in patched.requests)
     assert patched.prefilled == plain.prefilled and None not in plain.prefilled.values()
     ends = {name: got[-1][0] for name, got in expected.items()}
