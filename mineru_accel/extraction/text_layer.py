@@ -8,7 +8,7 @@ import re
 import statistics
 import unicodedata
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -45,6 +45,8 @@ class Line:
     text: str
     marks: str = ""
     """For each character that is no white space whether it is a script, see :mod:`.scripts`; empty if none is."""
+    chars: list[Char] = field(default_factory=list, repr=False, compare=False)
+    """From left to right; none of turned text."""
 
 
 @dataclass(slots=True, eq=False)
@@ -203,16 +205,16 @@ def to_lines(fragments: list[Fragment], *, split: bool = False) -> list[Line]:
                     text += " "
                 text += _text(chars, fragment.turn)
             if text := text.strip():
-                marks = "" if group[0].turn else _marks(list(chain.from_iterable(composed)))
-                lines.append(Line(union([f.bbox for f in group]), text, marks))
+                upright = [] if group[0].turn else list(chain.from_iterable(composed))
+                lines.append(Line(union([f.bbox for f in group]), text, _marks(upright), upright))
     return lines
 
 
 def _marks(chars: list[Char]) -> str:
     """An upright line's marks of scripts, one for each letter of its text."""
     chars = [c for c in chars if not c["char"].isspace()]
-    marks = scripts_of(chars)
-    if marks.isspace():
+    marks = scripts_of(chars) if chars else ""
+    if not marks or marks.isspace():
         return ""
     return "".join(mark * len("".join(_letters(c["char"]).split())) for c, mark in zip(chars, marks, strict=True))
 

