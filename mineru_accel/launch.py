@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .events import Event
+from .extraction.rules import make_rule, trusts_text
 from .flow import Flow
 from .options import Engine, Layout, Options
 from .plan import Plan
@@ -37,6 +38,8 @@ _LAZY = (
 )
 """What docvortex and Pillow import when they first need it: once in the zygote is cheaper than in each worker."""
 _LAZY_NATIVE = ("docvortex.analyzers.native.pdf.pipeline", "docvortex.analyzers.native.pdf._native_geometry")
+_LAZY_VLM = ("mineru_vl_utils.vlm_client.http_client", "httpcore")
+"""What MinerU's client imports when it is made."""
 _EXTRACTION = {
     Layout.NATIVE: "mineru_accel.extraction.native",
     Layout.DOCLAYOUT_YOLO: "mineru_accel.extraction.regions",
@@ -86,6 +89,10 @@ def launch(
         from .patches.cutting import MODULES
 
         modules += MODULES
+    if plan.engine:
+        modules += _LAZY_VLM
+    if plan.engine and trusts_text(make_rule(plan.backend, options.vlm_for, options.describe_images)):
+        modules.append("mineru_accel.pdf.ocr_loaded")
     with contextlib.ExitStack() as failed:
         if arena := _make_arena(options, plan, workers):
             failed.callback(arena.close)

@@ -22,7 +22,7 @@ from .formula_numbers import FORMULA_NUMBER
 from .geometry import rounded, scaled
 from .lists import split_items
 from .regions import BLOCK_TYPES, WITH_LINES, furniture
-from .rules import Layer, Rule
+from .rules import Layer, Rule, trusts_text
 from .running_heads import peek_from, set_aside
 from .scripts import set_scripts
 from .sources import Sources
@@ -88,8 +88,7 @@ def _text(sources: Sources, key: Key, index: int, regions: list[Region], why: st
         areas = find_areas(regions, snapshot.get_lines(), rules, size)
         set_aside(areas, size, peek_from(key, index))
         find_notes(areas, rules, size)
-        trusts = any(Source.TEXT_LAYER in by_layer for by_layer in rule.values())
-        if trusts:
+        if trusts_text(rule):
             why = disagrees(areas, lambda box: _read_line(key, index, scaled(box, 1 / size[0], 1 / size[1])))
         if why is None:
             return _Text(areas, size, page, snapshot, None, LazyTablePage(page, snapshot))

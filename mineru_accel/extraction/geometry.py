@@ -20,7 +20,8 @@ def rounded(box: Any, digits: int = 4) -> list[float]:
 
 def union(boxes: list[Any]) -> BBox:
     """The smallest box around some boxes."""
-    return (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
+    x0, y0, x1, y1 = zip(*boxes, strict=True)
+    return (min(x0), min(y0), max(x1), max(y1))
 
 
 def holds(box: Any, x: float, y: float) -> bool:

@@ -71,3 +71,8 @@ def make_rule(backend: Backend, vlm_for: Collection[Kind] | None, describe_image
     if describe_images:
         rule[Kind.IMAGE] = (_VLM,) * 3
     return rule
+
+
+def trusts_text(rule: Rule) -> bool:
+    """Does it take anything from a text layer, so that it matters whether that says what the page says?"""
+    return any(Source.TEXT_LAYER in by_layer for by_layer in rule.values())

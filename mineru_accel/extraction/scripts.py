@@ -38,12 +38,14 @@ def scripts_of(chars: Sequence[dict[str, Any]]) -> str:
     Args:
         chars: docvortex's records, left to right, without white space.
     """
-    sizes = [_size(c) for c in chars]
-    if len(set(sizes)) == 1:  # a matrix makes the type small, not its size
+    given = [c["font"]["size"] for c in chars]
+    known = {size: round(float(size), 1) for size in set(given)}
+    sizes = [known[size] for size in given]
+    if len(set(known.values())) == 1:  # a matrix makes the type small, not its size
         sizes = [round(c["bbox"][3] - c["bbox"][1], 1) for c in chars]
     counts = Counter(sizes)
     main = max(size for size, n in counts.items() if n >= _MANY * max(counts.values()))
-    if main <= 0 or len(counts) == 1 or not all(c.get("origin") for c in chars):
+    if main <= 0 or min(counts) > _SMALL * main or not all(c.get("origin") for c in chars):
         return BODY * len(chars)
     origins = [float(c["origin"][1]) for c in chars]
     base = statistics.median(y for y, size in zip(origins, sizes, strict=True) if size == main)
@@ -51,6 +53,8 @@ def scripts_of(chars: Sequence[dict[str, Any]]) -> str:
     for shift, size in zip(shifts, sizes, strict=True):
         script = size <= _SMALL * main and _SHIFT[0] < abs(shift) < _SHIFT[1]
         marks.append((SUB if shift > 0 else SUPER) if script else BODY)
+    if marks.count(BODY) == len(marks):
+        return BODY * len(chars)
     for place in _fractions(shifts, marks, chars):
         marks[place] = BODY
     return _attached("".join(marks), chars, main)
@@ -67,10 +71,6 @@ def _fractions(shifts: Sequence[float], marks: Sequence[str], chars: Sequence[di
 def _over(above: Any, below: Any) -> bool:
     narrower = min(above[2] - above[0], below[2] - below[0])
     return across(above, below) > 0.5 * narrower
-
-
-def _size(char: dict[str, Any]) -> float:
-    return round(float(char["font"]["size"]), 1)
 
 
 def _attached(marks: str, chars: Sequence[dict[str, Any]], size: float) -> str:

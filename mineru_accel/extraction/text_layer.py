@@ -19,7 +19,7 @@ from docvortex.content.text import merge_text_line_contents
 
 from ..document import BBox
 from .accents import compose
-from .geometry import centre, union
+from .geometry import union
 from .scripts import scripts_of
 
 Char = dict[str, Any]
@@ -66,7 +66,7 @@ def assign(lines: list[dict[str, Any]], regions: list[BBox]) -> tuple[dict[int, 
     """Give each character of each line to the smallest region that holds its centre.
 
     Args:
-        lines: docvortex's lines of a page (``spans`` with ``chars``).
+        lines: docvortex's lines of a page (``spans`` with ``chars``); their characters are the fragments' from now on.
         regions: bboxes in points.
 
     Returns:
@@ -74,11 +74,10 @@ def assign(lines: list[dict[str, Any]], regions: list[BBox]) -> tuple[dict[int, 
     """
     inside: dict[int, list[Fragment]] = defaultdict(list)
     outside: list[Fragment] = []
-    # Loose boxes have the advance as width and the font's height: gaps and rows are told by them.
-    chars = [
-        [{**c, "bbox": c.get("loose_bbox") or c["bbox"]} for span in line["spans"] for c in span["chars"]]
-        for line in lines
-    ]
+    chars = [[c for span in line["spans"] for c in span["chars"]] for line in lines]
+    for char in chain.from_iterable(chars):
+        # Loose boxes have the advance as width and the font's height: gaps and rows are told by them.
+        char["bbox"] = char.get("loose_bbox") or tuple(char["bbox"][:])
     owners = iter(_owners([c["bbox"] for line in chars for c in line], regions))
     for line in chars:
         runs: list[tuple[list[Char], int | None]] = []
@@ -97,11 +96,12 @@ def assign(lines: list[dict[str, Any]], regions: list[BBox]) -> tuple[dict[int, 
     return inside, outside
 
 
-def _owners(boxes: list[Any], regions: list[BBox]) -> list[int | None]:
+def _owners(boxes: list[BBox], regions: list[BBox]) -> list[int | None]:
     """For each box the smallest region that holds its centre."""
     if not boxes or not regions:
         return [None] * len(boxes)
-    x, y = np.array([centre(box) for box in boxes]).T[:, :, None]
+    flat = np.fromiter(chain.from_iterable(boxes), float, 4 * len(boxes)).reshape(-1, 4)
+    x, y = ((flat[:, :2] + flat[:, 2:]) / 2).T[:, :, None]
     by_size = sorted(range(len(regions)), key=lambda i: _area(regions[i]))
     x0, y0, x1, y1 = np.array([regions[i] for i in by_size]).T[:, None, :]
     held = (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)
@@ -142,7 +142,7 @@ def make_fragment(chars: list[Char]) -> Fragment | None:
     if not ink:
         return None
     angles = [c.get("writing_angle") or 0.0 for c in ink]
-    turn = Counter(map(_turn, angles)).most_common(1)[0][0]
+    turn = _turn(angles[0]) if len(set(angles)) == 1 else Counter(map(_turn, angles)).most_common(1)[0][0]
     box = union([c["bbox"] for c in ink])
     return Fragment(chars, turn, box, turned(box, turn))
 
@@ -300,6 +300,11 @@ def join_lines(lines: list[Line]) -> str:
 
 def join_texts(texts: list[str]) -> str:
     """:func:`join_lines` for lines of which only the text is known."""
+    return _joined(tuple(texts))
+
+
+@lru_cache(maxsize=256)  # a paragraph's text is asked for three times, and joining takes as long as all its lines squared
+def _joined(texts: tuple[str, ...]) -> str:
     return merge_text_line_contents(texts)
 
 
