@@ -43,7 +43,7 @@ def composed(pair: str) -> str | None:
 
 def compose(chars: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Characters of a line, where an accent over (or under) a letter is one character with it."""
-    if not any(c["char"] in _COMBINING for c in chars):
+    if _COMBINING.keys().isdisjoint([c["char"] for c in chars]):
         return chars
     out: list[dict[str, Any]] = []
     for char in chars:
@@ -82,6 +82,8 @@ def _over(a: Any, b: Any) -> bool:
 
 def compose_line(line: Any, field: str) -> Any:
     """A line of docvortex's evidence (``text`` without spaces, ranges of it in ``field``) with the same letters."""
+    if _COMBINING.keys().isdisjoint(line.text):
+        return line
     places, text, end = [], "", 0
     while end < len(line.text):
         pair = _LIKELY_PAIR.match(line.text, end)

@@ -246,24 +246,24 @@ def _letters(text: str) -> str:
 
 
 def _upright_text(chars: list[Char]) -> list[str]:
-    width = statistics.median(c["bbox"][2] - c["bbox"][0] for c in chars)
+    letters = [c["char"] for c in chars]
+    boxes = [c["bbox"] for c in chars]
+    wide = 0.25 * statistics.median([box[2] - box[0] for box in boxes])
+    last = len(chars) - 1
     out: list[str] = []
-    for i, char in enumerate(chars):
-        letter = char["char"]
-        following = chars[i + 1] if i + 1 < len(chars) else None
+    for i, letter in enumerate(letters):
         if letter in "\r\n":
             continue
         if (
             letter == " "  # docvortex's first question, one call in six instead of all
-            and i > 0
-            and following
-            and is_generated_cjk_space(chars[i - 1], char, following, origins=None)
+            and 0 < i < last
+            and is_generated_cjk_space(chars[i - 1], chars[i], chars[i + 1], origins=None)
         ):
             continue
         out.append(letter)
-        if following and not letter.isspace() and not following["char"].isspace():
-            gap = following["bbox"][0] - char["bbox"][2]
-            if gap > 0.25 * width or _tight_space(char, following):
+        if i < last and not letter.isspace() and not letters[i + 1].isspace():
+            gap = boxes[i + 1][0] - boxes[i][2]
+            if gap > wide or _tight_space(chars[i], chars[i + 1]):
                 out.append(" ")
     return out
 
@@ -303,7 +303,7 @@ def join_texts(texts: list[str]) -> str:
     return _joined(tuple(texts))
 
 
-@lru_cache(maxsize=256)  # a paragraph's text is asked for three times, and joining takes as long as all its lines squared
+@lru_cache(maxsize=256)  # a paragraph is asked for three times, and takes as long as its lines squared
 def _joined(texts: tuple[str, ...]) -> str:
     return merge_text_line_contents(texts)
 

@@ -138,27 +138,30 @@ def _store(
     """Requests with their pixels put into the arena."""
     crops = []
     offset = 0
+    data: bytes | memoryview
     for one, kind in zip(asked, kinds, strict=True):
         grid: tuple[int, int] | None = None
         if isinstance(one.picture, bytes):
             data, size = one.picture, _png_size(one.picture)
         else:
-            picture, size = one.picture.convert("RGB"), one.picture.size
+            picture, size = one.picture, one.picture.size
+            picture = picture if picture.mode == "RGB" else picture.convert("RGB")
             data, grid = _patches(picture, cutter) if cutter else (picture.tobytes(), None)
         inside = arena.write_bytes(slot, slot_bytes, offset, data)
-        crops.append(Crop(kind, one.prompt, one.sampling, size, offset, len(data), None if inside else data, grid))
+        own = None if inside else bytes(data)
+        crops.append(Crop(kind, one.prompt, one.sampling, size, offset, len(data), own, grid))
         offset += len(data) if inside else 0
     return crops
 
 
-def _patches(picture: Image.Image, cutter: Cutter) -> tuple[bytes, tuple[int, int] | None]:
+def _patches(picture: Image.Image, cutter: Cutter) -> tuple[bytes | memoryview, tuple[int, int] | None]:
     """A picture's patches and their rows and columns; its pixels and None if its shape is one the engine refuses, or
     nothing can be cut here: a torchvision that does not go with torch raises RuntimeError."""
     try:
         patches, grid = cut(picture, cutter)
     except (ValueError, ImportError, RuntimeError):
         return picture.tobytes(), None
-    return patches.numpy().tobytes(), grid
+    return patches.numpy().data.cast("B"), grid
 
 
 def _png_size(data: bytes) -> tuple[int, int]:

@@ -72,7 +72,7 @@ def attach(fd: int) -> None:
     os.close(fd)
 
 
-def write_bytes(slot: int, slot_bytes: int, offset: int, data: bytes) -> bool:
+def write_bytes(slot: int, slot_bytes: int, offset: int, data: bytes | memoryview) -> bool:
     """Put bytes into a slot, from a worker; False, and nothing done, where they don't fit."""
     if _attached is None or offset + len(data) > slot_bytes:
         return False

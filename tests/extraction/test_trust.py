@@ -89,7 +89,8 @@ def typeset(*words: tuple[str, str]) -> Line:
 
 
 def test_what_is_read_is_a_stretch_of_the_lines_usual_font() -> None:
-    line = typeset(("Introduction.", "Bold"), *[(word, "Body") for word in "the layer of this page maps letters".split()])
+    words = "the layer of this page maps letters".split()
+    line = typeset(("Introduction.", "Bold"), *[(word, "Body") for word in words])
     box, said = stretch(line)
     assert said == "thelayerofthispage" and box == (70.0, 0.0, 180.0, 10.0)
     short = typeset(("a", "Body"), ("short", "Body"), ("headline", "Body"))
@@ -103,8 +104,8 @@ def test_what_is_read_is_a_stretch_of_the_lines_usual_font() -> None:
 def test_a_sound_heading_does_not_speak_for_a_line_in_a_broken_font() -> None:
     """Of a run-in heading in a font of its own and text whose letters are shifted, the text is what is compared."""
     seen = "Introduction. Many pages look right and say something else altogether"
-    words = [(w, "Bold") if n == 0 else ("".join(chr(ord(c) + 3) for c in w), "Body") for n, w in enumerate(seen.split())]
-    line = typeset(*words)
+    first, *others = seen.split()
+    line = typeset((first, "Bold"), *[("".join(chr(ord(c) + 3) for c in word), "Body") for word in others])
     page = Area(Region(Label.PLAIN_TEXT, (0, 0, 1, 1)), line.bbox, [], [line])
 
     def read(box: Any) -> str:
