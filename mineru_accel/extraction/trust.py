@@ -66,8 +66,8 @@ _STRETCH = 18
 """Letters of it that are read: reading takes as long as they are wide."""
 _LEAST = 12
 _ALIKE = 0.6
-"""Two stretches of English are so alike by chance once in 1000 times (whole lines 0.5 alike as often), letters that were
-shifted never over 0.42."""
+"""Of 352 stretches in papers and samples none was read less than 0.8 alike. By chance two of English are 0.6 alike once
+in 1000 times, as often as whole lines are 0.5; letters that were shifted are never over 0.42."""
 
 
 def disagrees(areas: list[Area], read: Callable[[BBox], str]) -> str | None:
