@@ -219,7 +219,7 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     """The arguments about the machine, which the page takes, too."""
     group = parser.add_argument_group("machine")
     group.add_argument("--device", metavar="DEV", help="auto, cpu or cuda[:n]")
-    group.add_argument("--workers", type=int, metavar="N", help="worker processes; default: one per core, at most 16")
+    group.add_argument("--workers", type=int, metavar="N", help="worker processes; default: one per core, at most 32")
     group.add_argument("--page-timeout", type=float, metavar="S", help="seconds a page may take; default: 120")
     group.add_argument("--offline", action="store_true", default=None, help="never use the network")
 

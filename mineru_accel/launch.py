@@ -44,7 +44,7 @@ _EXTRACTION = {
     Layout.NATIVE: "mineru_accel.extraction.native",
     Layout.DOCLAYOUT_YOLO: "mineru_accel.extraction.regions",
 }
-_MAX_WORKERS = 16
+_MAX_WORKERS = 32
 _MAX_IMGSZ = 2048
 _SLOT_BYTES = 3 * 2200 * 2200
 """A page at 200 dpi, of A4 or Letter; crops of a larger one that don't fit travel otherwise."""
@@ -130,7 +130,7 @@ def make_pool(
 
 
 def default_workers() -> int:
-    """One worker a core that this process may use, 16 at most."""
+    """One worker a core that this process may use, 32 at most."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return min(cores, _MAX_WORKERS)
 

@@ -136,7 +136,7 @@ class Options(BaseModel):
     formats: tuple[Format, ...] = Field(DEFAULT_FORMATS, description="What to write for each document.")
     images: Images = Field(Images.FILE, description="file: beside the Markdown; embed: in it as data URIs; none.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda[:n].")
-    workers: int | None = Field(None, ge=1, le=256, description="Worker processes; default: one per core, 16 at most.")
+    workers: int | None = Field(None, ge=1, le=256, description="Worker processes; default: one per core, 32 at most.")
     executor: Executor = Field(Executor.LOCAL, description="local: this machine; ray: a Ray cluster.")
     ray_address: str | None = Field(
         None,

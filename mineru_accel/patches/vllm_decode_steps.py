@@ -17,6 +17,7 @@ _EXPECTED = {
     "has_scheduled_reqs",
     "get_mm_features_in_window": "mm_features start end",
     "_calc_mrope_positions": "self scheduler_output",
+    "_prepare_input_ids": "self scheduler_output num_reqs total_num_scheduled_tokens cu_num_tokens",
 }
 """Parameters of what is replaced, vLLM 0.28."""
 
@@ -27,7 +28,7 @@ def check() -> str:
 
 
 def install(undo: Undo) -> str:
-    """Put a short way before three functions; what it isn't for goes vLLM's."""
+    """Put a short way before four functions; what it isn't for goes vLLM's."""
     from vllm.v1.core.kv_cache_manager import KVCacheManager
     from vllm.v1.core.sched import scheduler
     from vllm.v1.worker import gpu_model_runner
@@ -37,6 +38,7 @@ def install(undo: Undo) -> str:
         (scheduler, "get_mm_features_in_window", _window),
         (gpu_model_runner, "get_mm_features_in_window", _window),
         (gpu_model_runner.GPUModelRunner, "_calc_mrope_positions", _positions),
+        (gpu_model_runner.GPUModelRunner, "_prepare_input_ids", _last_tokens),
     ]
     for owner, name, _ in places:
         if " ".join(inspect.signature(getattr(owner, name)).parameters) != _EXPECTED[name]:
@@ -118,16 +120,50 @@ def _positions(original: Callable[..., Any]) -> Callable[..., Any]:
     return _calc_mrope_positions
 
 
+def _last_tokens(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Before `GPUModelRunner._prepare_input_ids`: tokens that are still on the GPU only, found without a loop."""
+    import torch
+    from vllm.v1.worker.gpu_model_runner import PIN_MEMORY
+
+    def _prepare_input_ids(
+        self: Any, scheduler_output: Any, num_reqs: int, total_num_scheduled_tokens: int, cu_num_tokens: Any
+    ) -> None:
+        sampled = self.input_batch.prev_sampled_token_ids
+        drafts = scheduler_output.scheduled_spec_decode_tokens
+        if sampled is None or drafts or self.enable_prompt_embeds or self._pp_recv_work is not None:
+            return original(self, scheduler_output, num_reqs, total_num_scheduled_tokens, cu_num_tokens)
+        before = self.prev_positions.np[:num_reqs]
+        there = np.flatnonzero(before >= 0)
+        rows, slots = before[there], cu_num_tokens[there] - 1
+        count = len(there)
+        if count < total_num_scheduled_tokens:
+            self.input_ids.copy_to_gpu(total_num_scheduled_tokens)
+        if not count:
+            return None
+        if np.array_equal(rows, slots) and slots.max() == count - 1:  # nobody came or went
+            self.input_ids.gpu[:count].copy_(sampled[:count, 0], non_blocking=True)
+            return None
+        where, which = (
+            torch.tensor(index, dtype=torch.int64, pin_memory=PIN_MEMORY).to(self.device, non_blocking=True)
+            for index in (slots, rows)
+        )
+        self.input_ids.gpu.scatter_(dim=0, index=where, src=sampled[which, 0])
+        return None
+
+    return _prepare_input_ids
+
+
 PATCH = Patch(
     name="vllm-decode-steps",
     package="vllm",
     versions=">=0.28,<0.29",
-    replaces="KVCacheManager.allocate_slots, get_mm_features_in_window and GPUModelRunner._calc_mrope_positions, for "
-    "sequences that decode",
+    replaces="KVCacheManager.allocate_slots, get_mm_features_in_window and GPUModelRunner's _calc_mrope_positions and "
+    "_prepare_input_ids, for sequences that decode",
     why="each step asks for each of 512 sequences which blocks, pictures and positions it needs: a quarter of the "
     "engine's Python, which keeps the GPU waiting, for answers that were known",
-    how="room in the last block is looked up, the only picture of a prompt needs no search, and positions are computed "
-    "for all sequences at once; drafts, prefix caching, several groups of caches and several pictures go vLLM's way",
+    how="room in the last block is looked up, the only picture of a prompt needs no search, positions and places of "
+    "tokens are found for all sequences at once; drafts, prefix caching, several groups of caches and several pictures "
+    "go vLLM's way",
     upstream="vLLM's second model runner keeps positions on the GPU (VLLM_USE_V2_MODEL_RUNNER); it takes no logits "
     "processors, which MinerU needs",
     remove_when="vLLM's scheduler skips what has not changed, and its second model runner takes logits processors",

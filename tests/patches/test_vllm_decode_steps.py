@@ -123,6 +123,43 @@ def test_the_same_positions(drafts: bool) -> None:
         assert torch.equal(*found) and (found[0][:, -3:] == -(10**6)).all() and (found[0][:, :-3] > -(10**6)).all()
 
 
+@pytest.mark.parametrize("kind", ["mixed", "same", "new"])
+def test_the_same_tokens(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens that only the GPU has, of sequences that moved within the batch, between prompts that the host has."""
+    torch = pytest.importorskip("torch")
+    module = pytest.importorskip("vllm.v1.worker.gpu_model_runner")
+    monkeypatch.setattr(module, "PIN_MEMORY", False)
+    original = module.GPUModelRunner._prepare_input_ids
+    patches.apply(NAME)
+    random = np.random.default_rng()
+    for _ in range(100):
+        count = int(random.integers(1, 30))
+        sampled = torch.from_numpy(random.integers(0, 999, (count + 5, 1)).astype(np.int32))
+        before = random.permutation(count + 5)[:count]
+        before[random.random(count) < 0.3] = -1
+        if kind != "mixed":
+            before = np.arange(count) if kind == "same" else np.full(count, -1)
+        scheduled = np.where(before < 0, random.integers(1, 9, count), 1)
+        total = int(scheduled.sum())
+        host = torch.from_numpy(random.integers(1000, 1999, total + 4).astype(np.int32))
+        found = []
+        for prepare in (original, module.GPUModelRunner._prepare_input_ids):
+            ids = SimpleNamespace(gpu=torch.full((total + 4,), -1, dtype=torch.int32))
+            ids.copy_to_gpu = lambda n, ids=ids, host=host: ids.gpu[:n].copy_(host[:n])
+            runner = SimpleNamespace(
+                input_batch=SimpleNamespace(
+                    prev_sampled_token_ids=sampled, req_ids=[f"r{i}" for i in range(count)]
+                ),
+                prev_positions=SimpleNamespace(np=np.append(before, 3).astype(np.int64)),
+                input_ids=ids, device="cpu", enable_prompt_embeds=False, prev_num_spec_tokens=0,
+                _pp_recv_work=None, _draft_token_ids=None,
+            )  # fmt: skip
+            step = SimpleNamespace(scheduled_spec_decode_tokens={})
+            prepare(runner, step, count, total, np.cumsum(scheduled))
+            found.append(ids.gpu)
+        assert torch.equal(*found) and (found[0][:total] >= 0).all() and (found[0][total:] == -1).all()
+
+
 def test_another_vllm_is_left_alone(module: Any, versions: Any) -> None:
     space: dict[str, Any] = {}
     exec("class KVCacheManager:\n def allocate_slots(self, request, tokens): pass", space)
