@@ -20,10 +20,12 @@ import atexit
 import contextlib
 import math
 import os
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -113,6 +115,8 @@ class VllmEngine:
         self._devices = devices
         self._apart = apart
         self._starting: list[asyncio.Task[None]] = []
+        self._thread: asyncio.Future[Any] | None = None
+        """Makes an AsyncLLM of this process; of one that is apart its process does."""
         self._closed = False
         self.replicas: list[Replica] = []
 
@@ -215,6 +219,8 @@ class VllmEngine:
         for task in starts:
             task.cancel()
         await asyncio.gather(*starts, return_exceptions=True)
+        if self._thread:
+            await _abandon(self._thread)
 
         async def end(replica: Replica) -> None:
             llm, replica.llm = replica.llm, None
@@ -297,7 +303,11 @@ class VllmEngine:
         if plugins := os.environ.get("VLLM_PLUGINS"):  # the user's choice of plugins; ours is one, too
             values["VLLM_PLUGINS"] = f"{plugins},mineru_accel"
         if not self._apart:
-            return await asyncio.to_thread(_with, values, llms.make, *made)
+            loop = asyncio.get_running_loop()
+            self._thread = loop.run_in_executor(None, _with, values, llms.make, *made)
+            made_here = await asyncio.shield(self._thread)
+            self._thread = None
+            return made_here
         environment = pinned(os.environ | values, machine.accelerator().kind, replica.devices)
         return await FrontEnd.start(llms.make, *made, environment=environment)
 
@@ -405,14 +415,27 @@ class _Gate:
             self._changed.notify_all()
 
 
+async def _abandon(start: asyncio.Future[Any]) -> None:
+    """End what a thread starts that can't be stopped: it gives up once its processes are gone."""
+    while not start.done():
+        lifeline.end_children()
+        await asyncio.wait([start], timeout=0.1)
+    if start.exception() is None:
+        await asyncio.to_thread(llms.shutdown, start.result())
+
+
 def _with(values: Mapping[str, str], call: Callable[..., T], *args: Any) -> T:
-    """``call(*args)`` while the environment says so, for the processes that it starts."""
+    """``call(*args)`` while the environment says so, for the processes that it starts. Ctrl-C at the terminal does not
+    reach these: it means this process, which says what becomes of its engine."""
     with _environment_lock:
         before = {name: os.environ.get(name) for name in values}
         os.environ.update(values)
+        resource_tracker.ensure_running()  # its start would unblock the signal
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # is inherited
         try:
             return call(*args)
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             for name, value in before.items():
                 if value is None:
                     os.environ.pop(name, None)

@@ -7,6 +7,7 @@ The owner writes itself into the environment, which every process of the engine 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import select
 import signal
@@ -26,19 +27,23 @@ def offer(pid: int | None = None) -> str:
 
 
 def hold() -> bool:
-    """Start to watch the owner that the environment names, once; True if that was to be done.
-
-    From then on Ctrl-C at the terminal means the owner alone, which says what becomes of its engine.
-    """
+    """Start to watch the owner that the environment names, once; True if that was to be done."""
     owner = os.environ.get(VARIABLE, "")
     if not owner or owner in _held or owner == offer():
         return False
     _held.add(owner)
-    with contextlib.suppress(OSError):  # it has a session of its own
-        os.setpgid(0, 0)
     pid, _, started = owner.partition(":")
     threading.Thread(target=_watch, args=(int(pid), started), name="lifeline", daemon=True).start()
     return True
+
+
+def end_children() -> None:
+    """Kill the processes that this one has started for its engines; theirs follow."""
+    mark = f"{VARIABLE}={offer()}".encode()
+    for process in multiprocessing.active_children():
+        with contextlib.suppress(OSError), open(f"/proc/{process.pid}/environ", "rb") as file:
+            if mark in file.read().split(b"\0"):
+                process.kill()
 
 
 def _watch(pid: int, started: str) -> None:

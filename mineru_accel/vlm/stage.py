@@ -93,6 +93,7 @@ class VlmStage:
         self._thread = threading.Thread(target=self._loop.run_forever, name="vlm", daemon=True)
         self._thread.start()
         self._closed = False
+        self._starting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start the engine.
@@ -100,7 +101,12 @@ class VlmStage:
         Raises:
             ModelError, NoAnswer: if it can't be.
         """
-        asyncio.run_coroutine_threadsafe(self.engine.start(), self._loop).result()
+
+        async def begin() -> None:
+            self._starting = asyncio.current_task()
+            await self.engine.start()
+
+        asyncio.run_coroutine_threadsafe(begin(), self._loop).result()
 
     def ask(self, key: tuple[int, int], crops: Sequence[Crop], slot: int | None, then: Then) -> None:
         """Answer a page's crops; ``then(answers, seconds, error)`` is posted when all are, and the slot is free then.
@@ -129,6 +135,9 @@ class VlmStage:
         async def end() -> None:
             for page in list(self._pages):
                 self._finish(page, NoAnswer("stopped"))
+            if self._starting and not self._starting.done():
+                self._starting.cancel()
+                await asyncio.wait([self._starting])
             await self.engine.close()
 
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -71,6 +72,14 @@ def make(arguments: Any, needed: Any, patches: str) -> StandInLlm:
         while not os.path.exists(again):
             time.sleep(0.01)
     return StandInLlm(arguments)
+
+
+def make_for_ever(arguments: Any, needed: Any, patches: str) -> None:
+    """In this process, with a process for an engine that is never ready."""
+    process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
+    process.start()
+    process.join()
+    raise RuntimeError("engine core initialization failed")
 
 
 async def answer(llm: StandInLlm) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import threading
 import time
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,31 @@ def test_early_pages_go_first(serve: Any) -> None:
     said = [body["messages"][1]["content"][1]["text"] for body in one.bodies[1:]]
     order = [(0, 1), (0, 2), (0, 3), (1, 0), (1, 1)]
     assert said == [f"{key} {size}" for key in order for size in (40, 30, 20)]
+
+
+def test_closing_while_the_engine_starts() -> None:
+    """Ctrl-C: whatever the start has begun is ended before the event loop stops."""
+    begun, ended = threading.Event(), []
+
+    class Slow:
+        async def start(self) -> None:
+            try:
+                begun.set()
+                await asyncio.sleep(2 * PATIENCE)
+            finally:
+                await asyncio.sleep(0.05)
+                ended.append("start")
+
+        async def close(self) -> None:
+            ended.append("engine")
+
+    stage = VlmStage(Slow(), None, PATIENCE)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(stage.start)
+        assert begun.wait(PATIENCE)
+        stage.close()
+        assert isinstance(starting.exception(PATIENCE), CancelledError)
+    assert ended == ["start", "engine"]
 
 
 def test_server_that_dies_and_comes_back(serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:
