@@ -63,7 +63,7 @@ def _slots(original: Callable[..., Any]) -> Callable[..., Any]:
         def get_block_ids(self, allow_none: bool = False) -> Any:
             return None if allow_none else ([],)
 
-    nothing = NoBlocks(((),))
+    nothing, without_drafts = NoBlocks(((),)), {"num_lookahead_tokens": 0}
 
     def allocate_slots(self: Any, request: Any, num_new_tokens: int, *args: Any, **more: Any) -> Any:
         managers = self.coordinator.single_type_managers
@@ -71,7 +71,7 @@ def _slots(original: Callable[..., Any]) -> Callable[..., Any]:
             num_new_tokens == 1
             and request.status is running
             and not args
-            and not (more.get("num_lookahead_tokens") if len(more) == 1 else more)
+            and (not more or more == without_drafts)
             and not self.enable_caching
             and len(managers) == 1
             and type(managers[0]) is FullAttentionManager

@@ -55,15 +55,18 @@ def test_room_in_the_last_block_is_not_looked_for(checkpoint: Path) -> None:
     assert [len(found[0]) for found in asked] == [2, 1, 1]
 
 
-def test_with_prefix_caching_blocks_are_counted_as_ever(checkpoint: Path) -> None:
-    """A block is kept for others once it is full."""
+@pytest.mark.parametrize("other", [{"num_lookahead_tokens": 2}, {"delay_cache_blocks": True}, {"enable_caching": True}])
+def test_other_calls_are_vllms(checkpoint: Path, other: dict[str, Any]) -> None:
     patches.apply(NAME)
     engine = Engine(checkpoint)
-    manager = engine.scheduler.kv_cache_manager
-    manager.enable_caching = True
-    request = SimpleNamespace(num_computed_tokens=3, status=None)
-    with pytest.raises(AttributeError):  # vLLM's own is asked, which wants more of a request
-        manager.allocate_slots(request, 1)
+    engine.add("a", params())
+    engine.step()
+    manager, request = engine.scheduler.kv_cache_manager, engine.requests[0]
+    assert manager.allocate_slots(request, 1, num_lookahead_tokens=0).get_block_ids(allow_none=True) is None
+    manager.enable_caching = other.pop("enable_caching", False)
+    manager.coordinator.remove_skipped_blocks = None  # is what vLLM's own asks first
+    with pytest.raises(TypeError, match="not callable"):
+        manager.allocate_slots(request, 1, **other)
 
 
 def test_the_same_window(checkpoint: Path) -> None:
