@@ -2,31 +2,74 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 
-def penalize(logits: Tensor, tokens: Tensor, presence: Tensor, frequency: Tensor) -> Tensor:
+class Said:
+    """What sequences have said, as arrays that grow with vLLM's lists: a step looks at its new tokens only.
+
+    A list that has become shorter, or another one, is read anew. One that was cut and has grown again since the last
+    step, which happens with drafts and after a failed KV transfer, may look as before: set ``forgets`` there.
+    """
+
+    def __init__(self) -> None:
+        self.forgets = False
+        """Whether every list is read anew in each step."""
+        self._known: dict[int, tuple[list[int], array[int]]] = {}
+        """id of a list -> itself, so that no other one gets this id, and its tokens."""
+
+    def places(self, lists: Sequence[list[int]], vocabulary: int) -> npt.NDArray[np.int64]:
+        """Where in a flat (B, V) table the tokens of B lists are, in any order, each as often as it was said.
+
+        Args:
+            lists: tokens; placeholders of asynchronous scheduling (-1), which may be at the end, are left out.
+            vocabulary: V.
+        """
+        before = {} if self.forgets else self._known
+        known, rows = {}, []
+        for said in lists:
+            _, held = one = before.get(id(said)) or (said, array("i"))
+            count = len(held)
+            if count > len(said) or (count and held[-1] != said[count - 1]):
+                del held[:]
+                count = 0
+            for token in said[count:]:
+                if token < 0:
+                    break
+                held.append(token)
+            known[id(said)] = one
+            rows.append(held)
+        self._known = known
+        lengths = [len(held) for held in rows]
+        tokens = np.frombuffer(b"".join(rows), dtype=np.intc).astype(np.int64)
+        return tokens + np.repeat(np.arange(len(rows), dtype=np.int64) * vocabulary, lengths)
+
+
+def penalize(logits: Tensor, places: Tensor, presence: Tensor, frequency: Tensor) -> Tensor:
     """Subtract ``frequency * count + presence``, in place, from the logits of tokens that were said (OpenAI's formula).
 
     The results are vLLM's to the last bit: the same operations in the same order on the same numbers.
 
     Args:
-        logits: (B, V) float32.
-        tokens: (B, T) int64, those of each row so far in any order; numbers of V and above are padding.
+        logits: (B, V) float32, contiguous.
+        places: (N,) int64, see `Said.places`.
         presence: (B,) float32.
         frequency: (B,) float32.
     """
-    size = logits.shape[1]
-    if tokens.shape[1] == 0:
+    if len(places) == 0:
         return logits
-    said = tokens.sort(dim=1).values
-    places = torch.where(said < size, said, said[:, :1])  # padding, at the end, repeats the row's first token
-    counts = torch.searchsorted(said, places, right=True) - torch.searchsorted(said, places)
-    silent = places >= size  # rows that are nothing but padding
-    places.masked_fill_(silent, 0)
-    counts.masked_fill_(silent, 0)
-    values = logits.gather(1, places)
-    values -= frequency.unsqueeze(1) * counts
-    values -= presence.unsqueeze(1) * (counts > 0)
-    return logits.scatter_(1, places, values)  # equal places get equal values
+    places = places.sort().values
+    counts = torch.searchsorted(places, places, right=True) - torch.searchsorted(places, places)
+    rows = places // logits.shape[1]
+    flat = logits.view(-1)
+    values = flat[places]
+    values -= frequency[rows] * counts
+    values -= presence[rows]
+    flat.scatter_(0, places, values)  # equal places get equal values
+    return logits

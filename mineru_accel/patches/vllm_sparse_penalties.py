@@ -19,15 +19,17 @@ def check() -> str:
 def install(undo: Undo) -> str:
     """Without repetition penalties the prompt is not needed: an empty one tells the sampler to take the short way."""
     import torch
+    from vllm.distributed.kv_transfer import has_kv_transfer_group
     from vllm.v1.sample.ops import penalties as dense
     from vllm.v1.sample.sampler import Sampler
     from vllm.v1.worker.gpu_input_batch import InputBatch
 
-    from .penalties import penalize
+    from .penalties import Said, penalize
 
+    said, pinned = Said(), getattr(dense, "PIN_MEMORY", False)
     prompts_of = InputBatch._make_prompt_token_ids_cpu_tensor
     original = Sampler.apply_penalties
-    if list(inspect.signature(original).parameters) != _EXPECTED or not hasattr(dense, "_convert_to_tensors"):
+    if list(inspect.signature(original).parameters) != _EXPECTED:
         raise NotApplicable("this vLLM's sampler is another one")
 
     @functools.wraps(prompts_of)
@@ -44,12 +46,14 @@ def install(undo: Undo) -> str:
     @functools.wraps(original)
     def apply_penalties(logits: Any, sampling_metadata: Any, output_token_ids: Any) -> Any:
         about = sampling_metadata
-        if about.no_penalties or about.prompt_token_ids is None or about.prompt_token_ids.shape[1]:
+        prompts = about.prompt_token_ids
+        if about.no_penalties or prompts is None or prompts.shape[1] or not logits.is_contiguous():
             return original(logits, about, output_token_ids)
-        size = logits.shape[1]
-        tokens = dense._convert_to_tensors(output_token_ids, size, logits.device)
-        tokens.masked_fill_(tokens == -1, size)  # placeholders of asynchronous scheduling
-        return penalize(logits, tokens, about.presence_penalties, about.frequency_penalties)
+        if any(getattr(about, "spec_token_ids", None) or ()) or has_kv_transfer_group():
+            said.forgets = True
+        places = torch.from_numpy(said.places(output_token_ids, logits.shape[1]))
+        places = (places.pin_memory() if pinned else places).to(logits.device, non_blocking=True)
+        return penalize(logits, places, about.presence_penalties, about.frequency_penalties)
 
     undo.setattr(InputBatch, "_make_prompt_token_ids_cpu_tensor", _make_prompt_token_ids_cpu_tensor)
     undo.setattr(Sampler, "apply_penalties", staticmethod(apply_penalties))
@@ -63,8 +67,9 @@ PATCH = Patch(
     replaces="Sampler.apply_penalties and InputBatch._make_prompt_token_ids_cpu_tensor",
     why="each step counts tokens in two int64 tables of batch x vocabulary and goes over them and the logits ten "
     "times: 6 GB for 512 sequences of Qwen2-VL's 152 000 tokens; MinerU's sampling has both penalties",
-    how="counts come from the sorted tokens of each sequence; logits are read and written at those tokens alone, with "
-    "the same result to the last bit; requests with repetition penalties go vLLM's way",
+    how="tokens are kept as arrays that grow by a step's; counts come from sorting them all; logits are read "
+    "and written at those tokens alone, with the same result to the last bit; requests with repetition penalties go "
+    "vLLM's way",
     upstream="vLLM's second model runner keeps counts on the GPU, but takes no logits processors, which MinerU needs",
     remove_when="MinerU's logits processor runs in vLLM's second model runner",
     check=check,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mineru_accel import patches
@@ -35,6 +36,7 @@ def about(rows: int, prompt: Any, presence: float = 1.0, frequency: float = 0.05
     return SimpleNamespace(
         no_penalties=False, prompt_token_ids=prompt, presence_penalties=presence * on,
         frequency_penalties=frequency * on, repetition_penalties=torch.ones(rows),
+        spec_token_ids=[[] for _ in range(rows)],
     )  # fmt: skip
 
 
@@ -56,6 +58,43 @@ def test_logits_are_the_same(said: list[list[int]], presence: float, frequency: 
     got = Sampler.apply_penalties(logits.clone(), told, said)
     assert torch.equal(got, expected)
     assert said == SAID["nothing yet"] or not torch.equal(got, logits)
+
+
+@pytest.mark.parametrize("drafts", [False, True])
+def test_lists_that_grow_move_and_are_cut(drafts: bool, dense: Any) -> None:
+    """As vLLM's do: placeholders become tokens, rows change places, requests come back with another list."""
+    from vllm.v1.sample.sampler import Sampler
+
+    patches.apply("vllm-sparse-penalties")
+    random = np.random.default_rng()
+    lists: list[list[int]] = [[4]]
+    for step in range(120):
+        lists = [said for said in lists if random.random() > 0.03 or step == 0]
+        lists += [[] for _ in range(random.integers(0, 3))]
+        random.shuffle(lists)
+        for i, said in enumerate(lists):
+            if said and said[-1] == -1 and random.random() > 0.1:
+                said[-1] = int(random.integers(0, 9))
+            if said and said[-1] == -1:
+                continue
+            if random.random() < 0.05:
+                lists[i] = said = said.copy()
+            if random.random() < 0.05 or (drafts and random.random() < 0.3):
+                del said[int(random.integers(0, len(said) + 1)) :]
+                if not drafts:  # it is looked at before it grows again
+                    continue
+            said += random.integers(0, VOCABULARY, random.integers(0, 2)).tolist()
+            if drafts:
+                said += random.integers(0, VOCABULARY, random.integers(0, 3)).tolist()
+            if random.random() < 0.5:
+                said.append(-1)
+        told = about(len(lists), torch.empty((len(lists), 0), dtype=torch.int64))
+        told.spec_token_ids = [[1]] if drafts and step == 0 else [[]]
+        logits = torch.randn(len(lists), VOCABULARY)
+        prompt = torch.full((len(lists), 1), VOCABULARY)
+        args = (prompt, told.presence_penalties, told.frequency_penalties, told.repetition_penalties, lists)
+        if lists:
+            assert torch.equal(Sampler.apply_penalties(logits.clone(), told, lists), dense(logits.clone(), *args))
 
 
 def test_requests_with_repetition_penalties_go_vllms_way(dense: Any) -> None:
