@@ -28,7 +28,8 @@ class Said:
         """Where in a flat (B, V) table the tokens of B lists are, in any order, each as often as it was said.
 
         Args:
-            lists: tokens; placeholders of asynchronous scheduling (-1), which may be at the end, are left out.
+            lists: tokens; placeholders of asynchronous scheduling (-1), which may be at the end, are left out, and so
+                are numbers of V and above.
             vocabulary: V.
         """
         before = {} if self.forgets else self._known
@@ -48,7 +49,12 @@ class Said:
         self._known = known
         lengths = [len(held) for held in rows]
         tokens = np.frombuffer(b"".join(rows), dtype=np.intc).astype(np.int64)
-        return tokens + np.repeat(np.arange(len(rows), dtype=np.int64) * vocabulary, lengths)
+        starts = np.repeat(np.arange(len(rows), dtype=np.int64) * vocabulary, lengths)
+        return (tokens + starts)[tokens < vocabulary]
+
+    def clear(self) -> None:
+        """Forget all: a step was not looked at."""
+        self._known = {}
 
 
 def penalize(logits: Tensor, places: Tensor, presence: Tensor, frequency: Tensor) -> Tensor:

@@ -127,14 +127,14 @@ def _advance_by() -> Callable[..., tuple[Any, set[int]]]:
     from vllm.v1.request import RequestStatus
 
     running = RequestStatus.RUNNING
-    ahead = {Scheduler._update_request_with_output: 0, AsyncScheduler._update_request_with_output: 1}
+    ahead: dict[type, int] = {Scheduler: 0, AsyncScheduler: 1}
 
     def advance(scheduler: Any, scheduled: Any, sampled: Any, held: dict[str, _Held]) -> tuple[Any, set[int]]:
         """Returns what is left for vLLM's own `update_from_output`, and whose clients' requests went on.
 
         The loop goes over every sequence in each step; vLLM's takes four times as long, outputs made and dropped.
         """
-        placeholders = ahead.get(type(scheduler)._update_request_with_output)
+        placeholders = ahead.get(type(scheduler))
         if (
             placeholders is None
             or scheduled.scheduled_spec_decode_tokens

@@ -48,6 +48,7 @@ def install(undo: Undo) -> str:
         about = sampling_metadata
         prompts = about.prompt_token_ids
         if about.no_penalties or prompts is None or prompts.shape[1] or not logits.is_contiguous():
+            said.clear()
             return original(logits, about, output_token_ids)
         if any(getattr(about, "spec_token_ids", None) or ()) or has_kv_transfer_group():
             said.forgets = True

@@ -18,6 +18,7 @@ SAID: dict[str, list[list[int]]] = {
     "nothing yet": [[], [], []],
     "some": [[5, 7, 5, 5, 330, 0], [], [0], [330] * 4],
     "placeholders": [[3, 3, -1], [-1], [9, 2, 9]],
+    "padding": [[VOCABULARY, 2], [1, VOCABULARY]],
     "all of it": [list(range(VOCABULARY)) * 2, [1], [2, 2]],
 }
 
@@ -110,6 +111,20 @@ def test_requests_with_repetition_penalties_go_vllms_way(dense: Any) -> None:
     assert torch.equal(Sampler.apply_penalties(logits.clone(), told, said), dense(logits.clone(), *args))
     told.no_penalties = True
     assert Sampler.apply_penalties(logits, told, said) is logits
+
+
+def test_a_list_that_changed_while_steps_went_vllms_way(dense: Any) -> None:
+    """As that of a session does, which vLLM empties in place."""
+    from vllm.v1.sample.sampler import Sampler
+
+    patches.apply("vllm-sparse-penalties")
+    said, logits = [[1, 2, 3]], torch.randn(1, VOCABULARY)
+    for prompt in (torch.empty((1, 0), dtype=torch.int64), torch.tensor([[9]]), torch.empty((1, 0), dtype=torch.int64)):
+        told = about(1, prompt)
+        args = (told.presence_penalties, told.frequency_penalties, told.repetition_penalties, said)
+        expected = dense(logits.clone(), torch.full((1, 1), VOCABULARY), *args)
+        assert torch.equal(Sampler.apply_penalties(logits.clone(), told, said), expected)
+        said[0][:2] = [7, 8]
 
 
 @pytest.mark.parametrize("repetition", [1.0, 1.2])
