@@ -38,7 +38,7 @@ _LAZY = (
 )
 """What docvortex and Pillow import when they first need it: once in the zygote is cheaper than in each worker."""
 _LAZY_NATIVE = ("docvortex.analyzers.native.pdf.pipeline", "docvortex.analyzers.native.pdf._native_geometry")
-_LAZY_VLM = ("mineru_vl_utils.vlm_client.http_client", "httpcore")
+_CLIENT = ("mineru_vl_utils.vlm_client.http_client", "httpcore")
 """What MinerU's client imports when it is made."""
 _EXTRACTION = {
     Layout.NATIVE: "mineru_accel.extraction.native",
@@ -90,7 +90,7 @@ def launch(
 
         modules += MODULES
     if plan.engine:
-        modules += _LAZY_VLM
+        modules += _CLIENT
     if plan.engine and trusts_text(make_rule(plan.backend, options.vlm_for, options.describe_images)):
         modules.append("mineru_accel.pdf.ocr_loaded")
     with contextlib.ExitStack() as failed:

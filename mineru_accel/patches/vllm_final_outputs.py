@@ -6,6 +6,7 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
@@ -55,7 +56,6 @@ def install(undo: Undo) -> str:
     if list(inspect.signature(original).parameters) != _EXPECTED or unknown:
         raise NotApplicable("this vLLM's scheduler says more of a request")
     final = RequestOutputKind.FINAL_ONLY
-
     version = machine.version_of("vllm")
     advance = _advance_by() if version and version in SpecifierSet(_KNOWN) else None
 
@@ -80,16 +80,17 @@ def install(undo: Undo) -> str:
     return "tokens of requests that want only their last output are sent with it"
 
 
+@dataclass(slots=True)
 class _Held:
     """A request whose outputs wait for its last one."""
 
-    __slots__ = ("ends", "most", "prefill_stats", "request", "said")
-
-    def __init__(self, request: Any, prefill_stats: Any, most: int, ends: frozenset[int] | None) -> None:
-        self.request, self.prefill_stats = request, prefill_stats
-        self.most, self.ends = most, ends
-        """The token with this number is the last, and so is each of these; None: vLLM looks at each token itself."""
-        self.said = request._output_token_ids
+    request: Any
+    prefill_stats: Any
+    """Of its first output."""
+    most: int
+    """The token with this number is its last,"""
+    ends: frozenset[int] | None
+    """and so is each of these; None: vLLM looks at each token itself."""
 
 
 def _ready(outputs: list[Any], held: dict[str, _Held], scheduler: Any, final: Any) -> list[Any]:
@@ -150,7 +151,8 @@ def _advance_by() -> Callable[..., tuple[Any, set[int]]]:
         for name, count in scheduled.num_scheduled_tokens.items():
             waiting = held.get(name)
             if waiting is not None and waiting.ends is not None:
-                request, said, new = waiting.request, waiting.said, tokens[index[name]]
+                request, new = waiting.request, tokens[index[name]]
+                said = request._output_token_ids
                 if (
                     len(new) == 1
                     and new[0] not in waiting.ends
