@@ -143,10 +143,8 @@ def _last_tokens(original: Callable[..., Any]) -> Callable[..., Any]:
         if np.array_equal(rows, slots) and slots.max() == count - 1:  # nobody came or went
             self.input_ids.gpu[:count].copy_(sampled[:count, 0], non_blocking=True)
             return None
-        where, which = (
-            torch.tensor(index, dtype=torch.int64, pin_memory=PIN_MEMORY).to(self.device, non_blocking=True)
-            for index in (slots, rows)
-        )
+        both = torch.from_numpy(np.stack((slots, rows)).astype(np.int64))
+        where, which = (both.pin_memory() if PIN_MEMORY else both).to(self.device, non_blocking=True)
         self.input_ids.gpu.scatter_(dim=0, index=where, src=sampled[which, 0])
         return None
 
