@@ -141,7 +141,8 @@ class GpuRuntime:
         if self._next is None:
             self.compiled.set()
         elif compile_in_background and self._on_gpu:
-            threading.Thread(target=self._warm_up, name="layout-compile", daemon=True).start()
+            # Python waits for it when it ends: a thread that is ended inside a compiler aborts the whole process
+            threading.Thread(target=self._warm_up, name="layout-compile", daemon=False).start()
         else:
             self._warm_up()
 
@@ -405,7 +406,8 @@ class GpuRuntime:
                             images = torch.full(
                                 (batch, height, width, 3), PAD_VALUE, dtype=torch.uint8, device=self.device
                             )
-                            self._forward(images, network.program(images))
+                            if not self._compile(network.program(images)):
+                                return
                     places = torch.tensor([[0, 2, 2, 4, 4, 0, 0]], device=self.device)
                     letterbox(images[:1, :2, :2].flatten(), places, images[:1].clone(), PAD_VALUE)
                     torch.cuda.current_stream().synchronize()
@@ -416,7 +418,17 @@ class GpuRuntime:
             if not self._closed:
                 log.warning("layout: plain torch runs the network, its kernels can't: %s", error)
                 self._next = None
-        self.compiled.set()
+        finally:
+            self.compiled.set()
+
+    def _compile(self, program: Program) -> bool:
+        """Run each kernel once; False if nobody waits for that any longer, at the latest after the kernel at hand."""
+        for launch in program.launches:
+            if self._closed or not threading.main_thread().is_alive():
+                return False
+            launch()
+        decode_maps(program.levels, self.strides)
+        return True
 
     def _switch(self) -> None:
         """Use the fused network once it is compiled."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
+import time
 import weakref
 from typing import ClassVar
 
@@ -303,3 +306,35 @@ def test_a_capture_without_memory(graphs, pages, monkeypatch):
     for _ in range(5):
         assert_same(graphs.detect(images, places, CONF), wanted, 0, 0)
     assert len(failures) == 1 and graphs.chunk == 4
+
+
+@pytest.mark.parametrize("ends", ["engine", "process"])
+def test_compiling_ends_with_the_kernel_at_hand(ends):
+    """A thread that Python ends inside a compiler aborts the process ("FATAL: exception not rethrown"): it is waited
+    for, but not until all kernels are there."""
+    code = """
+import threading, time
+from mineru_accel.layout.fused_network import Program
+from mineru_accel.layout.runtime_gpu import GpuRuntime
+
+runtime, done = object.__new__(GpuRuntime), []
+runtime._closed = False
+
+def launch():
+    time.sleep(0.1)
+    done.append(1)
+    if ENDS == "engine" and len(done) == 3:
+        runtime._closed = True
+
+def compile_all():
+    print(runtime._compile(Program([launch] * 300, [])), len(done), flush=True)
+
+thread = threading.Thread(target=compile_all)
+thread.start()
+time.sleep(0.3)
+""".replace("ENDS", repr(ends))
+    began = time.monotonic()
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    finished, kernels = ran.stdout.split()
+    assert (ran.returncode, finished, ran.stderr) == (0, "False", "")
+    assert int(kernels) < 50, f"{kernels} kernels in {time.monotonic() - began:.1f} s"
