@@ -51,6 +51,8 @@ SHARE = {"gpu_memory_utilization": 0.09, "kv_cache_memory_bytes": 4 << 30}
 """Of one of up to nine engines on an H200: 4 GiB hold the keys and values of 350 000 tokens."""
 _FULL = {"compilation_config": {"cudagraph_mode": "FULL"}}
 """One CUDA graph for a whole step of the language model, with its attention (FlashAttention 3: Hopper only)."""
+_WORKER = {"distributed_executor_backend": "mp"}
+"""The scheduler in one process and the model's runner in another: each step's Python on two cores."""
 TOLERANCE = 1e-2
 """Relative error of the first token's logits."""
 _COMPARED, _CROWD = 4, 64
@@ -78,6 +80,8 @@ def configurations() -> dict[str, dict[str, Any]]:
         "ours-2": {"ours": True, "replicas": 2},
         "ours-3": {"ours": True, "replicas": 3},
         "full": {"ours": True, "args": _FULL},
+        "worker": {"ours": True, "args": _WORKER},
+        "full-worker": {"ours": True, "args": merge(_FULL, _WORKER)},
         "full-2": {"ours": True, "args": _FULL, "replicas": 2},
         "ours-v2": {"ours": True, "args": {"logits_processors": []}},  # vLLM's second model runner takes no processors
         "ours-8k": {"ours": True, "args": _step(8192)},

@@ -41,7 +41,7 @@ def _forced(base: Any) -> Any:
     class Forced(base):  # type: ignore[misc]
         def build_vllm_sampling_params(self, sampling_params: Any) -> Any:
             params = super().build_vllm_sampling_params(sampling_params)
-            params.max_tokens = params.min_tokens = _tokens.get()
+            params.max_tokens = _tokens.get()
             params.ignore_eos = True
             return params
 

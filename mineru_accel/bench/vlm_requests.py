@@ -22,6 +22,9 @@ LOGITS = 2000
 async def answer(llm: Any, picture: Any, name: str, tokens: int, mineru: bool, tokenized: bool) -> int:
     """Answer a crop greedily with so many tokens; returns how many came.
 
+    Nothing ends an answer early (``ignore_eos``), so there is no ``min_tokens``: MinerU sends none, and vLLM looks at
+    each such answer in each step.
+
     Args:
         name: of the request.
         mineru: whether with the penalties that MinerU's client sends.
@@ -33,7 +36,7 @@ async def answer(llm: Any, picture: Any, name: str, tokens: int, mineru: bool, t
     penalties: dict[str, Any] = {"presence_penalty": 1.0, "frequency_penalty": 0.05} if mineru else {}
     extra: dict[str, Any] = {"extra_args": {"no_repeat_ngram_size": 100}} if mineru else {}
     sampling = SamplingParams(
-        temperature=0.0, max_tokens=tokens, min_tokens=tokens, ignore_eos=True, skip_special_tokens=False,
+        temperature=0.0, max_tokens=tokens, ignore_eos=True, skip_special_tokens=False,
         output_kind=RequestOutputKind.FINAL_ONLY, **penalties, **extra,
     )  # fmt: skip
     async for output in llm.generate(await _rendered(llm, picture, tokenized), sampling, name):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .patch import NotApplicable, Patch, Undo
+from .sampled import bookkeeping, known_tokens
+
+log = logging.getLogger(__name__)
 
 _EXPECTED = {
     "allocate_slots": "self request num_new_tokens num_new_computed_tokens new_computed_blocks num_lookahead_tokens "
@@ -18,6 +22,8 @@ _EXPECTED = {
     "get_mm_features_in_window": "mm_features start end",
     "_calc_mrope_positions": "self scheduler_output",
     "_prepare_input_ids": "self scheduler_output num_reqs total_num_scheduled_tokens cu_num_tokens",
+    "_bookkeeping_sync": "self scheduler_output sampler_output logits hidden_states num_scheduled_tokens",
+    "update_async_output_token_ids": "self",
 }
 """Parameters of what is replaced, vLLM 0.28."""
 
@@ -28,17 +34,21 @@ def check() -> str:
 
 
 def install(undo: Undo) -> str:
-    """Put a short way before four functions; what it isn't for goes vLLM's."""
+    """Put a short way before six functions; what it isn't for goes vLLM's."""
     from vllm.v1.core.kv_cache_manager import KVCacheManager
     from vllm.v1.core.sched import scheduler
     from vllm.v1.worker import gpu_model_runner
+    from vllm.v1.worker.gpu_input_batch import InputBatch
+    from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 
     places: list[tuple[Any, str, Callable[[Any], Any]]] = [
         (KVCacheManager, "allocate_slots", _slots),
         (scheduler, "get_mm_features_in_window", _window),
         (gpu_model_runner, "get_mm_features_in_window", _window),
-        (gpu_model_runner.GPUModelRunner, "_calc_mrope_positions", _positions),
-        (gpu_model_runner.GPUModelRunner, "_prepare_input_ids", _last_tokens),
+        (GPUModelRunner, "_calc_mrope_positions", _first(_positions)),
+        (GPUModelRunner, "_prepare_input_ids", _first(_last_tokens)),
+        (GPUModelRunner, "_bookkeeping_sync", bookkeeping),
+        (InputBatch, "update_async_output_token_ids", _first(known_tokens)),
     ]
     for owner, name, _ in places:
         if " ".join(inspect.signature(getattr(owner, name)).parameters) != _EXPECTED[name]:
@@ -46,7 +56,30 @@ def install(undo: Undo) -> str:
     for owner, name, before in places:
         original = getattr(owner, name)
         undo.setattr(owner, name, functools.wraps(original)(before(original)))
-    return "a decoding sequence with room in its last block is scheduled and placed without looking for more"
+    return "a decoding sequence with room in its last block is scheduled, placed and noted without looking for more"
+
+
+def _first(short: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A short way; vLLM's own where it is NotImplemented, and for good once it has failed. What it has written by then
+    vLLM's own writes again."""
+
+    def before(original: Callable[..., Any]) -> Callable[..., Any]:
+        failed = False
+
+        def either(*args: Any) -> Any:
+            nonlocal failed
+            if not failed:
+                try:
+                    if (found := short(*args)) is not NotImplemented:
+                        return found
+                except Exception:
+                    failed = True
+                    log.warning("vllm-decode-steps: vLLM's own %s from now on", original.__qualname__, exc_info=True)
+            return original(*args)
+
+        return either
+
+    return before
 
 
 def _slots(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,71 +130,65 @@ def _window(original: Callable[..., Any]) -> Callable[..., Any]:
     return get_mm_features_in_window
 
 
-def _positions(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Before `GPUModelRunner._calc_mrope_positions`: sequences that decode get their positions all at once."""
-
-    def _calc_mrope_positions(self: Any, scheduler_output: Any) -> None:
-        batch, scheduled = self.input_batch, scheduler_output.num_scheduled_tokens
-        names = batch.req_ids
-        requests = [self.requests[name] for name in names]
-        counts = np.array([scheduled[name] for name in names], dtype=np.int64)
-        computed, prompts = batch.num_computed_tokens_cpu[: len(names)], batch.num_prompt_tokens[: len(names)]
-        reading = computed + counts <= prompts
-        if np.any(~reading & ((counts != 1) | (computed < prompts))):  # the end of a prompt and more, or drafts
-            return original(self, scheduler_output)
-        ends = np.cumsum(counts)
-        for i in np.flatnonzero(reading):
-            first, count, end = computed[i], counts[i], ends[i]
-            self.mrope_positions.cpu[:, end - count : end] = requests[i].mrope_positions[:, first : first + count]
-        decoding = np.flatnonzero(~reading)
-        deltas = np.fromiter((requests[i].mrope_position_delta for i in decoding), np.int64, len(decoding))
-        self.mrope_positions.np[:, ends[decoding] - 1] = computed[decoding] + deltas
-
-    return _calc_mrope_positions
+def _positions(self: Any, scheduler_output: Any) -> Any:
+    """`GPUModelRunner._calc_mrope_positions`: sequences that decode get their positions all at once."""
+    batch, scheduled = self.input_batch, scheduler_output.num_scheduled_tokens
+    names = batch.req_ids
+    requests = [self.requests[name] for name in names]
+    counts = np.array([scheduled[name] for name in names], dtype=np.int64)
+    computed, prompts = batch.num_computed_tokens_cpu[: len(names)], batch.num_prompt_tokens[: len(names)]
+    reading = computed + counts <= prompts
+    if np.any(~reading & ((counts != 1) | (computed < prompts))):  # the end of a prompt and more, or drafts
+        return NotImplemented
+    ends = np.cumsum(counts)
+    for i in np.flatnonzero(reading):
+        first, count, end = computed[i], counts[i], ends[i]
+        self.mrope_positions.cpu[:, end - count : end] = requests[i].mrope_positions[:, first : first + count]
+    decoding = np.flatnonzero(~reading)
+    deltas = np.fromiter((requests[i].mrope_position_delta for i in decoding), np.int64, len(decoding))
+    self.mrope_positions.np[:, ends[decoding] - 1] = computed[decoding] + deltas
+    return None
 
 
-def _last_tokens(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Before `GPUModelRunner._prepare_input_ids`: tokens that are still on the GPU only, found without a loop."""
+def _last_tokens(
+    self: Any, scheduler_output: Any, num_reqs: int, total_num_scheduled_tokens: int, cu_num_tokens: Any
+) -> Any:
+    """`GPUModelRunner._prepare_input_ids`: tokens that are still on the GPU only, found without a loop."""
     import torch
     from vllm.v1.worker.gpu_model_runner import PIN_MEMORY
 
-    def _prepare_input_ids(
-        self: Any, scheduler_output: Any, num_reqs: int, total_num_scheduled_tokens: int, cu_num_tokens: Any
-    ) -> None:
-        sampled = self.input_batch.prev_sampled_token_ids
-        drafts = scheduler_output.scheduled_spec_decode_tokens
-        if sampled is None or drafts or self.enable_prompt_embeds or self._pp_recv_work is not None:
-            return original(self, scheduler_output, num_reqs, total_num_scheduled_tokens, cu_num_tokens)
-        before = self.prev_positions.np[:num_reqs]
-        there = np.flatnonzero(before >= 0)
-        rows, slots = before[there], cu_num_tokens[there] - 1
-        count = len(there)
-        if count < total_num_scheduled_tokens:
-            self.input_ids.copy_to_gpu(total_num_scheduled_tokens)
-        if not count:
-            return None
-        if np.array_equal(rows, slots) and slots.max() == count - 1:  # nobody came or went
-            self.input_ids.gpu[:count].copy_(sampled[:count, 0], non_blocking=True)
-            return None
-        both = torch.from_numpy(np.stack((slots, rows)).astype(np.int64))
-        where, which = (both.pin_memory() if PIN_MEMORY else both).to(self.device, non_blocking=True)
-        self.input_ids.gpu.scatter_(dim=0, index=where, src=sampled[which, 0])
+    sampled = self.input_batch.prev_sampled_token_ids
+    drafts = scheduler_output.scheduled_spec_decode_tokens
+    if sampled is None or drafts or self.enable_prompt_embeds or self._pp_recv_work is not None:
+        return NotImplemented
+    before = self.prev_positions.np[:num_reqs]
+    there = np.flatnonzero(before >= 0)
+    rows, slots = before[there], cu_num_tokens[there] - 1
+    count = len(there)
+    if count < total_num_scheduled_tokens:
+        self.input_ids.copy_to_gpu(total_num_scheduled_tokens)
+    if not count:
         return None
-
-    return _prepare_input_ids
+    if np.array_equal(rows, slots) and slots.max() == count - 1:  # nobody came or went
+        self.input_ids.gpu[:count].copy_(sampled[:count, 0], non_blocking=True)
+        return None
+    both = torch.from_numpy(np.stack((slots, rows)).astype(np.int64))
+    where, which = (both.pin_memory() if PIN_MEMORY else both).to(self.device, non_blocking=True)
+    self.input_ids.gpu.scatter_(dim=0, index=where, src=sampled[which, 0])
+    return None
 
 
 PATCH = Patch(
     name="vllm-decode-steps",
     package="vllm",
     versions=">=0.28,<0.29",
-    replaces="KVCacheManager.allocate_slots, get_mm_features_in_window and GPUModelRunner's _calc_mrope_positions and "
-    "_prepare_input_ids, for sequences that decode",
+    replaces="KVCacheManager.allocate_slots, get_mm_features_in_window, InputBatch.update_async_output_token_ids and "
+    "GPUModelRunner's _calc_mrope_positions, _prepare_input_ids and _bookkeeping_sync, for sequences that decode",
     why="each step asks for each of 512 sequences which blocks, pictures and positions it needs: a quarter of the "
     "engine's Python, which keeps the GPU waiting, for answers that were known",
-    how="room in the last block is looked up, the only picture of a prompt needs no search, positions and places of "
-    "tokens are found for all sequences at once; drafts, prefix caching, several groups of caches and several pictures "
-    "go vLLM's way",
+    how="room in the last block is looked up, the only picture of a prompt needs no search, positions, places of "
+    "tokens and what stands for them are written for all sequences at once; drafts, prefix caching, several groups of "
+    "caches and several pictures go vLLM's way",
     upstream="vLLM's second model runner keeps positions on the GPU (VLLM_USE_V2_MODEL_RUNNER); it takes no logits "
     "processors, which MinerU needs",
     remove_when="vLLM's scheduler skips what has not changed, and its second model runner takes logits processors",

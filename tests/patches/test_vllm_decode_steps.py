@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -163,12 +165,110 @@ def test_the_same_tokens(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert torch.equal(*found) and (found[0][:total] >= 0).all() and (found[0][total:] == -1).all()
 
 
+def noted_batch(random: np.random.Generator, longest: int = 60) -> Any:
+    """A model runner's batch: sequences of several lengths, of which some still read their prompts."""
+    torch = pytest.importorskip("torch")
+    count = int(random.integers(1, 30))
+    names = [f"r{i}" for i in range(count)]
+    lengths = random.integers(1, longest, count).astype(np.int32)
+    requests = {name: SimpleNamespace(output_token_ids=random.integers(0, 9, 3).tolist()) for name in names}
+    batch = SimpleNamespace(
+        num_reqs=count, req_ids=names, req_id_to_index={name: i for i, name in enumerate(names)}, generators={},
+        prev_sampled_token_ids=None, prev_req_id_to_index=None, num_tokens_no_spec=np.append(lengths, 5),
+        token_ids_cpu=random.integers(0, 9, (count + 1, 64)), is_token_ids=np.zeros((count + 1, 64), bool),
+    )  # fmt: skip
+    runner = SimpleNamespace(
+        input_batch=batch, requests=requests, use_async_scheduling=True, max_model_len=64,
+        discard_request_mask=SimpleNamespace(np=np.append(random.random(count) < 0.3, True)),
+        _get_prompt_logprobs_dict=lambda *_: {}, routed_experts_initialized=False,
+    )  # fmt: skip
+    sampled = torch.from_numpy(random.integers(0, 999, (count, 1)).astype(np.int32))
+    return runner, SimpleNamespace(sampled_token_ids=sampled, logprobs_tensors=None)
+
+
+def test_the_same_notes() -> None:
+    """What stands for tokens that only the GPU knows, where prompts are read in several pieces, too."""
+    torch = pytest.importorskip("torch")
+    runner_class = pytest.importorskip("vllm.v1.worker.gpu_model_runner").GPUModelRunner
+    original = runner_class._bookkeeping_sync
+    patches.apply(NAME)
+    random = np.random.default_rng()
+    scheduled = SimpleNamespace(num_scheduled_tokens={})
+    for _ in range(100):
+        runner, sampled = noted_batch(random)
+        other = copy.deepcopy(runner)
+        expected = original(runner, scheduled, sampled, None, torch.zeros(1), 1)
+        found = runner_class._bookkeeping_sync(other, scheduled, sampled, None, torch.zeros(1), 1)
+        assert found == expected and found[-1] == np.flatnonzero(runner.discard_request_mask.np[:-1]).tolist()
+        assert other.requests == runner.requests
+        a, b = vars(runner.input_batch), vars(other.input_batch)
+        assert a.pop("prev_sampled_token_ids") is b.pop("prev_sampled_token_ids") is sampled.sampled_token_ids
+        for name in a:
+            assert np.array_equal(a[name], b[name]), name
+    runner, sampled = noted_batch(random)
+    runner.input_batch.num_tokens_no_spec[:] = 64
+    runner.discard_request_mask.np[:] = False
+    with pytest.raises(AssertionError, match="65"):
+        runner_class._bookkeeping_sync(runner, scheduled, sampled, None, torch.zeros(1), 1)
+
+
+@pytest.mark.parametrize("drafts", [False, True])
+def test_the_same_known_tokens(drafts: bool) -> None:
+    """Placeholders of sequences that stay, came, moved, or lost tokens; with drafts several, and fewer tokens."""
+    torch = pytest.importorskip("torch")
+    batch_class = pytest.importorskip("vllm.v1.worker.gpu_input_batch").InputBatch
+    original = batch_class.update_async_output_token_ids
+    patches.apply(NAME)
+    random = np.random.default_rng()
+    for _ in range(200):
+        count = int(random.integers(1, 30))
+        names = [f"r{i}" for i in range(count)]
+        before = {f"r{i}": int(row) for row, i in enumerate(random.permutation(count + 5)) if row < count}
+        said = [
+            [*range(n), *[-1] * k] for n, k in zip(*random.integers(0, (4, 2 + 2 * drafts), (count, 2)).T, strict=True)
+        ]
+        wide = 1 + 2 * drafts
+        tokens = random.integers(0, 999, (count, wide))
+        tokens[np.arange(wide) > random.integers(-drafts, wide, (count, 1))] = -1
+        results, synchronized = [], []
+        for update in (original, batch_class.update_async_output_token_ids):
+            batch = SimpleNamespace(
+                sampling_metadata=SimpleNamespace(output_token_ids=copy.deepcopy(said)), req_ids=names,
+                sampled_token_ids_cpu=torch.from_numpy(tokens.copy()), prev_req_id_to_index=before,
+                async_copy_ready_event=SimpleNamespace(synchronize=partial(synchronized.append, 1)),
+            )  # fmt: skip
+            update(batch)
+            results.append(batch.sampling_metadata.output_token_ids)
+        assert results[0] == results[1]
+        waited = any(names[i] in before and row and row[-1] == -1 for i, row in enumerate(said))
+        assert len(synchronized) == 2 * waited or drafts
+
+
+def test_a_short_way_that_fails_is_vllms_from_then_on(caplog: pytest.LogCaptureFixture) -> None:
+    """What only a GPU shows must not end the engine."""
+    module = pytest.importorskip("vllm.v1.worker.gpu_model_runner")
+    asked = []
+    with pytest.MonkeyPatch.context() as undo:
+        undo.setattr(
+            module.GPUModelRunner,
+            "_calc_mrope_positions",
+            lambda self, scheduler_output: asked.append(scheduler_output),
+        )
+        patches.apply(NAME)
+        for _ in range(2):
+            module.GPUModelRunner._calc_mrope_positions(SimpleNamespace(), "step")
+        patches.revert(NAME)
+    assert asked == ["step", "step"]
+    assert [record.levelname for record in caplog.records if "from now on" in record.message] == ["WARNING"]
+
+
 def test_another_vllm_is_left_alone(module: Any, versions: Any) -> None:
     space: dict[str, Any] = {}
     exec("class KVCacheManager:\n def allocate_slots(self, request, tokens): pass", space)
     before = space["KVCacheManager"].allocate_slots
     module("vllm.v1.core.kv_cache_manager", KVCacheManager=space["KVCacheManager"])
     module("vllm.v1.core.sched.scheduler")
+    module("vllm.v1.worker.gpu_input_batch", InputBatch=SimpleNamespace())
     module("vllm.v1.worker.gpu_model_runner", GPUModelRunner=SimpleNamespace())
     versions(vllm="0.28.1")
     assert str(patches.apply(NAME)) == "not applicable, because this vLLM's KVCacheManager.allocate_slots is another"
