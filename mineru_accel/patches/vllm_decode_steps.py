@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from . import decoding
 from .patch import NotApplicable, Patch, Undo
 from .sampled import bookkeeping, known_tokens
 
 log = logging.getLogger(__name__)
 
 _EXPECTED = {
+    "schedule": "self throttle_prefills",
     "allocate_slots": "self request num_new_tokens num_new_computed_tokens new_computed_blocks num_lookahead_tokens "
     "num_external_computed_tokens delay_cache_blocks num_encoder_tokens full_sequence_must_fit reserved_blocks "
     "has_scheduled_reqs",
@@ -34,7 +36,7 @@ def check() -> str:
 
 
 def install(undo: Undo) -> str:
-    """Put a short way before six functions; what it isn't for goes vLLM's."""
+    """Put a short way before seven functions; what it isn't for goes vLLM's."""
     from vllm.v1.core.kv_cache_manager import KVCacheManager
     from vllm.v1.core.sched import scheduler
     from vllm.v1.worker import gpu_model_runner
@@ -42,6 +44,7 @@ def install(undo: Undo) -> str:
     from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 
     places: list[tuple[Any, str, Callable[[Any], Any]]] = [
+        (scheduler.Scheduler, "schedule", decoding.schedule),
         (KVCacheManager, "allocate_slots", _slots),
         (scheduler, "get_mm_features_in_window", _window),
         (gpu_model_runner, "get_mm_features_in_window", _window),
@@ -182,11 +185,11 @@ PATCH = Patch(
     name="vllm-decode-steps",
     package="vllm",
     versions=">=0.28,<0.29",
-    replaces="KVCacheManager.allocate_slots, get_mm_features_in_window, InputBatch.update_async_output_token_ids and "
+    replaces="Scheduler.schedule, KVCacheManager.allocate_slots, get_mm_features_in_window, InputBatch.update_async_output_token_ids and "
     "GPUModelRunner's _calc_mrope_positions, _prepare_input_ids and _bookkeeping_sync, for sequences that decode",
     why="each step asks for each of 512 sequences which blocks, pictures and positions it needs: a quarter of the "
     "engine's Python, which keeps the GPU waiting, for answers that were known",
-    how="room in the last block is looked up, the only picture of a prompt needs no search, positions, places of "
+    how="those that decode are scheduled together, room in the last block is looked up, the only picture of a prompt needs no search, positions, places of "
     "tokens and what stands for them are written for all sequences at once; drafts, prefix caching, several groups of "
     "caches and several pictures go vLLM's way",
     upstream="vLLM's second model runner keeps positions on the GPU (VLLM_USE_V2_MODEL_RUNNER); it takes no logits "

@@ -96,7 +96,14 @@ class Engine:
     def held(self) -> dict[str, Any]:
         return vars(self.scheduler).get("_accel_held", {})
 
-    def add(self, name: str, params: Any, tokens: list[int] | None = None, client: int = 0) -> None:
+    def add(
+        self,
+        name: str,
+        params: Any,
+        tokens: list[int] | None = None,
+        client: int = 0,
+        prompt: str = "Text Recognition:",
+    ) -> None:
         """Ask for something; ``n`` samples are requests called ``0_name`` and so on."""
         from vllm.v1.engine import EngineCoreRequest
         from vllm.v1.engine.parallel_sampling import ParentRequest
@@ -104,7 +111,7 @@ class Engine:
 
         params.update_from_generation_config({}, EOS)
         common = {
-            "prompt_token_ids": list(b"Text Recognition:"), "mm_features": None, "pooling_params": None,
+            "prompt_token_ids": list(prompt.encode()), "mm_features": None, "pooling_params": None,
             "arrival_time": 0.0, "lora_request": None, "cache_salt": None, "data_parallel_rank": None,
         }  # fmt: skip
         asked = EngineCoreRequest(

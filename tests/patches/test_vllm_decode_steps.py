@@ -14,35 +14,90 @@ import pytest
 from scripted_engine import Engine, everything, params
 
 from mineru_accel import patches
-from mineru_accel.patches import State
+from mineru_accel.patches import State, decoding
 
 NAME = "vllm-decode-steps"
 
 
-def blocks_of(engine: Engine) -> list[Any]:
-    """What is scheduled in each step, and with which blocks, until all is said."""
-    seen = []
+def noted(engine: Engine) -> list[Any]:
+    """Filled with what is scheduled in each step, and with which blocks."""
+    seen: list[Any] = []
     schedule = engine.scheduler.schedule
 
-    def noted() -> Any:
+    def note() -> Any:
         out = schedule()
-        cached = out.scheduled_cached_reqs
-        new = [(r.req_id, r.block_ids) for r in out.scheduled_new_reqs]
-        seen.append((dict(out.num_scheduled_tokens), cached.req_ids, cached.new_block_ids, new))
+        fields = dict(vars(out))
+        cached = copy.deepcopy(vars(fields.pop("scheduled_cached_reqs")))
+        new = [(r.req_id, r.block_ids, r.num_computed_tokens) for r in fields.pop("scheduled_new_reqs")]
+        state = [(r.request_id, r.num_computed_tokens, r.num_output_placeholders, r.num_in_flight_tokens,
+                  r.is_prefill_chunk, r.status) for r in engine.scheduler.running]  # fmt: skip
+        seen.append([copy.deepcopy(fields), list(fields["num_scheduled_tokens"]), cached, new, state,
+                     set(engine.scheduler.prev_step_scheduled_req_ids)])  # fmt: skip
         return out
 
-    engine.scheduler.schedule = noted
+    engine.scheduler.schedule = note
+    return seen
+
+
+def blocks_of(engine: Engine) -> list[Any]:
+    """What is said and scheduled until all is said."""
+    seen = noted(engine)
     return [everything(engine), seen]
+
+
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many sequences were scheduled together in each step in which any were."""
+    counts: list[int] = []
+    found = decoding._found
+
+    def counted(scheduler: Any) -> Any:
+        result = found(scheduler)
+        if result is not None:
+            counts.append(len(result[1]))
+        return result
+
+    monkeypatch.setattr(decoding, "_found", counted)
+    return counts
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["Scheduler", "AsyncScheduler"])
 @pytest.mark.parametrize("blocks", [1000, 24], ids=["room", "preempted"])
-def test_the_same_blocks(checkpoint: Path, asynchronous: bool, blocks: int) -> None:
+def test_the_same_blocks(checkpoint: Path, asynchronous: bool, blocks: int, together: list[int]) -> None:
     expected = blocks_of(Engine(checkpoint, asynchronous, blocks))
     assert patches.apply(NAME).state is State.ACTIVE
     engine = Engine(checkpoint, asynchronous, blocks)
     assert blocks_of(engine) == expected
     assert (blocks == 1000) != any(request.num_preemptions for request in engine.requests)
+    assert len(together) > 50 if blocks == 1000 else together
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["Scheduler", "AsyncScheduler"])
+def test_the_same_steps(checkpoint: Path, asynchronous: bool, together: list[int]) -> None:
+    """Whatever comes and goes: prompts read in pieces, answers of all lengths, some aborted, pauses, scarce blocks."""
+    from vllm.v1.core.sched.interface import PauseState
+
+    seeds = np.random.default_rng().integers(0, 1 << 31, 12)
+    for seed in seeds.tolist():
+        found = []
+        for name in ("none", NAME):
+            patches.revert(NAME) if name == "none" else patches.apply(NAME)
+            random = np.random.default_rng(seed)
+            engine = Engine(checkpoint, asynchronous, int(random.choice([30, 60, 1000])))
+            seen = noted(engine)
+            for i in range(60):
+                for j in range(int(random.integers(0, 3))):
+                    more = params(max_tokens=int(random.integers(1, 60)), ignore_eos=True)
+                    engine.add(f"r{i}-{j}", more, prompt="x" * int(random.choice([3, 17, 150])))
+                if random.random() < 0.1 and engine.scheduler.running:
+                    engine.abort(engine.scheduler.running[random.integers(len(engine.scheduler.running))].request_id)
+                engine.scheduler.set_pause_state(PauseState(int(random.choice([0, 0, 0, 0, 0, 1, 2]))))
+                if engine.scheduler.has_requests() or engine.ahead:
+                    engine.step()
+            engine.scheduler.set_pause_state(PauseState.UNPAUSED)
+            found.append([engine.run(), seen])
+        assert found[0] == found[1], f"seed {seed}"
+    assert len(together) > 100
 
 
 def test_room_in_the_last_block_is_not_looked_for(checkpoint: Path) -> None:
@@ -267,7 +322,9 @@ def test_another_vllm_is_left_alone(module: Any, versions: Any) -> None:
     exec("class KVCacheManager:\n def allocate_slots(self, request, tokens): pass", space)
     before = space["KVCacheManager"].allocate_slots
     module("vllm.v1.core.kv_cache_manager", KVCacheManager=space["KVCacheManager"])
-    module("vllm.v1.core.sched.scheduler")
+    exec("class Scheduler:\n def schedule(self, throttle_prefills=False): pass", space)
+    module("vllm.v1.core.sched.async_scheduler", AsyncScheduler=space["Scheduler"])
+    module("vllm.v1.core.sched.scheduler", Scheduler=space["Scheduler"])
     module("vllm.v1.worker.gpu_input_batch", InputBatch=SimpleNamespace())
     module("vllm.v1.worker.gpu_model_runner", GPUModelRunner=SimpleNamespace())
     versions(vllm="0.28.1")
