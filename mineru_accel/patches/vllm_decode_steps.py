@@ -185,13 +185,14 @@ PATCH = Patch(
     name="vllm-decode-steps",
     package="vllm",
     versions=">=0.28,<0.29",
-    replaces="Scheduler.schedule, KVCacheManager.allocate_slots, get_mm_features_in_window, InputBatch.update_async_output_token_ids and "
-    "GPUModelRunner's _calc_mrope_positions, _prepare_input_ids and _bookkeeping_sync, for sequences that decode",
+    replaces="Scheduler.schedule, KVCacheManager.allocate_slots, get_mm_features_in_window, "
+    "InputBatch.update_async_output_token_ids and GPUModelRunner's _calc_mrope_positions, _prepare_input_ids and "
+    "_bookkeeping_sync, for sequences that decode",
     why="each step asks for each of 512 sequences which blocks, pictures and positions it needs: a quarter of the "
     "engine's Python, which keeps the GPU waiting, for answers that were known",
-    how="those that decode are scheduled together, room in the last block is looked up, the only picture of a prompt needs no search, positions, places of "
-    "tokens and what stands for them are written for all sequences at once; drafts, prefix caching, several groups of "
-    "caches and several pictures go vLLM's way",
+    how="those that decode are scheduled together, room in the last block is looked up, the only picture of a prompt "
+    "needs no search, positions, places of tokens and what stands for them are written for all sequences at once; "
+    "drafts, prefix caching, several groups of caches and several pictures go vLLM's way",
     upstream="vLLM's second model runner keeps positions on the GPU (VLLM_USE_V2_MODEL_RUNNER); it takes no logits "
     "processors, which MinerU needs",
     remove_when="vLLM's scheduler skips what has not changed, and its second model runner takes logits processors",
