@@ -24,6 +24,7 @@ _EXPECTED = {
     "get_mm_features_in_window": "mm_features start end",
     "_calc_mrope_positions": "self scheduler_output",
     "_prepare_input_ids": "self scheduler_output num_reqs total_num_scheduled_tokens cu_num_tokens",
+    "_gather_mm_embeddings": "self scheduler_output shift_computed_tokens",
     "_bookkeeping_sync": "self scheduler_output sampler_output logits hidden_states num_scheduled_tokens",
     "update_async_output_token_ids": "self",
 }
@@ -36,7 +37,7 @@ def check() -> str:
 
 
 def install(undo: Undo) -> str:
-    """Put a short way before seven functions; what it isn't for goes vLLM's."""
+    """Put a short way before eight functions; what it isn't for goes vLLM's."""
     from vllm.v1.core.kv_cache_manager import KVCacheManager
     from vllm.v1.core.sched import scheduler
     from vllm.v1.worker import gpu_model_runner
@@ -50,6 +51,7 @@ def install(undo: Undo) -> str:
         (gpu_model_runner, "get_mm_features_in_window", _window),
         (GPUModelRunner, "_calc_mrope_positions", _first(_positions)),
         (GPUModelRunner, "_prepare_input_ids", _first(_last_tokens)),
+        (GPUModelRunner, "_gather_mm_embeddings", _first(_no_pictures)),
         (GPUModelRunner, "_bookkeeping_sync", bookkeeping),
         (InputBatch, "update_async_output_token_ids", _first(known_tokens)),
     ]
@@ -69,16 +71,16 @@ def _first(short: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable
     def before(original: Callable[..., Any]) -> Callable[..., Any]:
         failed = False
 
-        def either(*args: Any) -> Any:
+        def either(*args: Any, **more: Any) -> Any:
             nonlocal failed
             if not failed:
                 try:
-                    if (found := short(*args)) is not NotImplemented:
+                    if (found := short(*args, **more)) is not NotImplemented:
                         return found
                 except Exception:
                     failed = True
                     log.warning("vllm-decode-steps: vLLM's own %s from now on", original.__qualname__, exc_info=True)
-            return original(*args)
+            return original(*args, **more)
 
         return either
 
@@ -181,13 +183,26 @@ def _last_tokens(
     return None
 
 
+def _no_pictures(self: Any, scheduler_output: Any, shift_computed_tokens: int = 0) -> Any:
+    """`GPUModelRunner._gather_mm_embeddings`: pictures are in prompts, and all prompts have been read."""
+    import torch
+    from vllm.v1.worker.gpu_model_runner import PIN_MEMORY
+
+    batch = self.input_batch
+    computed, prompts = batch.num_computed_tokens_cpu[: batch.num_reqs], batch.num_prompt_tokens[: batch.num_reqs]
+    if shift_computed_tokens or self.is_multimodal_pruning_enabled or np.any(computed < prompts):
+        return NotImplemented
+    tokens = scheduler_output.total_num_scheduled_tokens
+    return [], torch.zeros(tokens, dtype=torch.bool, device="cpu", pin_memory=PIN_MEMORY)
+
+
 PATCH = Patch(
     name="vllm-decode-steps",
     package="vllm",
     versions=">=0.28,<0.29",
     replaces="Scheduler.schedule, KVCacheManager.allocate_slots, get_mm_features_in_window, "
-    "InputBatch.update_async_output_token_ids and GPUModelRunner's _calc_mrope_positions, _prepare_input_ids and "
-    "_bookkeeping_sync, for sequences that decode",
+    "InputBatch.update_async_output_token_ids and GPUModelRunner's _calc_mrope_positions, _prepare_input_ids, "
+    "_gather_mm_embeddings and _bookkeeping_sync, for sequences that decode",
     why="each step asks for each of 512 sequences which blocks, pictures and positions it needs: a quarter of the "
     "engine's Python, which keeps the GPU waiting, for answers that were known",
     how="those that decode are scheduled together, room in the last block is looked up, the only picture of a prompt "

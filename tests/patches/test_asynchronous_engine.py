@@ -119,7 +119,7 @@ def test_the_same_answers(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
         return call
 
-    for name in ("_positions", "_last_tokens", "known_tokens"):
+    for name in ("_positions", "_last_tokens", "_no_pictures", "known_tokens"):
         monkeypatch.setattr(vllm_decode_steps, name, counted(name, getattr(vllm_decode_steps, name)))
     noted = sampled.np.flatnonzero
     with contextlib.ExitStack() as stack:
@@ -128,7 +128,8 @@ def test_the_same_answers(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
             assert patches.apply(name).state is patches.State.ACTIVE
             stack.callback(patches.revert, name)
         patched = answers(engine)
-    steps = taken["_positions"]
+    steps, decoding = taken["_positions"], taken.pop("_no_pictures")
+    assert 20 < decoding < steps
     assert steps > 100 and taken["bookkeeping"] == steps and min(taken.values()) > steps - 10, taken
     seen = taken.copy()
     expected = answers(engine)

@@ -220,6 +220,43 @@ def test_the_same_tokens(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert torch.equal(*found) and (found[0][:total] >= 0).all() and (found[0][total:] == -1).all()
 
 
+@pytest.mark.parametrize("reading", [0.0, 0.2])
+def test_the_same_pictures(reading: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None where all prompts have been read; where one has not, vLLM's own looks."""
+    torch = pytest.importorskip("torch")
+    module = pytest.importorskip("vllm.v1.worker.gpu_model_runner")
+    monkeypatch.setattr(module, "PIN_MEMORY", False)
+    original = module.GPUModelRunner._gather_mm_embeddings
+    patches.apply(NAME)
+    random = np.random.default_rng()
+    for _ in range(50):
+        count = int(random.integers(1, 30))
+        names = [f"r{i}" for i in range(count)]
+        prompts = random.integers(10, 30, count)
+        computed = np.where(random.random(count) < reading, random.integers(0, prompts), prompts + 3)
+        place = SimpleNamespace(offset=2, length=6, is_embed=None)
+        place.get_embeds_indices_in_range = lambda start, end: (start, end)
+        feature = SimpleNamespace(mm_position=place, identifier="picture", modality="image")
+        runner = SimpleNamespace(
+            input_batch=SimpleNamespace(
+                req_ids=names, num_reqs=count, num_computed_tokens_cpu=np.append(computed, 0),
+                num_prompt_tokens=np.append(prompts, 9),
+            ),
+            requests={
+                name: SimpleNamespace(num_computed_tokens=int(c), mm_features=[feature])
+                for name, c in zip(names, computed, strict=True)
+            },
+            is_multimodal_pruning_enabled=False, uses_mrope=True,
+            _get_encoder_output_from_cache=lambda _: torch.arange(6.0)[:, None],
+        )  # fmt: skip
+        scheduled = dict.fromkeys(names, 1)
+        step = SimpleNamespace(num_scheduled_tokens=scheduled, total_num_scheduled_tokens=count)
+        expected, found = original(runner, step), module.GPUModelRunner._gather_mm_embeddings(runner, step)
+        assert [e.tolist() for e in found[0]] == [e.tolist() for e in expected[0]]
+        assert torch.equal(found[1], expected[1]) and found[1].dtype == torch.bool
+        assert reading or not found[0]
+
+
 def noted_batch(random: np.random.Generator, longest: int = 60) -> Any:
     """A model runner's batch: sequences of several lengths, of which some still read their prompts."""
     torch = pytest.importorskip("torch")
