@@ -132,8 +132,8 @@ def _decoding(self: Any) -> tuple[int, list[Any], list[int]] | None:
         if computed >= len(blocks[request.request_id]) * size:
             growing.append(len(taken))
         taken.append(request)
-    others, budget = len(running) - end, self.max_num_scheduled_tokens
-    needed = len(growing) + (budget // size + 2 * others if others else 0)
-    if not _LEAST <= len(taken) <= budget or needed > manager.block_pool.get_num_free_blocks():
+    others, left = len(running) - end, self.max_num_scheduled_tokens - len(taken)
+    needed = len(growing) + (left // size + others if others else 0)
+    if len(taken) < _LEAST or left < 0 or needed > manager.block_pool.get_num_free_blocks():
         return None
     return end, taken, growing

@@ -20,7 +20,7 @@ def bookkeeping(original: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         batch, ids = self.input_batch, sampler_output.sampled_token_ids
         drafts = batch.prev_sampled_token_ids is not None or ids.shape[-1] != 1
-        if not self.use_async_scheduling or drafts:
+        if not self.use_async_scheduling or drafts or len(ids) != batch.num_reqs:
             return original(self, scheduler_output, sampler_output, logits, hidden_states, tokens)
         sampler_output.sampled_token_ids = ids[:0]
         try:
@@ -64,6 +64,8 @@ def known_tokens(batch: Any) -> Any:
         if new is None:
             batch.async_copy_ready_event.synchronize()
             new = tokens.flatten().tolist()
-        if (token := new[row]) != -1:
-            said[-1] = token
+        if new[row] == -1:
+            odd = True
+        else:
+            said[-1] = new[row]
     return NotImplemented if odd else None

@@ -199,7 +199,7 @@ def _no_pictures(self: Any, scheduler_output: Any, shift_computed_tokens: int = 
 PATCH = Patch(
     name="vllm-decode-steps",
     package="vllm",
-    versions=">=0.28,<0.29",
+    versions="==0.28.0",  # what is scheduled together is written anew, not only asked for
     replaces="Scheduler.schedule, KVCacheManager.allocate_slots, get_mm_features_in_window, "
     "InputBatch.update_async_output_token_ids and GPUModelRunner's _calc_mrope_positions, _prepare_input_ids, "
     "_gather_mm_embeddings and _bookkeeping_sync, for sequences that decode",

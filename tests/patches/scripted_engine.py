@@ -15,7 +15,7 @@ EOS, STOP = 258, 55
 
 
 @functools.cache
-def settings(checkpoint: Path, asynchronous: bool) -> Any:
+def settings(checkpoint: Path, asynchronous: bool, policy: str) -> Any:
     from vllm.config import CacheConfig, ModelConfig, SchedulerConfig, VllmConfig
 
     return VllmConfig(
@@ -23,7 +23,7 @@ def settings(checkpoint: Path, asynchronous: bool) -> Any:
         cache_config=CacheConfig(block_size=16, enable_prefix_caching=False),
         scheduler_config=SchedulerConfig(
             max_num_seqs=16, max_num_batched_tokens=64, max_model_len=256, is_encoder_decoder=False,
-            async_scheduling=asynchronous,
+            async_scheduling=asynchronous, policy=policy,
         ),
     )  # fmt: skip
 
@@ -43,6 +43,7 @@ class Engine:
     asynchronous: bool = False
     blocks: int = 1000
     log_stats: bool = False
+    policy: str = "fcfs"
     said: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     """Request -> what its caller got."""
     sent: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -64,7 +65,7 @@ class Engine:
         from vllm.v1.serial_utils import MsgpackDecoder, MsgpackEncoder
         from vllm.v1.structured_output import StructuredOutputManager
 
-        config = settings(self.checkpoint, self.asynchronous)
+        config = settings(self.checkpoint, self.asynchronous, self.policy)
         config.cache_config.num_gpu_blocks = self.blocks
         spec = FullAttentionSpec(block_size=16, num_kv_heads=1, head_size=1, dtype=torch.float32)
         self.scheduler = (AsyncScheduler if self.asynchronous else Scheduler)(
@@ -103,6 +104,7 @@ class Engine:
         tokens: list[int] | None = None,
         client: int = 0,
         prompt: str = "Text Recognition:",
+        priority: int = 0,
     ) -> None:
         """Ask for something; ``n`` samples are requests called ``0_name`` and so on."""
         from vllm.v1.engine import EngineCoreRequest
@@ -112,7 +114,8 @@ class Engine:
         params.update_from_generation_config({}, EOS)
         common = {
             "prompt_token_ids": list(prompt.encode()), "mm_features": None, "pooling_params": None,
-            "arrival_time": 0.0, "lora_request": None, "cache_salt": None, "data_parallel_rank": None,
+            "arrival_time": float(len(self.requests)), "priority": priority, "lora_request": None, "cache_salt": None,
+            "data_parallel_rank": None,
         }  # fmt: skip
         asked = EngineCoreRequest(
             request_id=name, sampling_params=params, external_req_id=name, client_index=client, **common

@@ -83,12 +83,15 @@ def test_the_same_steps(checkpoint: Path, asynchronous: bool, together: list[int
         for name in ("none", NAME):
             patches.revert(NAME) if name == "none" else patches.apply(NAME)
             random = np.random.default_rng(seed)
-            engine = Engine(checkpoint, asynchronous, int(random.choice([30, 60, 1000])))
+            blocks, policy = int(random.choice([30, 60, 1000])), str(random.choice(["fcfs", "priority"]))
+            engine = Engine(checkpoint, asynchronous, blocks, policy=policy)
             seen = noted(engine)
             for i in range(60):
                 for j in range(int(random.integers(0, 3))):
-                    more = params(max_tokens=int(random.integers(1, 60)), ignore_eos=True)
-                    engine.add(f"r{i}-{j}", more, prompt="x" * int(random.choice([3, 17, 150])))
+                    long = random.random() < 0.1  # until the model's context is full
+                    more = params(max_tokens=1000 if long else int(random.integers(1, 60)), ignore_eos=True)
+                    prompt, first = "x" * int(random.choice([3, 17, 150])), int(random.integers(3))
+                    engine.add(f"r{i}-{j}", more, prompt=prompt, priority=first)
                 if random.random() < 0.1 and engine.scheduler.running:
                     engine.abort(engine.scheduler.running[random.integers(len(engine.scheduler.running))].request_id)
                 engine.scheduler.set_pause_state(PauseState(int(random.choice([0, 0, 0, 0, 0, 1, 2]))))
@@ -321,7 +324,7 @@ def test_the_same_known_tokens(drafts: bool) -> None:
         ]
         wide = 1 + 2 * drafts
         tokens = random.integers(0, 999, (count, wide))
-        tokens[np.arange(wide) > random.integers(-drafts, wide, (count, 1))] = -1
+        tokens[np.arange(wide) > random.integers(-1, wide, (count, 1))] = -1
         results, synchronized = [], []
         for update in (original, batch_class.update_async_output_token_ids):
             batch = SimpleNamespace(
@@ -333,7 +336,7 @@ def test_the_same_known_tokens(drafts: bool) -> None:
             results.append(batch.sampling_metadata.output_token_ids)
         assert results[0] == results[1]
         waited = any(names[i] in before and row and row[-1] == -1 for i, row in enumerate(said))
-        assert len(synchronized) == 2 * waited or drafts
+        assert drafts or bool(synchronized) == waited
 
 
 def test_a_short_way_that_fails_is_vllms_from_then_on(caplog: pytest.LogCaptureFixture) -> None:
@@ -364,10 +367,10 @@ def test_another_vllm_is_left_alone(module: Any, versions: Any) -> None:
     module("vllm.v1.core.sched.scheduler", Scheduler=space["Scheduler"])
     module("vllm.v1.worker.gpu_input_batch", InputBatch=SimpleNamespace())
     module("vllm.v1.worker.gpu_model_runner", GPUModelRunner=SimpleNamespace())
-    versions(vllm="0.28.1")
+    versions(vllm="0.28.0")
     assert str(patches.apply(NAME)) == "not applicable, because this vLLM's KVCacheManager.allocate_slots is another"
     assert space["KVCacheManager"].allocate_slots is before
-    versions(vllm="0.27.1")
+    versions(vllm="0.28.1")
     assert str(patches.apply(NAME)).startswith("not applicable, because it is for vllm ")
 
 
