@@ -7,11 +7,11 @@ left of the budget. Where blocks could become scarce it does everything, since i
 
 from __future__ import annotations
 
-import logging
+import functools
 from collections.abc import Callable
 from typing import Any
 
-log = logging.getLogger(__name__)
+from .short_way import first
 
 _LEAST = 8
 """Sequences below which it isn't worth it."""
@@ -21,8 +21,14 @@ def schedule(original: Callable[..., Any]) -> Callable[..., Any]:
     """Before `Scheduler.schedule`."""
     from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 
+    @functools.wraps(original)
+    def nothing(self: Any) -> None:
+        return None
+
+    find = first(_found)(nothing)  # nothing has been changed by then
+
     def schedule(self: Any, throttle_prefills: bool = False) -> Any:
-        found = None if throttle_prefills else _found(self)
+        found = None if throttle_prefills else find(self)
         if found is None:
             return original(self, throttle_prefills)
         end, taken, growing = found
@@ -34,8 +40,7 @@ def schedule(original: Callable[..., Any]) -> Callable[..., Any]:
             new = self.kv_cache_manager.allocate_slots(taken[i], 1, num_lookahead_tokens=self.num_lookahead_tokens)
             blocks[i] = new.get_block_ids(allow_none=True)
         before = self.prev_step_scheduled_req_ids
-        back = [(request.request_id, request) for request in taken if request.request_id not in before]
-        tokens = {name: request.all_token_ids.copy() for name, request in back}
+        tokens = {name: r.all_token_ids.copy() for name, r in zip(names, taken, strict=True) if name not in before}
 
         ahead, self.running = self.running[:end], self.running[end:]
         self.max_num_running_reqs -= end
@@ -68,14 +73,9 @@ def schedule(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _found(self: Any) -> tuple[int, list[Any], list[int]] | None:
     """What to schedule together, if this scheduler has no feature that looks at running sequences otherwise."""
-    try:
-        if "_accel_plain" not in self.__dict__:
-            self._accel_plain = _is_plain(self)
-        return _decoding(self) if self._accel_plain else None
-    except Exception:  # nothing has been changed yet
-        self._accel_plain = False
-        log.warning("vllm-decode-steps: vLLM's own Scheduler.schedule from now on", exc_info=True)
-        return None
+    if "_accel_plain" not in self.__dict__:
+        self._accel_plain = _is_plain(self)
+    return _decoding(self) if self._accel_plain else None
 
 
 def _is_plain(self: Any) -> bool:

@@ -17,6 +17,8 @@ import torch
 from accel_kernels import add_layer_norm, quick_gelu_, rotary_qk_
 from torch import Tensor, nn
 
+from .transfer import to_device
+
 
 def fits(tower: Any) -> bool:
     """Whether this built tower is one that `forward` can run; looked at once per tower."""
@@ -81,14 +83,6 @@ def metadata(
         "cu_seqlens": to_device(ends, device),
         "max_seqlen": torch.tensor(longest, dtype=torch.int32, device="cpu"),
     }
-
-
-def to_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """Without making the host wait for what the GPU is doing."""
-    tensor = torch.from_numpy(array)
-    if device.type != "cuda":
-        return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def rotary_tables(tower: Any) -> tuple[Tensor, Tensor]:

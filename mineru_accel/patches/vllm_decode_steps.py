@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +12,7 @@ import numpy as np
 from . import decoding
 from .patch import NotApplicable, Patch, Undo
 from .sampled import bookkeeping, known_tokens
-
-log = logging.getLogger(__name__)
+from .short_way import first
 
 _EXPECTED = {
     "schedule": "self throttle_prefills",
@@ -49,11 +47,11 @@ def install(undo: Undo) -> str:
         (KVCacheManager, "allocate_slots", _slots),
         (scheduler, "get_mm_features_in_window", _window),
         (gpu_model_runner, "get_mm_features_in_window", _window),
-        (GPUModelRunner, "_calc_mrope_positions", _first(_positions)),
-        (GPUModelRunner, "_prepare_input_ids", _first(_last_tokens)),
-        (GPUModelRunner, "_gather_mm_embeddings", _first(_no_pictures)),
+        (GPUModelRunner, "_calc_mrope_positions", first(_positions)),
+        (GPUModelRunner, "_prepare_input_ids", first(_last_tokens)),
+        (GPUModelRunner, "_gather_mm_embeddings", first(_no_pictures)),
         (GPUModelRunner, "_bookkeeping_sync", bookkeeping),
-        (InputBatch, "update_async_output_token_ids", _first(known_tokens)),
+        (InputBatch, "update_async_output_token_ids", first(known_tokens)),
     ]
     for owner, name, _ in places:
         if " ".join(inspect.signature(getattr(owner, name)).parameters) != _EXPECTED[name]:
@@ -62,29 +60,6 @@ def install(undo: Undo) -> str:
         original = getattr(owner, name)
         undo.setattr(owner, name, functools.wraps(original)(before(original)))
     return "a decoding sequence with room in its last block is scheduled, placed and noted without looking for more"
-
-
-def _first(short: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A short way; vLLM's own where it is NotImplemented, and for good once it has failed. What it has written by then
-    vLLM's own writes again."""
-
-    def before(original: Callable[..., Any]) -> Callable[..., Any]:
-        failed = False
-
-        def either(*args: Any, **more: Any) -> Any:
-            nonlocal failed
-            if not failed:
-                try:
-                    if (found := short(*args, **more)) is not NotImplemented:
-                        return found
-                except Exception:
-                    failed = True
-                    log.warning("vllm-decode-steps: vLLM's own %s from now on", original.__qualname__, exc_info=True)
-            return original(*args, **more)
-
-        return either
-
-    return before
 
 
 def _slots(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -159,8 +134,9 @@ def _last_tokens(
     self: Any, scheduler_output: Any, num_reqs: int, total_num_scheduled_tokens: int, cu_num_tokens: Any
 ) -> Any:
     """`GPUModelRunner._prepare_input_ids`: tokens that are still on the GPU only, found without a loop."""
-    import torch
     from vllm.v1.worker.gpu_model_runner import PIN_MEMORY
+
+    from .transfer import to_device
 
     sampled = self.input_batch.prev_sampled_token_ids
     drafts = scheduler_output.scheduled_spec_decode_tokens
@@ -177,8 +153,7 @@ def _last_tokens(
     if np.array_equal(rows, slots) and slots.max() == count - 1:  # nobody came or went
         self.input_ids.gpu[:count].copy_(sampled[:count, 0], non_blocking=True)
         return None
-    both = torch.from_numpy(np.stack((slots, rows)).astype(np.int64))
-    where, which = (both.pin_memory() if PIN_MEMORY else both).to(self.device, non_blocking=True)
+    where, which = to_device(np.stack((slots, rows)).astype(np.int64), self.device, PIN_MEMORY)
     self.input_ids.gpu.scatter_(dim=0, index=where, src=sampled[which, 0])
     return None
 

@@ -25,6 +25,7 @@ def install(undo: Undo) -> str:
     from vllm.v1.worker.gpu_input_batch import InputBatch
 
     from .penalties import Said, penalize
+    from .transfer import to_device
 
     said, pinned = Said(), getattr(dense, "PIN_MEMORY", False)
     prompts_of = InputBatch._make_prompt_token_ids_cpu_tensor
@@ -52,8 +53,7 @@ def install(undo: Undo) -> str:
             return original(logits, about, output_token_ids)
         if any(getattr(about, "spec_token_ids", None) or ()) or has_kv_transfer_group():
             said.forgets = True
-        places = torch.from_numpy(said.places(output_token_ids, logits.shape[1]))
-        places = (places.pin_memory() if pinned else places).to(logits.device, non_blocking=True)
+        places = to_device(said.places(output_token_ids, logits.shape[1]), logits.device, pinned)
         return penalize(logits, places, about.presence_penalties, about.frequency_penalties)
 
     undo.setattr(InputBatch, "_make_prompt_token_ids_cpu_tensor", _make_prompt_token_ids_cpu_tensor)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import in_process
 import numpy as np
 import pytest
 import vlm_checkpoints
@@ -31,12 +32,6 @@ PROCESSOR = "mineru_vl_utils.logits_processor.vllm_v1_no_repeat_ngram:VllmV1NoRe
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     checkpoint = vlm_checkpoints.random_checkpoint(tmp_path_factory.mktemp("random"))
-    patch = pytest.MonkeyPatch()
-    patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-    patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
-    patch.setenv("VLLM_LOGGING_LEVEL", "ERROR")
-    from vllm import LLM
-    from vllm.distributed import cleanup_dist_env_and_memory
     from vllm.platforms.cpu import CpuPlatform
     from vllm.v1.outputs import AsyncModelRunnerOutput
     from vllm.v1.worker import gpu_model_runner
@@ -67,22 +62,19 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         configure(config)
         config.scheduler_config.async_scheduling = True
 
-    patch.setattr(CpuPlatform, "check_and_update_config", staticmethod(asynchronous))
-    patch.setattr(gpu_model_runner, "AsyncGPUModelRunnerOutput", Copied)
     runner = gpu_model_runner.GPUModelRunner
-    patch.setattr(runner, "_get_or_create_async_output_copy_stream", lambda _: None)
-    llm = LLM(
-        str(checkpoint), dtype="float32", enforce_eager=True, max_model_len=1024, max_num_seqs=24,
-        max_num_batched_tokens=128, limit_mm_per_prompt={"image": 1, "video": 0}, mm_processor_cache_gb=0,
-        enable_prefix_caching=False, disable_log_stats=True, async_scheduling=True, logits_processors=[PROCESSOR],
-        distributed_executor_backend="uni",
-    )  # fmt: skip
-    core = llm.llm_engine.engine_core.engine_core
-    assert core.batch_queue_size == 2 and core.model_executor.driver_worker.worker.model_runner.use_async_scheduling
-    yield llm
-    patch.undo()
-    core.shutdown()
-    cleanup_dist_env_and_memory()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CpuPlatform, "check_and_update_config", staticmethod(asynchronous))
+        patch.setattr(gpu_model_runner, "AsyncGPUModelRunnerOutput", Copied)
+        patch.setattr(runner, "_get_or_create_async_output_copy_stream", lambda _: None)
+        with in_process.llm(
+            checkpoint, max_model_len=1024, max_num_seqs=24, max_num_batched_tokens=128, async_scheduling=True,
+            logits_processors=[PROCESSOR], distributed_executor_backend="uni",
+        ) as llm:  # fmt: skip
+            core = llm.llm_engine.engine_core.engine_core
+            assert core.batch_queue_size == 2
+            assert core.model_executor.driver_worker.worker.model_runner.use_async_scheduling
+            yield llm
 
 
 def answers(llm: Any) -> list[list[int]]:

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import cuda_graphs
+import in_process
 import numpy as np
 import pytest
 import vlm_checkpoints
@@ -38,29 +39,15 @@ def nothing_applied() -> None:
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     checkpoint = vlm_checkpoints.random_checkpoint(tmp_path_factory.mktemp("random"))
-    patch = pytest.MonkeyPatch()
-    patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-    patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
-    patch.setenv("VLLM_LOGGING_LEVEL", "ERROR")
-    patch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
-    states = [patches.apply(name) for name in ALL]
-    assert [s.state for s in states] == [patches.State.ACTIVE] * 4, states
-    from vllm import LLM
-    from vllm.distributed import cleanup_dist_env_and_memory
-
-    llm = LLM(
-        str(checkpoint), dtype="float32", enforce_eager=True, max_model_len=2048, max_num_seqs=4,
-        limit_mm_per_prompt={"image": 1, "video": 0}, mm_processor_cache_gb=0, enable_prefix_caching=False,
-        disable_log_stats=True,
-    )  # fmt: skip
-    core = llm.llm_engine.engine_core.engine_core
-    runner = core.model_executor.driver_worker.worker.model_runner
-    yield SimpleNamespace(llm=llm, runner=runner, model=runner.get_model())
-    for name in reversed(ALL):
-        patches.revert(name)
-    patch.undo()
-    core.shutdown()
-    cleanup_dist_env_and_memory()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
+        states = [patches.apply(name) for name in ALL]
+        assert [s.state for s in states] == [patches.State.ACTIVE] * 4, states
+        with in_process.llm(checkpoint, max_model_len=2048, max_num_seqs=4) as llm:
+            runner = llm.llm_engine.engine_core.engine_core.model_executor.driver_worker.worker.model_runner
+            yield SimpleNamespace(llm=llm, runner=runner, model=runner.get_model())
+            for name in reversed(ALL):
+                patches.revert(name)
 
 
 def attention(self: Any, query: Any, key: Any, value: Any, cu_seqlens: Any = None, max_seqlen: Any = None) -> Any:

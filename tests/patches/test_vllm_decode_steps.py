@@ -214,7 +214,7 @@ def test_the_same_tokens(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
                     prev_sampled_token_ids=sampled, req_ids=[f"r{i}" for i in range(count)]
                 ),
                 prev_positions=SimpleNamespace(np=np.append(before, 3).astype(np.int64)),
-                input_ids=ids, device="cpu", enable_prompt_embeds=False, prev_num_spec_tokens=0,
+                input_ids=ids, device=torch.device("cpu"), enable_prompt_embeds=False, prev_num_spec_tokens=0,
                 _pp_recv_work=None, _draft_token_ids=None,
             )  # fmt: skip
             step = SimpleNamespace(scheduled_spec_decode_tokens={})
@@ -355,6 +355,18 @@ def test_a_short_way_that_fails_is_vllms_from_then_on(caplog: pytest.LogCaptureF
         patches.revert(NAME)
     assert asked == ["step", "step"]
     assert [record.levelname for record in caplog.records if "from now on" in record.message] == ["WARNING"]
+
+
+def test_scheduling_that_fails_is_vllms_from_then_on(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = blocks_of(Engine(checkpoint))
+    monkeypatch.setattr(decoding, "_is_plain", lambda scheduler: scheduler.no_such_thing)
+    patches.apply(NAME)
+    assert blocks_of(Engine(checkpoint)) == expected
+    assert [r.message for r in caplog.records if "from now on" in r.message] == [
+        "vllm-decode-steps: vLLM's own Scheduler.schedule from now on"
+    ]
 
 
 def test_another_vllm_is_left_alone(module: Any, versions: Any) -> None:
