@@ -212,6 +212,9 @@ def add_vlm(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--vllm-arg", dest="vllm_args", action="append", metavar="K=V", help="an argument of vLLM's engine; repeatable"
     )
+    group.add_argument(
+        "--vlm-replicas", type=int, metavar="N", help="engines of vLLM on each GPU; default: 1, on large GPUs 2"
+    )
     group.add_argument("--timeout", type=float, metavar="S", help="seconds a request may take; default: 300")
 
 

@@ -44,7 +44,7 @@ _NO_MATTER = {
     *("workers", "device", "overwrite", "password", "offline", "page_timeout", "document_timeout", "worker_memory"),
     *("resume", "max_failed_pages", "fail_fast", "profile"),
     *("executor", "ray_address", "ray_actors", "ray_gpus", "part_pages"),
-    *("engine", "urls", "vllm_args", "timeout"),
+    *("engine", "urls", "vllm_args", "vlm_replicas", "timeout"),
 }
 """Options that change how a result is made, not what it is."""
 PER_DOCUMENT = {

@@ -6,7 +6,7 @@
 #   keep                what this call has brought (.kit1 ... .kitw, .whl, .gpu-data) goes to /tmp; whatever can be done
 #                       with it is begun: the checkpoint of random weights, unpacking vLLM, installing wheels
 #   engine [SECONDS]    crops/s: CONFIGS=defaults,ours,eager; three start together, are compared and measured in turn
-#   pipeline [SECONDS]  pages/s from PDF to files: -b vlm, -b hybrid and MinerU's flow; then with two replicas
+#   pipeline [SECONDS]  pages/s from PDF to files: -b vlm, -b hybrid and MinerU's flow; then with one engine
 # Results: lines on standard output, and everything as OUT/NAME.tar.gz. SIZE=--tiny tries it all out on a CPU.
 set -u
 step=${1:-}; budget=${2:-400}; begun=$SECONDS
@@ -95,9 +95,8 @@ engine() {
 
 pipeline() {
   ready || return 1
-  local to=$AT/pipeline-${NAME:-$(date +%H%M%S)} pdf=$AT/demo1.pdf kv=$((12 << 30)); mkdir -p "$to"
+  local to=$AT/pipeline-${NAME:-$(date +%H%M%S)} pdf=$AT/demo1.pdf; mkdir -p "$to"
   [ -e "$pdf" ] || pdf=samples/paper.pdf
-  [ "${SIZE:-}" = --tiny ] && kv=$((256 << 20))
   "$PY" - <<'PY' || say "some import failed: what follows may fail, too"
 import mineru_accel.preload, mineru_accel.export.writer, mineru_accel.vlm.jobs, mineru_accel.pipeline, mineru_accel.vlm.vllm
 import mineru.backend.analysis.pdf.images
@@ -108,7 +107,7 @@ PY
   rm -rf "$to/plain"
   vlm_pipeline() {  # name, arguments
     local name=$1; shift
-    [ "$(left)" -lt "${LEAST:-60}" ] && { say "$name: no time left"; return; }
+    [ "$(left)" -lt "${LEAST:-200}" ] && { say "$name: no time left"; return; }
     say "$name: $*"
     VLLM_LOGGING_LEVEL=WARNING timeout "$(left)" "$PY" -m mineru_accel bench vlm-pipeline "$pdf" --vlm "$CKPT" \
       --pages "${PAGES:-624}" --json "$to/$name.json" "$@" > "$to/$name.log" 2>&1
@@ -119,7 +118,7 @@ PY
   # shellcheck disable=SC2086
   vlm_pipeline main --repeats "${REPEATS:-2}" ${MORE:-}
   # shellcheck disable=SC2086
-  vlm_pipeline two --systems vlm hybrid --replicas 2 --workers "${WORKERS:-12}" --vllm-arg kv_cache_memory_bytes=$kv ${MORE:-}
+  vlm_pipeline one --systems vlm hybrid --replicas 1 ${MORE:-}
   pack "$to"; say "pipeline done"
 }
 

@@ -2,7 +2,8 @@
 
 The checkpoint may be of random weights: every generation is made as long as the region's text is (greedy decoding of
 exactly so many tokens), and then that text is taken. So engine, pipeline and files do their whole work, whatever the
-weights know. All systems use the same engine in the same process, the same detector and the same lengths.
+weights know. All systems use the same engine in the same process, the same detector and the same lengths; of several
+engines MinerU's flow has the first, since MinerU starts one.
 
 MinerU's flow is rebuilt from its parts: windows of 64 pages, one after the other; its renderer (three processes),
 layout two pages at a time, ``aio_batch_extract_with_layout`` of its client under its limit of 100 requests, crops from
@@ -94,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=1, help="the median counts; default: %(default)s")
     parser.add_argument("--workers", type=int, default=default_workers())
     parser.add_argument("--vllm-arg", action="append", default=[], metavar="K=V", help="of vLLM's engine; repeatable")
-    parser.add_argument("--replicas", type=int, default=1, help="engines on the GPU")
+    parser.add_argument("--replicas", type=int, help="engines on the GPU; default: as conversions have it")
     parser.add_argument("--device", default="auto", help="of the layout model")
     parser.add_argument("--layout-weights", type=Path)
     parser.add_argument("--json", type=Path, help="write results here, too, as they come")
@@ -313,7 +314,7 @@ def _forced(pipeline: Pipeline, bench: _Bench) -> Any:
     class Forced(LocalVllm):
         def __init__(self, model: Path, args: dict[str, Any]) -> None:
             super().__init__(model)
-            self._engine = VllmEngine(model, args=args, replicas=bench.args.replicas, devices=[0])
+            self._engine = VllmEngine(model, args=args, replicas=bench.args.replicas or "auto", devices=[0])
 
         @property
         def llm(self) -> Any:

@@ -31,7 +31,7 @@ _FIELDS = (
     *("document_timeout", "worker_memory", "resume", "max_failed_pages", "fail_fast", "profile"),
     *("executor", "ray_address", "ray_actors", "ray_gpus", "part_pages"),
     *("offline", "pages", "start", "end", "max_pages", "formats", "images", "password"),
-    *("engine", "urls", "vlm", "vlm_for", "describe_images", "timeout"),
+    *("engine", "urls", "vlm", "vlm_for", "describe_images", "vlm_replicas", "timeout"),
 )
 _FLAGS = {"urls": "url", "vllm_args": "vllm-arg"}
 """Where a flag is called other than its field."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..patches.machine import Accelerator
 
 COMMON: dict[str, Any] = {
     "limit_mm_per_prompt": {"image": 1, "video": 0},
@@ -25,27 +26,65 @@ CUDA: dict[str, Any] = {
 }
 _STEP = 4096
 """Tokens of a step on large GPUs: some eleven crops beside what is being decoded."""
+_FULL_GRAPHS = "sm_90"
+"""Where one CUDA graph holds a whole step with its attention: FlashAttention 3, which vLLM takes on Hopper alone."""
 CPU: dict[str, Any] = {
     "enforce_eager": True,
     "max_num_seqs": 16,
     "max_model_len": 8192,
 }
+_LARGE, _CORES = 60.0, 16
+"""GiB of a GPU, and cores for it, from which on two engines share it."""
+_CACHE, _BESIDE = 12.0, 8.0
+"""GiB of keys and values (of a million tokens) for each of several engines, and what it takes beside them at most."""
+_ONES_OWN = {
+    *("gpu_memory_utilization", "kv_cache_memory_bytes", "num_gpu_blocks_override", "device_ids"),
+    *("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"),
+}
+"""Arguments of somebody who shares the machine out himself."""
 
 
-def defaults(kind: str, memory_gib: float = 0.0, replicas: int = 1) -> dict[str, Any]:
-    """What an engine is started with on ``kind`` (cuda, hip or cpu) with so much memory, shared by so many replicas."""
-    if kind == "cpu":
+def engines_each(kind: str, memory_gib: float, cores: float, given: Mapping[str, Any]) -> int:
+    """How many engines to start on each GPU, which has so much memory and so many of the machine's cores.
+
+    Two where both are plenty and the user's arguments leave it to us: the engine's thread of Python can't keep a large
+    GPU busy alone. On an H200 with 16 cores for each GPU two converted 19.1 pages/s, the GPU 90 % busy, and one 14.5 to
+    16.3, 56 to 64 % (README.md, "The VLM on a GPU"). With less, and on AMD, nobody has measured it.
+    """
+    return 2 if kind == "cuda" and memory_gib >= _LARGE and cores >= _CORES and not _ONES_OWN & given.keys() else 1
+
+
+def fitted(accelerator: Accelerator, memory_gib: float, engines: int, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's arguments over our `defaults`, without those of ours that contradict them."""
+    ours = defaults(accelerator, memory_gib, engines)
+    if _names_graphs(given):
+        ours.get("compilation_config", {}).pop("cudagraph_capture_sizes", None)
+    if "gpu_memory_utilization" in given:
+        ours.pop("kv_cache_memory_bytes", None)
+    return merge(ours, given)
+
+
+def defaults(accelerator: Accelerator, memory_gib: float = 0.0, engines: int = 1) -> dict[str, Any]:
+    """What an engine is started with on a GPU of so much memory, shared by so many engines, or on a CPU."""
+    if accelerator.kind == "cpu":
         return COMMON | CPU
     arguments = COMMON | CUDA
     if memory_gib and memory_gib < 30:  # consumer cards: smaller batches saturate them
         arguments |= {"max_num_seqs": 128, "max_num_batched_tokens": 4096, "gpu_memory_utilization": 0.75}
-    elif kind == "cuda":
-        arguments |= {"max_num_batched_tokens": _STEP, "compilation_config": {"cudagraph_capture_sizes": graphs(_STEP)}}
-    arguments["gpu_memory_utilization"] = round(arguments["gpu_memory_utilization"] / replicas, 3)
+    elif accelerator.kind == "cuda":
+        config: dict[str, Any] = {"cudagraph_capture_sizes": graphs(_STEP)}
+        if accelerator.arch == _FULL_GRAPHS:
+            config["cudagraph_mode"] = "FULL"
+        arguments |= {"max_num_batched_tokens": _STEP, "compilation_config": config}
+    share = arguments["gpu_memory_utilization"] / engines
+    arguments["gpu_memory_utilization"] = round(share, 3)
+    cache = min(_CACHE, memory_gib * share - _BESIDE)
+    if engines > 1 and cache >= 2:  # said, not measured, so that all may start at once
+        arguments["kv_cache_memory_bytes"] = int(cache * 2**30)
     return arguments
 
 
-def names_graphs(given: Mapping[str, Any]) -> bool:
+def _names_graphs(given: Mapping[str, Any]) -> bool:
     """Whether the user's arguments say which CUDA graphs there are; vLLM takes one way of saying so only."""
     names = {"cudagraph_capture_sizes", "max_cudagraph_capture_size"}
     config = given.get("compilation_config")

@@ -27,16 +27,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from loguru import logger
 
 from ..patches import machine
 from ..patches.registry import SWITCH, selected
-from . import lifeline
+from . import gpus, lifeline
 from . import llm as llms
 from .apart import FrontEnd, apply
-from .arguments import defaults, longest_context, merge, names_graphs
+from .arguments import engines_each, fitted, longest_context
 from .errors import EngineDied, EngineError
 from .pinning import pinned
 
@@ -83,7 +83,7 @@ class VllmEngine:
     Args:
         model: folder of the checkpoint.
         args: arguments of vLLM's engine over our defaults (`arguments.defaults`); dictionaries are merged.
-        replicas: on each GPU, or "auto": as many as measured best.
+        replicas: on each GPU, or "auto": `arguments.engines_each`.
         patches: what ``MINERU_ACCEL_PATCHES`` is for this engine's processes (and this one): auto, none, or names.
         devices: GPUs by number; None for all that torch sees.
         apart: whether each replica is in a process of its own; None where that is of use: on GPUs, and if there are
@@ -103,7 +103,7 @@ class VllmEngine:
         model: Path | str,
         *,
         args: Mapping[str, Any] | None = None,
-        replicas: int | str = "auto",
+        replicas: int | Literal["auto"] = "auto",
         patches: str = "auto",
         devices: list[int] | None = None,
         apart: bool | None = None,
@@ -111,7 +111,8 @@ class VllmEngine:
         self.model = Path(model)
         self.args = dict(args or {})
         self.patches = patches
-        self._per_device = 1 if replicas == "auto" else int(replicas)
+        self._wanted = None if replicas == "auto" else replicas
+        self._per_device = 1
         self._devices = devices
         self._apart = apart
         self._starting: list[asyncio.Task[None]] = []
@@ -148,6 +149,7 @@ class VllmEngine:
         if not (self.model / "config.json").is_file():
             raise EngineError(f"{self.model}: no checkpoint there (config.json is missing)")
         groups = self._groups()
+        self._per_device = self._wanted or self._best(groups[0])
         self.replicas = [Replica(i, devices) for i, devices in enumerate(groups * self._per_device)]
         if self._apart is None:  # on a GPU this process could not keep up with it
             self._apart = len(self.replicas) > 1 or bool(groups[0])
@@ -240,7 +242,7 @@ class VllmEngine:
         """The GPUs of each engine."""
         if machine.accelerator().kind == "cpu":
             return [()]
-        devices = list(range(_gpus()) if self._devices is None else self._devices)
+        devices = list(range(gpus.visible()) if self._devices is None else self._devices)
         try:
             size = math.prod(int(self.args.get(name) or 1) for name in _PARALLEL)
         except (TypeError, ValueError) as error:
@@ -251,9 +253,12 @@ class VllmEngine:
             return [tuple(devices)]
         return [tuple(devices[i : i + size]) for i in range(0, len(devices) - size + 1, size)]
 
+    def _best(self, devices: tuple[int, ...]) -> int:
+        return engines_each(machine.accelerator().kind, gpus.memory_gib(devices), gpus.cores_each(), self.args)
+
     def _batches(self, groups: list[tuple[int, ...]]) -> list[list[Replica]]:
         """Replicas that start one after the other, in lists that start at once."""
-        if "kv_cache_memory_bytes" in self.args:
+        if "kv_cache_memory_bytes" in self._arguments(self.replicas[0]):
             return [[replica] for replica in self.replicas]
         return [[replica for replica in self.replicas if replica.devices == devices] for devices in groups]
 
@@ -289,13 +294,12 @@ class VllmEngine:
         return bool(selected(self.patches)) and "worker_extension_cls" not in self.args
 
     def _arguments(self, replica: Replica) -> dict[str, Any]:
-        kind, memory = machine.accelerator().kind, _memory(replica.devices)
-        arguments = merge(defaults(kind, memory, self._per_device), {"model": str(self.model)})
-        if names_graphs(self.args):
-            arguments.pop("compilation_config", None)
-        if (longest := longest_context(self.model)) is not None:
+        memory = gpus.memory_gib(replica.devices)
+        arguments = fitted(machine.accelerator(), memory, self._per_device, self.args) | {"model": str(self.model)}
+        longest = longest_context(self.model)
+        if longest is not None and "max_model_len" not in self.args:
             arguments["max_model_len"] = min(arguments["max_model_len"], longest)
-        return merge(arguments, self.args)
+        return arguments
 
     async def _make(self, replica: Replica) -> Any:
         made: tuple[Any, ...] = (self._arguments(replica), list(self.args), self.patches)
@@ -441,21 +445,3 @@ def _with(values: Mapping[str, str], call: Callable[..., T], *args: Any) -> T:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
-
-
-def _gpus() -> int:
-    try:
-        import torch
-
-        return torch.cuda.device_count()
-    except Exception:
-        return 0
-
-
-def _memory(devices: tuple[int, ...]) -> float:
-    """Of one of its GPUs in GiB; 0 on a CPU."""
-    if not devices:
-        return 0.0
-    import torch
-
-    return torch.cuda.get_device_properties(devices[0]).total_memory / 2**30

@@ -20,4 +20,4 @@ def make_engine(options: Options, plan: Plan) -> VlmEngine:
         return TransformersEngine(plan.vlm, options.device)
     from .vllm import LocalVllm
 
-    return LocalVllm(plan.vlm, options.vllm_args)
+    return LocalVllm(plan.vlm, options.vllm_args, options.vlm_replicas or "auto")

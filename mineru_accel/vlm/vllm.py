@@ -6,7 +6,7 @@ import itertools
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..patches.cutting import Cutter
 from . import llm as llms
@@ -29,15 +29,18 @@ class LocalVllm:
     Args:
         model: a folder with a checkpoint.
         args: arguments of vLLM's engine over our defaults.
+        replicas: engines on each GPU, or "auto": `arguments.engines_each`.
     """
 
     png = False
 
-    def __init__(self, model: Path, args: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, model: Path, args: Mapping[str, Any] | None = None, replicas: int | Literal["auto"] = "auto"
+    ) -> None:
         self.name = f"vllm {model.name}"
         self.concurrency = 1
         self.cutter: Cutter | None = None
-        self._engine = VllmEngine(model, args=args)
+        self._engine = VllmEngine(model, args=args, replicas=replicas)
         self._count = itertools.count()
 
     async def start(self) -> None:

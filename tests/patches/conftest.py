@@ -21,6 +21,7 @@ Install = Callable[[str, Any], ModuleType]
 @pytest.fixture(autouse=True)
 def nothing_applied(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("MINERU_ACCEL_PATCHES", raising=False)
+    monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", "0")  # where there are GPUs, the one that takes processors
     yield
     for name in patches.names():
         patches.revert(name)

@@ -21,7 +21,7 @@ from common import PATIENCE, ROOT
 from PIL import Image
 
 from mineru_accel.patches import machine
-from mineru_accel.vlm import engine as engines
+from mineru_accel.vlm import gpus
 from mineru_accel.vlm import llm as llms
 from mineru_accel.vlm.apart import FrontEnd, apply
 from mineru_accel.vlm.channel import Unreadable
@@ -45,8 +45,9 @@ def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pytest.importorskip("vllm")
     (tmp_path / "config.json").write_text("{}")
     monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
-    monkeypatch.setattr(engines, "_memory", lambda devices: 80.0)
-    monkeypatch.setattr(engines, "_gpus", lambda: 2)
+    monkeypatch.setattr(gpus, "memory_gib", lambda devices: 80.0)
+    monkeypatch.setattr(gpus, "cores_each", lambda: 8.0)
+    monkeypatch.setattr(gpus, "visible", lambda: 2)
     monkeypatch.setattr(llms, "make", far.make)
     monkeypatch.setattr(llms, "answer", far.answer)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-0a1b")
@@ -95,7 +96,7 @@ def test_a_gpu_that_is_not_there() -> None:
 )
 def test_gpus_of_each_engine(args: Any, devices: Any, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
-    monkeypatch.setattr(engines, "_gpus", lambda: 5)
+    monkeypatch.setattr(gpus, "visible", lambda: 5)
     assert VllmEngine("model", args=args, devices=devices)._groups() == expected
     with pytest.raises(EngineError, match="an engine of 8 GPUs does not fit on 5"):
         VllmEngine("model", args={"tensor_parallel_size": 8})._groups()

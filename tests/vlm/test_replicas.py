@@ -18,6 +18,7 @@ from common import PATIENCE
 
 from mineru_accel.patches import machine
 from mineru_accel.vlm import engine as engines
+from mineru_accel.vlm import gpus as machine_gpus
 from mineru_accel.vlm.engine import Replica
 from mineru_accel.vlm.errors import NoAnswer, Refused
 from mineru_accel.vlm.stage import VlmStage
@@ -86,7 +87,8 @@ def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
     """``answer(pages, speeds)``: the GPUs afterwards and each page's answers."""
     (tmp_path / "config.json").write_text("{}")
     monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
-    monkeypatch.setattr(engines, "_memory", lambda devices: 80.0)
+    monkeypatch.setattr(machine_gpus, "memory_gib", lambda devices: 80.0)
+    monkeypatch.setattr(machine_gpus, "cores_each", lambda: 8.0)
 
     async def well(*_: Any) -> bool:
         return True
@@ -99,7 +101,7 @@ def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
     monkeypatch.setattr(LocalVllm, "_ask", lambda self, replica, *request: replica.llm.aio_predict(*request))
 
     def run(pages: list[list[int]], speeds: list[float]) -> tuple[list[Gpu], list[list[Answer]]]:
-        monkeypatch.setattr(engines, "_gpus", lambda: len(speeds))
+        monkeypatch.setattr(machine_gpus, "visible", lambda: len(speeds))
         clock = Clock()
 
         async def make(self: Any, replica: Replica) -> Gpu:
