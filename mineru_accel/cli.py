@@ -213,7 +213,7 @@ def add_vlm(parser: argparse.ArgumentParser) -> None:
         "--vllm-arg", dest="vllm_args", action="append", metavar="K=V", help="an argument of vLLM's engine; repeatable"
     )
     group.add_argument(
-        "--vlm-replicas", type=int, metavar="N", help="engines of vLLM on each GPU; default: 1, on large GPUs 2"
+        "--vlm-replicas", type=int, metavar="N", help="engines of vLLM a GPU; default: 1, or 2 where it is large"
     )
     group.add_argument("--timeout", type=float, metavar="S", help="seconds a request may take; default: 300")
 

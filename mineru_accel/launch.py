@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .cores import usable_cores
 from .events import Event
 from .extraction.rules import make_rule, trusts_text
 from .flow import Flow
@@ -131,8 +131,7 @@ def make_pool(
 
 def default_workers() -> int:
     """One worker a core that this process may use, 32 at most."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(cores, _MAX_WORKERS)
+    return min(usable_cores(), _MAX_WORKERS)
 
 
 def _make_arena(options: Options, plan: Plan, workers: int) -> Arena | None:

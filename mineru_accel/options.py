@@ -169,7 +169,7 @@ class Options(BaseModel):
     describe_images: bool = Field(False, description="Let the VLM describe pictures and read charts.")
     vllm_args: dict[str, Any] = Field(default_factory=dict, description="Engine arguments of vLLM, by name.")
     vlm_replicas: int | None = Field(
-        None, ge=1, le=16, description="Engines of vLLM on each GPU; default: two where memory and cores are plenty."
+        None, ge=1, le=8, description="Engines of vLLM on each GPU; default: 1, or 2 on large ones with many cores."
     )
     timeout: float = Field(
         300.0, ge=1, le=86400, description="Seconds one request to the VLM may take, attempts included."

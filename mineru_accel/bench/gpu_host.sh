@@ -6,7 +6,7 @@
 #   keep                what this call has brought (.kit1 ... .kitw, .whl, .gpu-data) goes to /tmp; whatever can be done
 #                       with it is begun: the checkpoint of random weights, unpacking vLLM, installing wheels
 #   engine [SECONDS]    crops/s: CONFIGS=defaults,ours,eager; three start together, are compared and measured in turn
-#   pipeline [SECONDS]  pages/s from PDF to files: -b vlm, -b hybrid and MinerU's flow; then with one engine
+#   pipeline [SECONDS]  pages/s from PDF to files: -b vlm, -b hybrid and MinerU's flow; MORE has arguments
 # Results: lines on standard output, and everything as OUT/NAME.tar.gz. SIZE=--tiny tries it all out on a CPU.
 set -u
 step=${1:-}; budget=${2:-400}; begun=$SECONDS
@@ -117,8 +117,6 @@ PY
   }
   # shellcheck disable=SC2086
   vlm_pipeline main --repeats "${REPEATS:-2}" ${MORE:-}
-  # shellcheck disable=SC2086
-  vlm_pipeline one --systems vlm hybrid --replicas 1 ${MORE:-}
   pack "$to"; say "pipeline done"
 }
 

@@ -29,6 +29,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..cores import usable_cores
 from ..errors import InputError
 
 FORMAT = 1
@@ -112,10 +113,9 @@ def load(path: Path) -> dict[str, Any]:
 
 def machine() -> dict[str, Any]:
     """What this machine is."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "cpu": _cpu(),
-        "cores": cores,
+        "cores": usable_cores(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "gpus": _gpus(),
         "system": f"{platform.system()} {platform.release()}",

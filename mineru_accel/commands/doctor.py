@@ -9,6 +9,7 @@ import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+from ..cores import usable_cores
 from ..errors import EXIT_FAILED, EXIT_OK, AccelError
 from ..version import __version__
 
@@ -35,7 +36,7 @@ def survey() -> dict[str, str]:
     rows = {
         "mineru-accel": __version__,
         "Python": f"{platform.python_version()} ({sys.executable})",
-        "machine": f"{platform.system()} {platform.machine()}, {_cores()} cores, {_memory()}",
+        "machine": f"{platform.system()} {platform.machine()}, {usable_cores()} cores, {_memory()}",
     }
     rows.update({name: _version(name) for name in _PACKAGES})
     rows["GPU"] = _gpu()
@@ -43,10 +44,6 @@ def survey() -> dict[str, str]:
     rows.update(_patches())
     rows["auto picks"] = _auto()
     return rows
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _memory() -> str:

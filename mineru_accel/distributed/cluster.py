@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+from ..cores import usable_cores
 from ..errors import AccelError, UsageError
 from ..options import Engine, Layout, Options
 from ..plan import Plan
@@ -75,7 +76,8 @@ class Pools:
 def plan_pools(nodes: list[Node], options: Options, plan: Plan) -> Pools:
     """Actors for a cluster: one for every so many CPUs, with its share of their node's GPUs.
 
-    With the VLM's engine in process it is one for every GPU (or ``ray_gpus``), with its share of the node's CPUs.
+    With the VLM's engine in process it is one for every GPU (or ``ray_gpus``), with its share of the node's CPUs,
+    whichever number of engines it starts there.
 
     Raises:
         UsageError: if no node has a CPU.
@@ -214,7 +216,7 @@ def _start(address: str | None) -> bool:
     """
     import ray
 
-    cpus = len(os.sched_getaffinity(0))
+    cpus = usable_cores()
     size: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": _OBJECT_STORE}
     for left in reversed(range(_STARTS)):  # its daemons give up on each other too soon for a busy machine
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import sys
 import threading
@@ -132,11 +131,6 @@ def open_runtime(
     from .runtime_torch import TorchRuntime
 
     return TorchRuntime(graph, device, threads, precision)
-
-
-def cpu_threads() -> int:
-    """CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpu_likely() -> bool:

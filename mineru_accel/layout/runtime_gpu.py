@@ -13,7 +13,6 @@ per machine), plain torch runs the network.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -28,6 +27,7 @@ import torch
 from accel_kernels.letterbox import FIELDS, letterbox
 from torch import Tensor
 
+from ..cores import usable_cores
 from .device_decode import decode_maps
 from .fused_network import FusedNetwork, Program
 from .graph import Graph
@@ -43,7 +43,7 @@ STAGING = 128 << 20
 """Bytes of one staging buffer."""
 LARGE_PAGE = 48 << 20
 """Pages of more bytes are scaled on the host."""
-_COPIERS = min(8, len(os.sched_getaffinity(0)))
+_COPIERS = min(8, usable_cores())
 """Threads that copy pages into pinned memory: one alone is slower than the network."""
 _PATIENCE = 100
 """Runs until a capture that found no memory is tried again."""

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..cores import usable_cores
 from .graph import Graph
 from .onnx_model import build_onnx
-from .runtime import HostRuntime, cpu_threads
+from .runtime import HostRuntime
 
 
 class OnnxRuntime(HostRuntime):
@@ -27,7 +28,7 @@ class OnnxRuntime(HostRuntime):
         import onnxruntime as ort
 
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or cpu_threads()
+        options.intra_op_num_threads = threads or usable_cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # Threads that wait by spinning would take the CPU from the processes that render the next pages.

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 from ..errors import UsageError
-from ..patches.machine import Accelerator
+from ..patches.machine import Accelerator, version_of
+from .errors import EngineError
 
 COMMON: dict[str, Any] = {
     "limit_mm_per_prompt": {"image": 1, "video": 0},
@@ -26,17 +29,19 @@ CUDA: dict[str, Any] = {
 }
 _STEP = 4096
 """Tokens of a step on large GPUs: some eleven crops beside what is being decoded."""
-_FULL_GRAPHS = "sm_90"
-"""Where one CUDA graph holds a whole step with its attention: FlashAttention 3, which vLLM takes on Hopper alone."""
+_WHOLE_STEPS = "sm_90", Version("0.28")
+"""Where one CUDA graph holds a whole step with its attention: FlashAttention 3, which vLLM takes on Hopper alone; and
+the version from which on it was tried with graphs of 4096 tokens."""
 CPU: dict[str, Any] = {
     "enforce_eager": True,
     "max_num_seqs": 16,
     "max_model_len": 8192,
 }
-_LARGE, _CORES = 60.0, 16
-"""GiB of a GPU, and cores for it, from which on two engines share it."""
+_FAST, _LARGE, _CORES = 90, 60.0, 16
+"""Compute capability times ten, GiB, and cores for a GPU, from which on two engines share it."""
 _CACHE, _BESIDE = 12.0, 8.0
-"""GiB of keys and values (of a million tokens) for each of several engines, and what it takes beside them at most."""
+"""GiB of keys and values (of a million tokens) for each of several engines, and what is left for all else it takes:
+weights 2.2, CUDA graphs 1.4 to 1.9 on an H200, and work."""
 _ONES_OWN = {
     *("gpu_memory_utilization", "kv_cache_memory_bytes", "num_gpu_blocks_override", "device_ids"),
     *("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"),
@@ -44,23 +49,34 @@ _ONES_OWN = {
 """Arguments of somebody who shares the machine out himself."""
 
 
-def engines_each(kind: str, memory_gib: float, cores: float, given: Mapping[str, Any]) -> int:
+def engines_each(accelerator: Accelerator, memory_gib: float, cores: float, given: Mapping[str, Any]) -> int:
     """How many engines to start on each GPU, which has so much memory and so many of the machine's cores.
 
-    Two where both are plenty and the user's arguments leave it to us: the engine's thread of Python can't keep a large
-    GPU busy alone. On an H200 with 16 cores for each GPU two converted 19.1 pages/s, the GPU 90 % busy, and one 14.5 to
-    16.3, 56 to 64 % (README.md, "The VLM on a GPU"). With less, and on AMD, nobody has measured it.
+    Two on a large one from Hopper on with plenty of cores, if the user's arguments leave it to us: the engine's thread
+    of Python can't keep such a GPU busy alone. On an H200 (140 GiB, 16 cores for each GPU) two converted 19.1 pages/s
+    and one 14.5 to 16.3 (README.md, "The VLM on a GPU"). Nobody has measured it on others; two fit into 60 GiB.
     """
-    return 2 if kind == "cuda" and memory_gib >= _LARGE and cores >= _CORES and not _ONES_OWN & given.keys() else 1
+    fast = accelerator.kind == "cuda" and int(accelerator.arch.removeprefix("sm_")) >= _FAST
+    return 2 if fast and memory_gib >= _LARGE and cores >= _CORES and not _ONES_OWN & given.keys() else 1
 
 
 def fitted(accelerator: Accelerator, memory_gib: float, engines: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's arguments over our `defaults`, without those of ours that contradict them."""
+    """The user's arguments over our `defaults`, without those of ours that contradict them.
+
+    Raises:
+        EngineError: if engines are to share a GPU of which each is to take more than its share.
+    """
     ours = defaults(accelerator, memory_gib, engines)
+    config = ours.get("compilation_config", {})
     if _names_graphs(given):
-        ours.get("compilation_config", {}).pop("cudagraph_capture_sizes", None)
+        config.pop("cudagraph_capture_sizes", None)
+    if "optimization_level" in given or "mode" in _compilation(given):  # which say how much is put into graphs
+        config.pop("cudagraph_mode", None)
     if "gpu_memory_utilization" in given:
         ours.pop("kv_cache_memory_bytes", None)
+        each = given["gpu_memory_utilization"]
+        if memory_gib and isinstance(each, int | float) and each * engines > 1:
+            raise EngineError(f"gpu_memory_utilization={each} is of each engine, and {engines} share a GPU")
     return merge(ours, given)
 
 
@@ -73,7 +89,9 @@ def defaults(accelerator: Accelerator, memory_gib: float = 0.0, engines: int = 1
         arguments |= {"max_num_seqs": 128, "max_num_batched_tokens": 4096, "gpu_memory_utilization": 0.75}
     elif accelerator.kind == "cuda":
         config: dict[str, Any] = {"cudagraph_capture_sizes": graphs(_STEP)}
-        if accelerator.arch == _FULL_GRAPHS:
+        arch, since = _WHOLE_STEPS
+        vllm = version_of("vllm")
+        if accelerator.arch == arch and vllm is not None and vllm >= since:
             config["cudagraph_mode"] = "FULL"
         arguments |= {"max_num_batched_tokens": _STEP, "compilation_config": config}
     share = arguments["gpu_memory_utilization"] / engines
@@ -87,8 +105,12 @@ def defaults(accelerator: Accelerator, memory_gib: float = 0.0, engines: int = 1
 def _names_graphs(given: Mapping[str, Any]) -> bool:
     """Whether the user's arguments say which CUDA graphs there are; vLLM takes one way of saying so only."""
     names = {"cudagraph_capture_sizes", "max_cudagraph_capture_size"}
+    return bool(names & (given.keys() | _compilation(given).keys()))
+
+
+def _compilation(given: Mapping[str, Any]) -> Mapping[str, Any]:
     config = given.get("compilation_config")
-    return bool(names & given.keys()) or bool(isinstance(config, Mapping) and names & config.keys())
+    return config if isinstance(config, Mapping) else {}
 
 
 def graphs(tokens: int) -> list[int]:

@@ -149,12 +149,13 @@ class VllmEngine:
         if not (self.model / "config.json").is_file():
             raise EngineError(f"{self.model}: no checkpoint there (config.json is missing)")
         groups = self._groups()
-        self._per_device = self._wanted or self._best(groups[0])
+        self._per_device = self._wanted or self._best(groups)
         self.replicas = [Replica(i, devices) for i, devices in enumerate(groups * self._per_device)]
+        batches = self._batches(groups)
         if self._apart is None:  # on a GPU this process could not keep up with it
             self._apart = len(self.replicas) > 1 or bool(groups[0])
         atexit.register(self._kill)
-        self._starting = [asyncio.create_task(self._launch_all(batch)) for batch in self._batches(groups)]
+        self._starting = [asyncio.create_task(self._launch_all(batch)) for batch in batches]
         try:
             await asyncio.gather(*self._starting)
             await self._compare_patches()
@@ -253,14 +254,18 @@ class VllmEngine:
             return [tuple(devices)]
         return [tuple(devices[i : i + size]) for i in range(0, len(devices) - size + 1, size)]
 
-    def _best(self, devices: tuple[int, ...]) -> int:
-        return engines_each(machine.accelerator().kind, gpus.memory_gib(devices), gpus.cores_each(), self.args)
+    def _best(self, groups: list[tuple[int, ...]]) -> int:
+        smallest = min(gpus.memory_gib(devices) for devices in groups)
+        return engines_each(machine.accelerator(), smallest, gpus.cores_each(), self.args)
 
     def _batches(self, groups: list[tuple[int, ...]]) -> list[list[Replica]]:
         """Replicas that start one after the other, in lists that start at once."""
-        if "kv_cache_memory_bytes" in self._arguments(self.replicas[0]):
-            return [[replica] for replica in self.replicas]
-        return [[replica for replica in self.replicas if replica.devices == devices] for devices in groups]
+        batches: list[list[Replica]] = []
+        for devices in groups:
+            sharing = [replica for replica in self.replicas if replica.devices == devices]
+            said = "kv_cache_memory_bytes" in self._arguments(sharing[0])
+            batches += [[replica] for replica in sharing] if said else [sharing]
+        return batches
 
     async def _launch_all(self, replicas: list[Replica]) -> None:
         for replica in replicas:
@@ -295,7 +300,8 @@ class VllmEngine:
 
     def _arguments(self, replica: Replica) -> dict[str, Any]:
         memory = gpus.memory_gib(replica.devices)
-        arguments = fitted(machine.accelerator(), memory, self._per_device, self.args) | {"model": str(self.model)}
+        ours = {"model": str(self.model)}
+        arguments = ours | fitted(machine.accelerator(), memory, self._per_device, self.args)
         longest = longest_context(self.model)
         if longest is not None and "max_model_len" not in self.args:
             arguments["max_model_len"] = min(arguments["max_model_len"], longest)

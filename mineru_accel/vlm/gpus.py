@@ -1,9 +1,8 @@
-"""This machine's GPUs, asked without starting CUDA where that is possible (vLLM forks later)."""
+"""This machine's GPUs, and what each has."""
 
 from __future__ import annotations
 
-import os
-import sys
+from ..cores import usable_cores
 
 
 def visible() -> int:
@@ -17,18 +16,17 @@ def visible() -> int:
 
 
 def memory_gib(devices: tuple[int, ...]) -> float:
-    """All memory of the first of them; 0 without any."""
+    """Of the smallest of them; 0 without any. Starts CUDA in this process."""
     if not devices:
         return 0.0
     import torch
 
-    return torch.cuda.get_device_properties(devices[0]).total_memory / 2**30
+    return min(torch.cuda.get_device_properties(device).total_memory for device in devices) / 2**30
 
 
 def cores_each() -> float:
     """Cores that this process may use for each GPU of the machine, those that other processes have included."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return cores / max(1, _installed() or visible())
+    return usable_cores() / max(1, _installed() or visible())
 
 
 def _installed() -> int:

@@ -3,41 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from common import PATIENCE
+from packaging.version import Version
 
+from mineru_accel.options import Engine, Options
 from mineru_accel.patches import machine
 from mineru_accel.patches.machine import Accelerator
-from mineru_accel.vlm import gpus
+from mineru_accel.vlm import arguments, gpus
 from mineru_accel.vlm.arguments import engines_each, fitted, graphs, longest_context
 from mineru_accel.vlm.engine import Replica, VllmEngine
+from mineru_accel.vlm.engines import make_engine
+from mineru_accel.vlm.errors import EngineError
 
 HOPPER, AMPERE = Accelerator("cuda", "sm_90"), Accelerator("cuda", "sm_80")
 GIB = 1 << 30
 
 
+@pytest.fixture(autouse=True)
+def newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """vLLM's version, whatever is installed."""
+    monkeypatch.setattr(arguments, "version_of", lambda package: Version("0.28.0"))
+
+
 @pytest.mark.parametrize(
-    ("kind", "memory", "cores", "given", "expected"),
+    ("arch", "memory", "cores", "given", "expected"),
     [
-        ("cuda", 139.8, 16, {}, 2),
-        ("cuda", 79.1, 24, {"max_num_seqs": 256}, 2),
-        ("cuda", 79.1, 15.5, {}, 1),
-        ("cuda", 47.5, 64, {}, 1),
-        ("hip", 191.5, 64, {}, 1),
-        ("cpu", 0.0, 64, {}, 1),
-        ("cuda", 139.8, 64, {"gpu_memory_utilization": 0.9}, 1),
-        ("cuda", 139.8, 64, {"kv_cache_memory_bytes": GIB}, 1),
-        ("cuda", 139.8, 64, {"tensor_parallel_size": 1}, 1),
-        ("cuda", 139.8, 64, {"device_ids": [0]}, 1),
+        ("sm_90", 139.8, 16, {}, 2),
+        ("sm_100", 178.3, 24, {"max_num_seqs": 256}, 2),
+        ("sm_90", 79.1, 24, {}, 2),
+        ("sm_90", 79.1, 15.5, {}, 1),
+        ("sm_80", 79.1, 64, {}, 1),
+        ("sm_120", 31.4, 64, {}, 1),
+        ("gfx942", 191.5, 64, {}, 1),
+        ("", 0.0, 64, {}, 1),
+        ("sm_90", 139.8, 64, {"gpu_memory_utilization": 0.9}, 1),
+        ("sm_90", 139.8, 64, {"kv_cache_memory_bytes": GIB}, 1),
+        ("sm_90", 139.8, 64, {"tensor_parallel_size": 1}, 1),
+        ("sm_90", 139.8, 64, {"device_ids": [0]}, 1),
     ],
 )
-def test_engines_on_each_gpu(kind: str, memory: float, cores: float, given: dict[str, Any], expected: int) -> None:
-    assert engines_each(kind, memory, cores, given) == expected
+def test_engines_on_each_gpu(arch: str, memory: float, cores: float, given: dict[str, Any], expected: int) -> None:
+    kind = {"sm": "cuda", "gf": "hip", "": "cpu"}[arch[:2]]
+    assert engines_each(Accelerator(kind, arch), memory, cores, given) == expected
 
 
 def test_memory_is_shared_out() -> None:
@@ -48,8 +60,10 @@ def test_memory_is_shared_out() -> None:
     assert two["kv_cache_memory_bytes"] == three["kv_cache_memory_bytes"] == 12 * GIB
     assert fitted(HOPPER, 79.1, 4, {})["kv_cache_memory_bytes"] == int((79.1 * 0.15 - 8) * GIB)
     assert "kv_cache_memory_bytes" not in fitted(AMPERE, 23.7, 2, {})  # too little to be said beforehand
-    assert "kv_cache_memory_bytes" not in fitted(HOPPER, 139.8, 2, {"gpu_memory_utilization": 0.2})
+    assert "kv_cache_memory_bytes" not in fitted(HOPPER, 139.8, 2, {"gpu_memory_utilization": 0.5})
     assert fitted(HOPPER, 139.8, 2, {"kv_cache_memory_bytes": GIB})["kv_cache_memory_bytes"] == GIB
+    with pytest.raises(EngineError, match=r"^gpu_memory_utilization=0.6 is of each engine, and 2 share a GPU$"):
+        fitted(HOPPER, 139.8, 2, {"gpu_memory_utilization": 0.6})
 
 
 def test_graphs_by_gpu() -> None:
@@ -67,15 +81,36 @@ def test_graphs_by_gpu() -> None:
     assert fitted(Accelerator("cpu"), 0.0, 1, {})["enforce_eager"] is True
 
 
+@pytest.mark.parametrize("given", [{"optimization_level": 0}, {"compilation_config": {"mode": 0}}])
+def test_who_says_how_much_goes_into_graphs_is_heard(given: dict[str, Any]) -> None:
+    assert "cudagraph_mode" not in fitted(HOPPER, 79.1, 1, given)["compilation_config"]
+
+
+def test_older_versions_keep_their_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arguments, "version_of", lambda package: Version("0.27.1"))
+    assert fitted(HOPPER, 79.1, 1, {})["compilation_config"] == {"cudagraph_capture_sizes": graphs(4096)}
+
+
+def test_vllm_takes_them(tmp_path: Path) -> None:
+    pytest.importorskip("vllm")
+    from vllm import AsyncEngineArgs
+    from vllm.config import CUDAGraphMode
+
+    made = AsyncEngineArgs(model=str(tmp_path), **fitted(HOPPER, 139.8, 2, {}))
+    assert made.compilation_config.cudagraph_mode == CUDAGraphMode.FULL
+    assert made.kv_cache_memory_bytes == 12 * GIB
+
+
 def test_a_short_model_limits_what_is_not_said(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"text_config": {"max_position_embeddings": 4096}}')
     assert longest_context(tmp_path) == 4096
-    for given, expected in (({}, 4096), ({"max_model_len": 8192}, 8192)):
-        assert VllmEngine(tmp_path, args=given)._arguments(Replica(0))["max_model_len"] == expected
+    for given, expected in (({}, 4096), ({"max_model_len": 8192, "model": "other"}, 8192)):
+        made = VllmEngine(tmp_path, args=given)._arguments(Replica(0))
+        assert (made["max_model_len"], made["model"]) == (expected, given.get("model", str(tmp_path)))
 
 
 def test_cores_for_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(48)))
+    monkeypatch.setattr(gpus, "usable_cores", lambda: 48)
     for installed, visible, expected in ((8, 1, 6.0), (0, 2, 24.0), (0, 0, 48.0)):
         monkeypatch.setattr(gpus, "_installed", lambda n=installed: n)
         monkeypatch.setattr(gpus, "visible", lambda n=visible: n)
@@ -83,31 +118,64 @@ def test_cores_for_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cores", "wanted", "expected"), [(16.0, "auto", [0, 1, 0, 1]), (8.0, "auto", [0, 1]), (2.0, 3, [0, 1] * 3)]
+    ("cores", "wanted", "memory", "expected"),
+    [
+        (16.0, "auto", (139.8, 139.8), [0, 1, 0, 1]),
+        (16.0, "auto", (139.8, 23.7), [0, 1]),
+        (8.0, "auto", (139.8, 139.8), [0, 1]),
+        (2.0, 3, (139.8, 139.8), [0, 1] * 3),
+    ],
 )
 def test_engines_of_one_gpu_start_at_once(
-    cores: float, wanted: Any, expected: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cores: float,
+    wanted: Any,
+    memory: tuple[float, float],
+    expected: list[int],
+    two_gpus: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(gpus, "memory_gib", lambda devices: memory[devices[0]])
+    monkeypatch.setattr(gpus, "cores_each", lambda: cores)
+    assert asyncio.run(started(two_gpus, wanted, len(expected), monkeypatch)) == expected
+
+
+def test_only_what_is_told_its_memory_starts_beside_others(two_gpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GPU 1 is too small for that: its engines measure what is left, one after the other."""
+    monkeypatch.setattr(gpus, "memory_gib", lambda devices: (139.8, 23.7)[devices[0]])
+    engine = VllmEngine(two_gpus, replicas=2)
+    engine._per_device = 2
+    engine.replicas = [Replica(i, (i % 2,)) for i in range(4)]
+    assert [[r.index for r in batch] for batch in engine._batches([(0,), (1,)])] == [[0], [2], [1, 3]]
+
+
+def test_the_option_reaches_the_engine(tmp_path: Path) -> None:
+    for given, wanted in (({}, None), ({"vlm_replicas": 3}, 3)):
+        options = Options(backend="vlm", engine="vllm", vlm=str(tmp_path), **given)
+        plan = SimpleNamespace(engine=Engine.VLLM, vlm=tmp_path)
+        assert make_engine(options, plan)._engine._wanted == wanted  # type: ignore[arg-type,attr-defined]
+
+
+@pytest.fixture
+def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pytest.importorskip("vllm")
     (tmp_path / "config.json").write_text("{}")
     monkeypatch.setattr(machine, "accelerator", lambda: HOPPER)
     monkeypatch.setattr(gpus, "visible", lambda: 2)
-    monkeypatch.setattr(gpus, "memory_gib", lambda devices: 139.8)
-    monkeypatch.setattr(gpus, "cores_each", lambda: cores)
+    return tmp_path
+
+
+async def started(model: Path, wanted: Any, count: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The GPU of each engine, if none of so many waits for another one's start."""
+    all_there = asyncio.Barrier(count)
+
+    async def make(self: Any, replica: Replica) -> Any:
+        await all_there.wait()
+        return SimpleNamespace(errored=False, shutdown=lambda timeout: None)
 
     async def well(*_: Any) -> bool:
         return True
 
-    async def run() -> list[int]:
-        all_there = asyncio.Barrier(len(expected))  # passed only if nobody waits for another one's start
-
-        async def make(self: Any, replica: Replica) -> Any:
-            await all_there.wait()
-            return SimpleNamespace(errored=False, shutdown=lambda timeout: None)
-
-        monkeypatch.setattr(VllmEngine, "_make", make)
-        monkeypatch.setattr(VllmEngine, "_answers", well)
-        async with asyncio.timeout(PATIENCE), VllmEngine(tmp_path, patches="none", replicas=wanted) as engine:
-            return [replica.devices[0] for replica in engine.replicas]
-
-    assert asyncio.run(run()) == expected
+    monkeypatch.setattr(VllmEngine, "_make", make)
+    monkeypatch.setattr(VllmEngine, "_answers", well)
+    async with asyncio.timeout(PATIENCE), VllmEngine(model, patches="none", replicas=wanted) as engine:
+        return [replica.devices[0] for replica in engine.replicas]
