@@ -21,6 +21,7 @@ import contextlib
 import math
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -47,6 +48,9 @@ WINDOW = 1800.0
 _REST = 60.0
 """Seconds that an engine is left alone which could not be started again, while others live."""
 _PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+_SOCKETS = "VLLM_RPC_BASE_PATH"
+_SOCKET_NAME, _LONGEST_PATH = 37, 107
+"""Characters of a slash and vLLM's name for a socket, and of a socket's path: Linux takes no more."""
 _environment_lock = threading.Lock()
 
 
@@ -119,6 +123,8 @@ class VllmEngine:
         self._thread: asyncio.Future[Any] | None = None
         """Makes an AsyncLLM of this process; of one that is apart its process does."""
         self._closed = False
+        self._sockets: tempfile.TemporaryDirectory[str] | None = None
+        """Of vLLM's processes, which leave them behind."""
         self.replicas: list[Replica] = []
 
     @property
@@ -152,6 +158,7 @@ class VllmEngine:
         self._per_device = self._wanted or self._best(groups)
         self.replicas = [Replica(i, devices) for i, devices in enumerate(groups * self._per_device)]
         batches = self._batches(groups)
+        self._sockets = _folder_for_sockets()
         if self._apart is None:  # on a GPU this process could not keep up with it
             self._apart = len(self.replicas) > 1 or bool(groups[0])
         atexit.register(self._kill)
@@ -231,6 +238,8 @@ class VllmEngine:
             await asyncio.to_thread(llms.shutdown, llm)
 
         await asyncio.gather(*(end(replica) for replica in self.replicas))
+        if self._sockets:
+            self._sockets.cleanup()
 
     async def __aenter__(self) -> VllmEngine:
         await self.start()
@@ -310,6 +319,8 @@ class VllmEngine:
     async def _make(self, replica: Replica) -> Any:
         made: tuple[Any, ...] = (self._arguments(replica), list(self.args), self.patches)
         values = {SWITCH: self.patches, lifeline.VARIABLE: lifeline.offer()}
+        if self._sockets:
+            values[_SOCKETS] = self._sockets.name
         if plugins := os.environ.get("VLLM_PLUGINS"):  # the user's choice of plugins; ours is one, too
             values["VLLM_PLUGINS"] = f"{plugins},mineru_accel"
         if not self._apart:
@@ -378,6 +389,8 @@ class VllmEngine:
     def _kill(self) -> None:
         for replica in self.replicas:
             llms.shutdown(replica.llm, timeout=0.1)
+        if self._sockets:
+            self._sockets.cleanup()
 
 
 class _Gate:
@@ -423,6 +436,17 @@ class _Gate:
         async with self._changed:
             self._inside -= 1
             self._changed.notify_all()
+
+
+def _folder_for_sockets() -> tempfile.TemporaryDirectory[str] | None:
+    """None if the user has named one, or its name would be too long."""
+    if _SOCKETS in os.environ:
+        return None
+    folder = tempfile.TemporaryDirectory(prefix="mineru-accel-", ignore_cleanup_errors=True)
+    if len(os.fsencode(folder.name)) + _SOCKET_NAME <= _LONGEST_PATH:
+        return folder
+    folder.cleanup()
+    return None
 
 
 async def _abandon(start: asyncio.Future[Any]) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from common import PATIENCE
 
 from mineru_accel import patches
+from mineru_accel.vlm import engine as engines
 from mineru_accel.vlm.engine import Replica, VllmEngine
 
 pytest.importorskip("vllm")
@@ -87,6 +89,7 @@ async def patched(model: Path) -> tuple[list[list[int]], list[list[int]], dict[s
         assert sum(received) == len(images)  # not of each token
         (trace,) = await engine.llm.collective_rpc(ran, 60)
         (states,) = await engine.patch_states()
+        assert any(path.is_socket() for path in Path(tempfile.gettempdir()).glob("mineru-accel-*/*"))
 
         under_way = asyncio.Event()
         core = psutil.Process(engine.llm.engine_core.resources.engine_manager.processes[0].pid)
@@ -107,7 +110,15 @@ async def patched(model: Path) -> tuple[list[list[int]], list[list[int]], dict[s
         return before, after, trace, states, gone(victims, PATIENCE)
 
 
-def test_tokens_are_the_same_patched_killed_and_plain(untrained: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where this process' temporary files go: a short path, as sockets need."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
+def test_tokens_are_the_same_patched_killed_and_plain(untrained: Path, tmp_path: Path, temporary: Path) -> None:
     log = (tmp_path / "log").open("wb")
     plain = subprocess.Popen([sys.executable, owner.__file__, str(untrained)], stdout=subprocess.PIPE, stderr=log)
     try:
@@ -122,6 +133,7 @@ def test_tokens_are_the_same_patched_killed_and_plain(untrained: Path, tmp_path:
         assert trace["pid"] != os.getpid() and trace["norm"] == "SingleFrameNorm" and trace["folded"]
         assert trace["forward"].endswith("vllm_vit_fused.py")
         assert left == []
+        assert not [path for path in temporary.rglob("*") if path.is_socket() or "mineru-accel" in path.name]
 
         orphans = psutil.Process(plain.pid).children(recursive=True)
         assert len(orphans) >= 1
@@ -143,3 +155,18 @@ def test_an_engine_that_cannot_start_says_so_and_leaves_nothing(untrained: Path)
     with pytest.raises(EngineError, match="no checkpoint there"):
         asyncio.run(VllmEngine(untrained / "nothing").start())
     assert {p.pid for p in psutil.Process().children(recursive=True)} <= before
+
+
+def test_sockets_of_a_short_path_or_where_the_user_says(
+    temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = engines._folder_for_sockets()
+    assert folder and Path(folder.name).parent == temporary
+    folder.cleanup()
+    long = tmp_path / ("n" * 60)
+    long.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(long))
+        assert engines._folder_for_sockets() is None and not list(long.iterdir())
+    monkeypatch.setenv("VLLM_RPC_BASE_PATH", str(tmp_path))
+    assert engines._folder_for_sockets() is None
