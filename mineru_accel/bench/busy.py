@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import threading
 from collections.abc import Sequence
+from typing import Any
+
+from ..patches.machine import nvml
 
 _INTERVAL = 0.2
 """Seconds between samples; NVML averages over the last sixth of a second or more."""
@@ -26,19 +30,16 @@ class Busy(threading.Thread):
 
     def run(self) -> None:
         """Until it is left; without NVML nothing is sampled."""
-        try:
-            import pynvml
-
-            pynvml.nvmlInit()
+        with nvml() as driver, contextlib.suppress(Exception):
+            if driver is None:
+                return
             visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-            names = visible.split(",") if visible else [str(n) for n in range(pynvml.nvmlDeviceGetCount())]
+            names = visible.split(",") if visible else [str(n) for n in range(driver.nvmlDeviceGetCount())]
             wanted = [names[i].strip() for i in self._devices or range(len(names))]
-            gpus = [_gpu(name) for name in wanted]
+            gpus = [_gpu(driver, name) for name in wanted]
             while not self._over.wait(_INTERVAL):
-                loads = [pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu for gpu in gpus]
+                loads = [driver.nvmlDeviceGetUtilizationRates(gpu).gpu for gpu in gpus]
                 self._samples.append(statistics.mean(loads))
-        except Exception:
-            return
 
     def mean(self) -> float:
         """Per cent, the mean over time and GPUs; nan if nothing was sampled."""
@@ -53,8 +54,6 @@ class Busy(threading.Thread):
         self.join(timeout=5)
 
 
-def _gpu(name: str) -> object:
+def _gpu(driver: Any, name: str) -> object:
     """NVML's handle of a GPU by its number or UUID."""
-    import pynvml
-
-    return pynvml.nvmlDeviceGetHandleByIndex(int(name)) if name.isdigit() else pynvml.nvmlDeviceGetHandleByUUID(name)
+    return driver.nvmlDeviceGetHandleByIndex(int(name)) if name.isdigit() else driver.nvmlDeviceGetHandleByUUID(name)

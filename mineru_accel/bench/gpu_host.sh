@@ -105,18 +105,13 @@ _engine()
 PY
   timeout 90 "$PY" -m mineru_accel "$pdf" -o "$to/plain" -b pipeline --overwrite 2>&1 | tail -1
   rm -rf "$to/plain"
-  vlm_pipeline() {  # name, arguments
-    local name=$1; shift
-    [ "$(left)" -lt "${LEAST:-200}" ] && { say "$name: no time left"; return; }
-    say "$name: $*"
-    VLLM_LOGGING_LEVEL=WARNING timeout "$(left)" "$PY" -m mineru_accel bench vlm-pipeline "$pdf" --vlm "$CKPT" \
-      --pages "${PAGES:-624}" --json "$to/$name.json" "$@" > "$to/$name.log" 2>&1
-    local code=$?
-    grep -E "^(start|truth|vlm|hybrid|mineru|times)" "$to/$name.log" || tail -25 "$to/$name.log"
-    say "$name: exit code $code"
-  }
+  [ "$(left)" -lt "${LEAST:-200}" ] && { say "no time left"; return 1; }
   # shellcheck disable=SC2086
-  vlm_pipeline main --repeats "${REPEATS:-2}" ${MORE:-}
+  VLLM_LOGGING_LEVEL=WARNING timeout "$(left)" "$PY" -m mineru_accel bench vlm-pipeline "$pdf" --vlm "$CKPT" \
+    --pages "${PAGES:-624}" --repeats "${REPEATS:-2}" ${MORE:-} --json "$to/main.json" > "$to/main.log" 2>&1
+  local code=$?
+  grep -E "^(start|truth|vlm|hybrid|mineru|times)" "$to/main.log" || tail -25 "$to/main.log"
+  say "exit code $code"
   pack "$to"; say "pipeline done"
 }
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
@@ -48,20 +51,29 @@ def accelerator() -> Accelerator:
     return Accelerator("cuda", "sm_{}{}".format(*major_minor)) if major_minor else Accelerator("cpu")
 
 
-def _nvml_capability() -> tuple[int, int] | None:
+@contextlib.contextmanager
+def nvml() -> Iterator[Any]:
+    """The module ``pynvml``, ready to be asked of this machine's GPUs; None without it, or without NVIDIA's driver."""
     try:
         import pynvml
 
         pynvml.nvmlInit()
     except Exception:
-        import torch
-
-        return torch.cuda.get_device_capability(0) if torch.cuda.is_available() else None
+        yield None
+        return
     try:
-        if pynvml.nvmlDeviceGetCount() == 0:
-            return None
-        return tuple(pynvml.nvmlDeviceGetCudaComputeCapability(pynvml.nvmlDeviceGetHandleByIndex(0)))
-    except Exception:
-        return None
+        yield pynvml
     finally:
         pynvml.nvmlShutdown()
+
+
+def _nvml_capability() -> tuple[int, int] | None:
+    with nvml() as driver:
+        if driver is None:
+            import torch
+
+            return torch.cuda.get_device_capability(0) if torch.cuda.is_available() else None
+        with contextlib.suppress(Exception):
+            if driver.nvmlDeviceGetCount() > 0:
+                return tuple(driver.nvmlDeviceGetCudaComputeCapability(driver.nvmlDeviceGetHandleByIndex(0)))
+    return None

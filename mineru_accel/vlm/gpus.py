@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from ..cores import usable_cores
+from ..patches.machine import nvml
 
 
 def visible() -> int:
@@ -30,15 +33,6 @@ def cores_each() -> float:
 
 
 def _installed() -> int:
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-    except Exception:
-        return 0
-    try:
-        return int(pynvml.nvmlDeviceGetCount())
-    except Exception:
-        return 0
-    finally:
-        pynvml.nvmlShutdown()
+    with nvml() as driver, contextlib.suppress(Exception):
+        return int(driver.nvmlDeviceGetCount()) if driver else 0
+    return 0

@@ -146,13 +146,25 @@ def test_the_same_window(checkpoint: Path) -> None:
             assert module.get_mm_features_in_window(features, start=start, end=start + count) == expected
 
 
+def both(name: str, owner: str = "GPUModelRunner", module: str = "vllm.v1.worker.gpu_model_runner") -> tuple[Any, Any]:
+    """vLLM's own method, and ours in its place from now on."""
+    home = getattr(pytest.importorskip(module), owner)
+    original = getattr(home, name)
+    assert patches.apply(NAME).state is State.ACTIVE
+    return original, getattr(home, name)
+
+
+@pytest.fixture
+def unpinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU nothing can be pinned."""
+    monkeypatch.setattr(pytest.importorskip("vllm.v1.worker.gpu_model_runner"), "PIN_MEMORY", False)
+
+
 @pytest.mark.parametrize("drafts", [False, True])
 def test_the_same_positions(drafts: bool) -> None:
     """Prompts in one piece and in several, sequences that decode, and where drafts are, several tokens at once."""
     torch = pytest.importorskip("torch")
-    runner = pytest.importorskip("vllm.v1.worker.gpu_model_runner").GPUModelRunner
-    original = runner._calc_mrope_positions
-    patches.apply(NAME)
+    methods = both("_calc_mrope_positions")
     random = np.random.default_rng()
     for _ in range(200):
         count = int(random.integers(1, 40))
@@ -178,7 +190,7 @@ def test_the_same_positions(drafts: bool) -> None:
         )
         step = SimpleNamespace(num_scheduled_tokens=dict(zip(names, scheduled.tolist(), strict=True)))
         found = []
-        for calculate in (original, runner._calc_mrope_positions):
+        for calculate in methods:
             buffer = torch.full((3, int(scheduled.sum()) + 3), -(10**6))
             positions = SimpleNamespace(cpu=buffer, np=buffer.numpy())
             calculate(SimpleNamespace(input_batch=batch, requests=requests, mrope_positions=positions), step)
@@ -187,13 +199,11 @@ def test_the_same_positions(drafts: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mixed", "same", "new"])
-def test_the_same_tokens(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("unpinned")
+def test_the_same_tokens(kind: str) -> None:
     """Tokens that only the GPU has, of sequences that moved within the batch, between prompts that the host has."""
     torch = pytest.importorskip("torch")
-    module = pytest.importorskip("vllm.v1.worker.gpu_model_runner")
-    monkeypatch.setattr(module, "PIN_MEMORY", False)
-    original = module.GPUModelRunner._prepare_input_ids
-    patches.apply(NAME)
+    methods = both("_prepare_input_ids")
     random = np.random.default_rng()
     for _ in range(100):
         count = int(random.integers(1, 30))
@@ -206,7 +216,7 @@ def test_the_same_tokens(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
         total = int(scheduled.sum())
         host = torch.from_numpy(random.integers(1000, 1999, total + 4).astype(np.int32))
         found = []
-        for prepare in (original, module.GPUModelRunner._prepare_input_ids):
+        for prepare in methods:
             ids = SimpleNamespace(gpu=torch.full((total + 4,), -1, dtype=torch.int32))
             ids.copy_to_gpu = lambda n, ids=ids, host=host: ids.gpu[:n].copy_(host[:n])
             runner = SimpleNamespace(
@@ -224,13 +234,11 @@ def test_the_same_tokens(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("reading", [0.0, 0.2])
-def test_the_same_pictures(reading: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("unpinned")
+def test_the_same_pictures(reading: float) -> None:
     """None where all prompts have been read; where one has not, vLLM's own looks."""
     torch = pytest.importorskip("torch")
-    module = pytest.importorskip("vllm.v1.worker.gpu_model_runner")
-    monkeypatch.setattr(module, "PIN_MEMORY", False)
-    original = module.GPUModelRunner._gather_mm_embeddings
-    patches.apply(NAME)
+    methods = both("_gather_mm_embeddings")
     random = np.random.default_rng()
     for _ in range(50):
         count = int(random.integers(1, 30))
@@ -254,7 +262,7 @@ def test_the_same_pictures(reading: float, monkeypatch: pytest.MonkeyPatch) -> N
         )  # fmt: skip
         scheduled = dict.fromkeys(names, 1)
         step = SimpleNamespace(num_scheduled_tokens=scheduled, total_num_scheduled_tokens=count)
-        expected, found = original(runner, step), module.GPUModelRunner._gather_mm_embeddings(runner, step)
+        expected, found = (gather(runner, step) for gather in methods)
         assert [e.tolist() for e in found[0]] == [e.tolist() for e in expected[0]]
         assert torch.equal(found[1], expected[1]) and found[1].dtype == torch.bool
         assert reading or not found[0]
@@ -284,16 +292,14 @@ def noted_batch(random: np.random.Generator, longest: int = 60) -> Any:
 def test_the_same_notes() -> None:
     """What stands for tokens that only the GPU knows, where prompts are read in several pieces, too."""
     torch = pytest.importorskip("torch")
-    runner_class = pytest.importorskip("vllm.v1.worker.gpu_model_runner").GPUModelRunner
-    original = runner_class._bookkeeping_sync
-    patches.apply(NAME)
+    original, ours = both("_bookkeeping_sync")
     random = np.random.default_rng()
     scheduled = SimpleNamespace(num_scheduled_tokens={})
     for _ in range(100):
         runner, sampled = noted_batch(random)
         other = copy.deepcopy(runner)
         expected = original(runner, scheduled, sampled, None, torch.zeros(1), 1)
-        found = runner_class._bookkeeping_sync(other, scheduled, sampled, None, torch.zeros(1), 1)
+        found = ours(other, scheduled, sampled, None, torch.zeros(1), 1)
         assert found == expected and found[-1] == np.flatnonzero(runner.discard_request_mask.np[:-1]).tolist()
         assert other.requests == runner.requests
         a, b = vars(runner.input_batch), vars(other.input_batch)
@@ -304,16 +310,14 @@ def test_the_same_notes() -> None:
     runner.input_batch.num_tokens_no_spec[:] = 64
     runner.discard_request_mask.np[:] = False
     with pytest.raises(AssertionError, match="65"):
-        runner_class._bookkeeping_sync(runner, scheduled, sampled, None, torch.zeros(1), 1)
+        ours(runner, scheduled, sampled, None, torch.zeros(1), 1)
 
 
 @pytest.mark.parametrize("drafts", [False, True])
 def test_the_same_known_tokens(drafts: bool) -> None:
     """Placeholders of sequences that stay, came, moved, or lost tokens; with drafts several, and fewer tokens."""
     torch = pytest.importorskip("torch")
-    batch_class = pytest.importorskip("vllm.v1.worker.gpu_input_batch").InputBatch
-    original = batch_class.update_async_output_token_ids
-    patches.apply(NAME)
+    methods = both("update_async_output_token_ids", "InputBatch", "vllm.v1.worker.gpu_input_batch")
     random = np.random.default_rng()
     for _ in range(200):
         count = int(random.integers(1, 30))
@@ -326,7 +330,7 @@ def test_the_same_known_tokens(drafts: bool) -> None:
         tokens = random.integers(0, 999, (count, wide))
         tokens[np.arange(wide) > random.integers(-1, wide, (count, 1))] = -1
         results, synchronized = [], []
-        for update in (original, batch_class.update_async_output_token_ids):
+        for update in methods:
             batch = SimpleNamespace(
                 sampling_metadata=SimpleNamespace(output_token_ids=copy.deepcopy(said)), req_ids=names,
                 sampled_token_ids_cpu=torch.from_numpy(tokens.copy()), prev_req_id_to_index=before,

@@ -40,18 +40,13 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def two_gpus(hoppers: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint's folder, on a host that gives this process two of its GPUs."""
     pytest.importorskip("vllm")
-    (tmp_path / "config.json").write_text("{}")
-    monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
-    monkeypatch.setattr(gpus, "memory_gib", lambda devices: 80.0)
-    monkeypatch.setattr(gpus, "cores_each", lambda: 8.0)
-    monkeypatch.setattr(gpus, "visible", lambda: 2)
     monkeypatch.setattr(llms, "make", far.make)
     monkeypatch.setattr(llms, "answer", far.answer)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-0a1b")
-    return tmp_path
+    return hoppers
 
 
 def gone(pids: list[int]) -> bool:

@@ -6,13 +6,13 @@ import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from common import PATIENCE
 from packaging.version import Version
 
 from mineru_accel.options import Engine, Options
-from mineru_accel.patches import machine
 from mineru_accel.patches.machine import Accelerator
 from mineru_accel.vlm import arguments, gpus
 from mineru_accel.vlm.arguments import engines_each, fitted, graphs, longest_context
@@ -156,12 +156,9 @@ def test_the_option_reaches_the_engine(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def two_gpus(hoppers: Path) -> Path:
     pytest.importorskip("vllm")
-    (tmp_path / "config.json").write_text("{}")
-    monkeypatch.setattr(machine, "accelerator", lambda: HOPPER)
-    monkeypatch.setattr(gpus, "visible", lambda: 2)
-    return tmp_path
+    return hoppers
 
 
 async def started(model: Path, wanted: Any, count: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -172,10 +169,7 @@ async def started(model: Path, wanted: Any, count: int, monkeypatch: pytest.Monk
         await all_there.wait()
         return SimpleNamespace(errored=False, shutdown=lambda timeout: None)
 
-    async def well(*_: Any) -> bool:
-        return True
-
     monkeypatch.setattr(VllmEngine, "_make", make)
-    monkeypatch.setattr(VllmEngine, "_answers", well)
+    monkeypatch.setattr(VllmEngine, "_answers", AsyncMock(return_value=True))
     async with asyncio.timeout(PATIENCE), VllmEngine(model, patches="none", replicas=wanted) as engine:
         return [replica.devices[0] for replica in engine.replicas]

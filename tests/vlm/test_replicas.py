@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from common import PATIENCE
 
-from mineru_accel.patches import machine
 from mineru_accel.vlm import engine as engines
 from mineru_accel.vlm import gpus as machine_gpus
 from mineru_accel.vlm.engine import Replica
@@ -83,21 +83,10 @@ class Gpu:
 
 
 @pytest.fixture
-def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[Gpu], list[list[Answer]]]]:
+def answer(hoppers: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[Gpu], list[list[Answer]]]]:
     """``answer(pages, speeds)``: the GPUs afterwards and each page's answers."""
-    (tmp_path / "config.json").write_text("{}")
-    monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
-    monkeypatch.setattr(machine_gpus, "memory_gib", lambda devices: 80.0)
-    monkeypatch.setattr(machine_gpus, "cores_each", lambda: 8.0)
-
-    async def well(*_: Any) -> bool:
-        return True
-
-    async def unpatched(*_: Any) -> None:
-        pass
-
-    monkeypatch.setattr(engines.VllmEngine, "_answers", well)
-    monkeypatch.setattr(engines.VllmEngine, "_compare_patches", unpatched)
+    monkeypatch.setattr(engines.VllmEngine, "_answers", AsyncMock(return_value=True))
+    monkeypatch.setattr(engines.VllmEngine, "_compare_patches", AsyncMock())
     monkeypatch.setattr(LocalVllm, "_ask", lambda self, replica, *request: replica.llm.aio_predict(*request))
 
     def run(pages: list[list[int]], speeds: list[float]) -> tuple[list[Gpu], list[list[Answer]]]:
@@ -108,7 +97,7 @@ def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
             return Gpu(replica.devices, speeds[replica.devices[0]], clock)
 
         monkeypatch.setattr(engines.VllmEngine, "_make", make)
-        stage = VlmStage(LocalVllm(tmp_path), None, timeout=PATIENCE)  # type: ignore[arg-type]
+        stage = VlmStage(LocalVllm(hoppers), None, timeout=PATIENCE)  # type: ignore[arg-type]
         found: dict[int, list[Answer]] = {}
         over = threading.Event()
 
