@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import spool
 from .document import Block, DocumentResult, PageStatus
+from .storage import page_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class PageDone(Event):
 
         Call it while the event is handled: they are moved when the document is complete.
         """
-        return spool.read_page(self.staging, self.index) if self.staging else []
+        return page_store.read_page(self.staging, self.index) if self.staging else []
 
     def to_dict(self) -> dict[str, Any]:
         return {k: v for k, v in Event.to_dict(self).items() if k != "staging"}
@@ -101,7 +101,7 @@ class DocumentDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunDone(Event):
-    """The run is over: its account, see :class:`~mineru_accel.run.Run`."""
+    """The run is over: its account, see :class:`~mineru_accel.conversion.statistics.RunStatistics`."""
 
     documents: int
     failed_documents: int

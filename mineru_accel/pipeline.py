@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
+from .conversion.page_jobs import PER_DOCUMENT, Stages
+from .conversion.plan import Plan, make_plan
+from .conversion.scheduler import Scheduler
+from .conversion.startup import default_workers, make_engine, start
+from .conversion.statistics import RunStatistics
+from .conversion.trace import Tracer
 from .document import DocumentResult
 from .errors import UsageError
 from .events import Event, OnEvent, RunDone, RunStarted
-from .flow import Flow
-from .inputs import Input, find
-from .languages import unknown
-from .launch import default_workers, launch, make_engine
 from .options import Executor, Options
-from .plan import Plan, make_plan
-from .run import Run
-from .stages import PER_DOCUMENT, Stages
-from .trace import Tracer
-from .urls import to_path
+from .pdf.languages import unknown
+from .storage.inputs import Input, find
+from .storage.remote import to_path
 from .workers.protocol import Job
 
 if TYPE_CHECKING:
-    from .vlm.base import VlmEngine
+    from .vlm.protocol import VlmEngine
 
 PathLike = str | os.PathLike[str]
 
@@ -70,13 +70,13 @@ class Pipeline:
         self._closed = False
         self._cluster = None
         if self.options.executor is Executor.RAY:
-            from .distributed.executor import Cluster
+            from .distributed.driver import Cluster
 
             self._cluster = Cluster(self.options, self.plan, self._event)
             return
         workers = self.options.workers or default_workers()
-        launched = launch(self.options, self.plan, workers, self._event, self._tracer, engine=self._make_engine)
-        self._flow, self._stages, self._pool = launched.flow, launched.stages, launched.pool
+        started = start(self.options, self.plan, workers, self._event, self._tracer, engine=self._make_engine)
+        self._scheduler, self._stages, self._pool = started.scheduler, started.stages, started.pool
         self._window = max(2 * workers + 2, 16 if self.plan.engine else 0)
 
     def __enter__(self) -> Pipeline:
@@ -89,7 +89,7 @@ class Pipeline:
         """Stop at once; documents under way are given up and leave nothing behind."""
         if not self._closed:
             self._closed = True
-            (self._cluster or self._flow).close()
+            (self._cluster or self._scheduler).close()
             self._tracer.close()
 
     def convert(self, path: PathLike, output: PathLike | None = None) -> DocumentResult:
@@ -150,7 +150,7 @@ class Pipeline:
                 raise UsageError("on Ray nothing is waited for: leave out --watch")
             yield from self._cluster.run(inputs, output)
             return
-        batch = _Batch(self._flow, inputs, output, self._window, self.options)
+        batch = _Batch(self._scheduler, inputs, output, self._window, self.options)
         del inputs  # their paths remember what they were asked: of a hundred thousand that is a lot
         self._event(batch.started(self.plan))
         try:
@@ -173,7 +173,7 @@ class Pipeline:
             finally:
                 await asyncio.to_thread(results.close)
             return
-        batch = _Batch(self._flow, inputs, output, self._window, self.options)
+        batch = _Batch(self._scheduler, inputs, output, self._window, self.options)
         self._event(batch.started(self.plan))
         try:
             while batch.pending:
@@ -205,11 +205,11 @@ class Pipeline:
         """
         if self._cluster:
             raise UsageError("on Ray documents come in batches only")
-        return self._flow.submit(item, Path(output), self._stages_for(fields), on_event)
+        return self._scheduler.submit(item, Path(output), self._stages_for(fields), on_event)
 
     def cancel(self, future: Future[DocumentResult]) -> None:
         """Give up a document: its future says so once nothing of it is left. All others go on."""
-        self._flow.cancel([future])
+        self._scheduler.cancel([future])
 
     def ask(self, function: str, timeout: float = 60.0, **kwargs: Any) -> Future[Any]:
         """Call ``"module:function"`` of this package in a worker, before everything else: somebody is looking.
@@ -217,12 +217,12 @@ class Pipeline:
         Returns:
             A future that raises what the function raised, and WorkerError if the worker died or took too long.
         """
-        return self._flow.ask(Job(f"mineru_accel.{function}", timeout, kwargs))
+        return self._scheduler.ask(Job(f"mineru_accel.{function}", timeout, kwargs))
 
     @property
     def layout_on_gpu(self) -> bool:
         """Does the layout model run on a GPU? Its time is none of a CPU's then."""
-        return self._cluster is None and "cuda" in self._flow.detector_name
+        return self._cluster is None and "cuda" in self._scheduler.detector_name
 
     def _make_engine(self) -> VlmEngine:
         return make_engine(self.options, self.plan)
@@ -244,13 +244,15 @@ def _folder(output: PathLike | None) -> Path | None:
 
 
 class _Batch:
-    """The documents of one call: a window of them in the flow, their temporary folders, their counts."""
+    """The documents of one call: a window of them in the scheduler, their temporary folders, their counts."""
 
-    def __init__(self, flow: Flow, inputs: list[Input], output: Path | None, window: int, options: Options) -> None:
-        self._flow, self._output, self._window = flow, output, window
+    def __init__(
+        self, scheduler: Scheduler, inputs: list[Input], output: Path | None, window: int, options: Options
+    ) -> None:
+        self._scheduler, self._output, self._window = scheduler, output, window
         self._count = len(inputs)
         self._waiting = deque(inputs)
-        self._account = Run(options)
+        self._account = RunStatistics(options)
         self.pending: dict[Future[DocumentResult], tempfile.TemporaryDirectory[str] | None] = {}
         self._fill()
 
@@ -261,7 +263,7 @@ class _Batch:
             if folder is None:
                 keep = tempfile.TemporaryDirectory(prefix="mineru-accel-")
                 folder = Path(keep.name)
-            self.pending[self._flow.submit(item, folder, run=self._account)] = keep
+            self.pending[self._scheduler.submit(item, folder, run=self._account)] = keep
 
     def add(self, inputs: list[Input]) -> None:
         """More documents."""
@@ -291,7 +293,7 @@ class _Batch:
         """Give up what is not done, and wait until nothing of it is left."""
         if not self.pending:
             return
-        self._flow.cancel(list(self.pending))
+        self._scheduler.cancel(list(self.pending))
         wait(self.pending, timeout=30)
         for keep in self.pending.values():
             if keep is not None:

@@ -1,4 +1,7 @@
-"""Whether a conversion is right: reading order and table cells, exactly. Texts: :mod:`mineru_accel.bench.text`."""
+"""Whether a conversion is right: reading order and table cells, exactly.
+
+Texts: :mod:`mineru_accel.bench.quality.text`.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mineru_accel.bench.order import locate
-from mineru_accel.bench.text import Grid, levenshtein, normalize, table_cells, text_similarity
+from mineru_accel.bench.quality.order import locate
+from mineru_accel.bench.quality.text import Grid, levenshtein, normalize, table_cells, text_similarity
 
 __all__ = [
     "levenshtein",

@@ -13,9 +13,9 @@ import zoo
 from common import PATIENCE, MakePdf
 
 from mineru_accel import PageStatus, Pipeline, UsageError
-from mineru_accel.inputs import Input
-from mineru_accel.progress import shown
-from mineru_accel.stages import Stages
+from mineru_accel.cli.progress import shown
+from mineru_accel.conversion.page_jobs import Stages
+from mineru_accel.storage.inputs import Input
 
 FAST = {"layout": "native", "formats": "md", "workers": 1}
 

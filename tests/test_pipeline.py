@@ -16,14 +16,15 @@ import pytest
 from common import PATIENCE, SAMPLES, MakePdf, wait_until
 
 import mineru_accel
-from mineru_accel import Options, PageStatus, Pipeline, UsageError, spool
+from mineru_accel import Options, PageStatus, Pipeline, UsageError
+from mineru_accel.conversion.scheduler import Scheduler
 from mineru_accel.document import Block
 from mineru_accel.errors import ModelError
 from mineru_accel.events import DocumentDone, DocumentStarted, Event, PageDone, RunDone, RunStarted
-from mineru_accel.flow import Flow
-from mineru_accel.inputs import Input
 from mineru_accel.options import DEFAULT_FORMATS
 from mineru_accel.pdf.types import Key
+from mineru_accel.storage import page_store
+from mineru_accel.storage.inputs import Input
 
 NATIVE = {"layout": "native"}
 
@@ -200,8 +201,8 @@ def test_cancelling_async(make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch) ->
         elif isinstance(event, DocumentDone):
             results.append(event.result)
 
-    give_up = Flow.cancel
-    monkeypatch.setattr(Flow, "cancel", lambda self, futures: give_up(self, futures) or cancelled.set())
+    give_up = Scheduler.cancel
+    monkeypatch.setattr(Scheduler, "cancel", lambda self, futures: give_up(self, futures) or cancelled.set())
 
     async def job() -> None:
         async for _ in mineru_accel.convert_batch_async(paths, workers=2, on_event=listen, **NATIVE):
@@ -345,7 +346,7 @@ def test_documents_with_options_and_listeners_of_their_own(tmp_path: Path, make_
         if isinstance(event, PageDone):
             blocks.append(event.blocks())
             assert event.staging is not None
-            spool.keep(event.staging, event.index, tmp_path / "kept")
+            page_store.keep(event.staging, event.index, tmp_path / "kept")
 
     a, b = (make_pdf(f"{n}.pdf", [f"page {p} of {n}" for p in "12345"]) for n in "ab")
     with Pipeline(on_event=everything.append, **NATIVE) as pipeline:
@@ -355,7 +356,7 @@ def test_documents_with_options_and_listeners_of_their_own(tmp_path: Path, make_
         assert one.result().ok and two.result().ok
         with pytest.raises(UsageError, match="workers"):
             pipeline.submit(Input(a), tmp_path, workers=2)
-        view = pipeline.ask("export.view:page", folder=str(tmp_path / "kept"), index=0).result()
+        view = pipeline.ask("export.page_view:page", folder=str(tmp_path / "kept"), index=0).result()
         picture = pipeline.ask("pdf.jobs:picture", key=Key(str(a)), index=0, side=200).result()
     assert one.result().name == "my report" and sorted(one.result().files) == ["md", "report"]
     report = json.loads(one.result().files["report"].read_text())

@@ -2,7 +2,7 @@
 
 Nothing of them is committed: :func:`random_checkpoint` takes a second, :func:`trained_checkpoint` twenty of one core,
 once a machine; it is kept in a cache folder under a name that depends on the text of this file and of
-``mineru_accel.bench.random_vlm``. From the command line:
+``mineru_accel.bench.vlm.random_checkpoint``. From the command line:
 ``python tests/vlm_checkpoints.py random FOLDER`` or ``trained``, which prints the folder.
 
 The trained one gives wrong answers as soon as the pixels, the prompt or the patch embedding are wrong; the random one
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mineru_accel.bench import random_vlm
+from mineru_accel.bench.vlm import random_checkpoint as random_weights
 
 DPI = 200
 """Of the pages as MinerU renders them."""
@@ -141,7 +141,7 @@ def random_checkpoint(folder: Path, *, dtype: str = "float32", seed: int = 0, ma
     from safetensors.torch import save_file
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
-    random_vlm.write_configuration(folder, random_vlm.TINY, dtype, max_pixels)
+    random_weights.write_configuration(folder, random_weights.TINY, dtype, max_pixels)
     generator = torch.Generator().manual_seed(seed)
     model = Qwen2VLForConditionalGeneration(Qwen2VLConfig.from_pretrained(folder)).float()
     with torch.no_grad():  # spread-out weights: outputs depend on image and prompt
@@ -153,7 +153,9 @@ def random_checkpoint(folder: Path, *, dtype: str = "float32", seed: int = 0, ma
             elif name.endswith("bias"):
                 p.copy_(torch.randn(p.shape, generator=generator) * 0.1)
     save_file(
-        random_vlm.hub_names(model.to(getattr(torch, dtype))), folder / "model.safetensors", metadata={"format": "pt"}
+        random_weights.hub_names(model.to(getattr(torch, dtype))),
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
     )
     return folder
 
@@ -164,7 +166,7 @@ def trained_checkpoint() -> Path:
     Raises:
         RuntimeError: if training does not get there.
     """
-    texts = Path(__file__).read_bytes() + Path(random_vlm.__file__).read_bytes()
+    texts = Path(__file__).read_bytes() + Path(random_weights.__file__).read_bytes()
     key = hashlib.sha256(texts).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mineru-accel-tests"
     folder = cache / f"trained-{key}"
@@ -239,7 +241,7 @@ def _train(folder: Path, steps: int = 400) -> None:
             break
     else:
         raise RuntimeError(f"the tiny VLM did not learn its pages: worst token loss {max(worst):.2f}")
-    save_file(random_vlm.hub_names(model), folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(random_weights.hub_names(model), folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def _batch(processor: Any, samples: list[tuple[Any, str, str]]) -> tuple[dict[str, Any], Any]:

@@ -8,6 +8,17 @@ from importlib import import_module
 
 from ..errors import EXIT_OK, EXIT_USAGE
 
+_MODULES = {
+    "pipeline": "systems.pipeline",
+    "quality": "quality.command",
+    "layout": "layout.command",
+    "vlm": "vlm.engine",
+    "tower": "vlm.tower",
+    "vlm-pipeline": "vlm.pipeline",
+    "kernels": "layout.kernels",
+    "peers": "systems.peers",
+    "plot": "report.plot",
+}
 BENCHMARKS = {
     "pipeline": "whole conversions, beside MinerU, docling and Flash-MinerU",
     "quality": "text, tables, reading order and layout against a ground truth, beside the same",
@@ -24,7 +35,7 @@ BENCHMARKS = {
 def run(argv: Sequence[str]) -> int:
     """Run the benchmark that the first argument names."""
     if argv and argv[0] in BENCHMARKS:
-        return int(import_module(f".{argv[0].replace('-', '_')}", __name__).run(list(argv[1:])))
+        return int(import_module(f".{_MODULES[argv[0]]}", __name__).run(list(argv[1:])))
     asked = bool(argv) and argv[0] in ("-h", "--help")
     lines = ["usage: mineru-accel bench NAME [options]", ""] + [f"  {n:<10} {t}" for n, t in BENCHMARKS.items()]
     print("\n".join(lines), file=sys.stdout if asked else sys.stderr)

@@ -40,7 +40,7 @@ keep() {
   printf 'Metadata-Version: 2.1\nName: mineru-accel\nVersion: 0.1.0\n' > "$meta/METADATA"
   printf '[vllm.general_plugins]\nmineru_accel = mineru_accel.patches.plugin:register\n' > "$meta/entry_points.txt"
   cp -r mineru_accel kernels "$AT/" 2> /dev/null  # for what runs aside: the tree may change between calls
-  aside ckpt "cd $AT && PYTHONPATH=$AT:$AT/kernels $PY -m mineru_accel.bench.random_vlm $CKPT ${SIZE:-}"
+  aside ckpt "cd $AT && PYTHONPATH=$AT:$AT/kernels $PY -m mineru_accel.bench.vlm.random_checkpoint $CKPT ${SIZE:-}"
   if [ -e "$AT/kit/part1" ] && [ -e "$AT/kit/part2" ] && [ -e "$AT/kit/part3" ]; then
     aside vllm "mkdir -p $AT/vk && cat $AT/kit/part? > $AT/kit/vllm.tar.xz && $PY -m tarfile -e $AT/kit/vllm.tar.xz $AT/vk"
   fi
@@ -73,7 +73,7 @@ engine() {
   ready || return 1
   local to=$AT/engine-${NAME:-$(date +%H%M%S)}; mkdir -p "$to"
   # shellcheck disable=SC2086
-  VLLM_LOGGING_LEVEL=INFO timeout -k 5 $(($(left) + 150)) "$PY" -m mineru_accel.bench.vlm "$CKPT" \
+  VLLM_LOGGING_LEVEL=INFO timeout -k 5 $(($(left) + 150)) "$PY" -m mineru_accel.bench.vlm.engine "$CKPT" \
     --configs "${CONFIGS:-defaults,ours,eager}" --together --at-once "${AT_ONCE:-3}" --ready "${READY:-240}" \
     --limit 120 --deadline "$(left)" --reference "$AT/reference/first.json" --stacks "${STACKS:-6}" \
     --profile "${PROFILE:-0}" --out "$to" ${MORE:-} 2>&1 |
@@ -98,7 +98,7 @@ pipeline() {
   local to=$AT/pipeline-${NAME:-$(date +%H%M%S)} pdf=$AT/demo1.pdf; mkdir -p "$to"
   [ -e "$pdf" ] || pdf=samples/paper.pdf
   "$PY" - <<'PY' || say "some import failed: what follows may fail, too"
-import mineru_accel.preload, mineru_accel.export.writer, mineru_accel.vlm.jobs, mineru_accel.pipeline, mineru_accel.vlm.vllm
+import mineru_accel.conversion.worker_imports, mineru_accel.export.writer, mineru_accel.reading.vlm_jobs, mineru_accel.pipeline, mineru_accel.vlm.engines.vllm
 import mineru.backend.analysis.pdf.images
 from mineru_accel.pdf.ocr import _engine
 _engine()
@@ -119,7 +119,7 @@ layout() {
   local to=$AT/layout-${NAME:-$(date +%H%M%S)}; mkdir -p "$to"
   export MINERU_ACCEL_CACHE=$AT/kernel-cache TORCHINDUCTOR_CACHE_DIR=$AT/inductor  # what is known is used by what follows
   "$PY" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$AT/site" .layout/*.whl
-  local bench=("$PY" -m mineru_accel.bench.layout --out) made=(--random "${SCALE:-m}") name limit run
+  local bench=("$PY" -m mineru_accel.bench.layout.command --out) made=(--random "${SCALE:-m}") name limit run
   for name in ${PARTS:-predict sizes tuned parity tests kernels chunks}; do
     case $name in
       predict) limit=110; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts pages predict --chunk 8) ;;
@@ -134,7 +134,7 @@ layout() {
       kernels) limit=150; run=("$PY" -m pytest -q --noconftest -p no:cacheprovider tests/gpu/test_gpu_kernels.py) ;;
       blocks)
         limit=240
-        run=("$PY" -m mineru_accel.tune --op dilated_block --batch 8 32 --repeat 20 --again --export "$to/$name") ;;
+        run=("$PY" -m mineru_accel.cli.tune --op dilated_block --batch 8 32 --repeat 20 --again --export "$to/$name") ;;
       chunks) limit=80; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts pages --chunk 16 32) ;;
       compile*) limit=570; run=("${bench[@]}" "$to/$name" "${made[@]}" --parts compile --compile-batch "${name#compile}") ;;
       *) say "no part is called $name"; continue ;;

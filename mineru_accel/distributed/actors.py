@@ -19,19 +19,19 @@ from typing import Any
 
 from loguru import logger
 
-from .. import urls
+from ..conversion.page_jobs import Stages
+from ..conversion.startup import make_pool, start
 from ..document import DocumentResult, PageResult, PageStatus
 from ..errors import OutputError, WorkerError
-from ..inputs import Input
-from ..launch import launch, make_pool
-from ..output import Names, check_output, difference, locked
-from ..stages import Stages
-from . import bundle, store
+from ..storage import remote
+from ..storage.inputs import Input
+from ..storage.output_folder import Names, check_output, difference, locked
+from . import batch_files, batches
+from .batch_jobs import BatchStages
+from .exclusive_lock import ExclusiveLock
 from .ledger import Agreed
+from .messages import Document, Done, PageBatch, Row, Task, Work, calls
 from .settings import Settings, explain, fetch, scratch_folder
-from .stages import PartStages
-from .turns import Turns
-from .work import Document, Done, Part, Row, Task, Work, calls
 from .writer import Writer
 
 _TRIES = 4
@@ -53,9 +53,9 @@ class Open:
         self._stages = Stages(settings.options, settings.plan, 0)
         self._names = Names()
         self._given: dict[int, str] = {}
-        self._cache = urls.Cache(scratch_folder() / "inputs")
+        self._cache = remote.Cache(scratch_folder() / "inputs")
         self._pool = make_pool(settings.options, 1, ("mineru_accel.pdf.jobs",))
-        if not urls.is_url(self._output):
+        if not remote.is_url(self._output):
             check_output(self._output)
 
     def __call__(self, row: Row) -> Iterator[Row]:
@@ -66,7 +66,7 @@ class Open:
         for call in calls(self.open(task for group in work.tasks for task in group), self._settings.part_pages):
             yield call.to_row()
 
-    def open(self, tasks: Iterable[Task]) -> Iterator[Part | Done]:
+    def open(self, tasks: Iterable[Task]) -> Iterator[PageBatch | Done]:
         """Parts of inputs, and inputs of which nothing is to be converted."""
         for task in tasks:
             opened = self._open(task)
@@ -76,7 +76,7 @@ class Open:
         """End the worker process, and with it what is being opened."""
         self._pool.close()
 
-    def _open(self, task: Task) -> list[Part] | Done:
+    def _open(self, task: Task) -> list[PageBatch] | Done:
         began = time.time()
         name = ""
         try:
@@ -102,7 +102,7 @@ class Open:
         if number in self._given:  # asked again: what was found was lost on its way
             self._names.release(self._output, self._given.pop(number))
         while True:
-            with contextlib.nullcontext() if urls.is_url(self._output) else locked(self._output):
+            with contextlib.nullcontext() if remote.is_url(self._output) else locked(self._output):
                 name, report = self._names.claim(self._output, item.stem, item.source)
             if self._ledger.take(name, number):
                 self._given[number] = name
@@ -114,15 +114,15 @@ class Open:
         except WorkerError:
             return self._pool.submit(job).result()
 
-    def _parts(self, document: Document) -> list[Part]:
+    def _parts(self, document: Document) -> list[PageBatch]:
         size, count = self._settings.part_pages, len(document.pages)
         if count <= size:
-            return [Part(document, 0, count, stored=False)]
+            return [PageBatch(document, 0, count, stored=False)]
         starts = range(0, count, size)
-        found = store.there(self._output, document.key) if self._settings.options.resume is not False else set()
+        found = batches.there(self._output, document.key) if self._settings.options.resume is not False else set()
         there = frozenset(found.intersection(starts) - {starts[-1]})  # one has to say that all are there
         missing = [start for start in starts if start not in there]
-        return [Part(document, i, min(i + size, count), True, there, len(starts)) for i in missing]
+        return [PageBatch(document, i, min(i + size, count), True, there, len(starts)) for i in missing]
 
 
 class Convert:
@@ -142,15 +142,15 @@ class Convert:
     def __init__(self, settings: Settings, ledger: Agreed, workers: int) -> None:
         self._settings = settings
         self._ledger = ledger
-        self._turns = Turns()
+        self._turns = ExclusiveLock()
         self._plan = settings.plan_here()
         self._scratch = scratch_folder()
         if os.environ.get("OMP_NUM_THREADS") == str(max(1, workers - 1)):  # Ray's: 98 % of them, rounded down
             os.environ["OMP_NUM_THREADS"] = str(workers)  # for a VLM on CPUs
-        self._cache = urls.Cache(self._scratch / "inputs")
-        launched = launch(settings.options, self._plan, workers, lambda event: None, threads=workers)
-        self._flow, self._imgsz = launched.flow, launched.stages.imgsz
-        self._writer = Writer(settings, ledger, self._flow, self._scratch, self._cache)
+        self._cache = remote.Cache(self._scratch / "inputs")
+        started = start(settings.options, self._plan, workers, lambda event: None, threads=workers)
+        self._scheduler, self._imgsz = started.scheduler, started.stages.imgsz
+        self._writer = Writer(settings, ledger, self._scheduler, self._scratch, self._cache)
 
     def __call__(self, row: Row) -> Row:
         work = Work.from_row(row)
@@ -174,22 +174,22 @@ class Convert:
             part.pages = None
         return work.to_row()
 
-    def _convert(self, parts: list[Part]) -> None:
+    def _convert(self, parts: list[PageBatch]) -> None:
         waiting = [(part, *self._submit(part)) for part in parts]
         for part, stages, future in waiting:
             self._finish(part, stages, future)
 
-    def _submit(self, part: Part) -> tuple[PartStages, Future[DocumentResult]]:
-        stages = PartStages(self._settings.options, self._plan, self._imgsz, part)
+    def _submit(self, part: PageBatch) -> tuple[BatchStages, Future[DocumentResult]]:
+        stages = BatchStages(self._settings.options, self._plan, self._imgsz, part)
         try:
             item = fetch(self._cache, part.document.task)
-            return stages, self._flow.submit(item, self._scratch, stages=stages)
+            return stages, self._scheduler.submit(item, self._scratch, stages=stages)
         except Exception as error:
             future: Future[DocumentResult] = Future()
             future.set_exception(error)
             return stages, future
 
-    def _finish(self, part: Part, stages: PartStages, future: Future[DocumentResult]) -> None:
+    def _finish(self, part: PageBatch, stages: BatchStages, future: Future[DocumentResult]) -> None:
         try:
             result = future.result()
             part.results, part.pages, error = result.pages, stages.pages, result.error
@@ -200,17 +200,17 @@ class Convert:
         else:
             self._store(part, part.pages)
 
-    def _give_up(self, part: Part, error: str | None) -> None:
+    def _give_up(self, part: PageBatch, error: str | None) -> None:
         """What went wrong with a part as a whole is said of each of its pages."""
         part.results = [PageResult(i, PageStatus.FAILED, error) for i in part.indices]
-        part.pages = bundle.with_results(None, part.results)
+        part.pages = batch_files.with_results(None, part.results)
         self._store(part, part.pages)
 
-    def _store(self, part: Part, pages: bytes) -> None:
+    def _store(self, part: PageBatch, pages: bytes) -> None:
         if part.stored:
             failed = any(r.status is PageStatus.FAILED for r in part.results)
             try:
-                store.save(self._settings.output, part.document.key, part.start, pages, failed)
+                batches.save(self._settings.output, part.document.key, part.start, pages, failed)
             except OutputError as problem:  # its document will say that this part is missing
                 logger.debug("{}", problem)
             part.pages = None

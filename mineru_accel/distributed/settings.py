@@ -12,15 +12,15 @@ from typing import Any
 
 from loguru import logger
 
-from .. import urls
+from ..conversion.page_jobs import pages_of
+from ..conversion.plan import Plan
 from ..document import DocumentResult
 from ..errors import AccelError, ModelError, OutputError
-from ..inputs import Input
 from ..options import Options
-from ..output import WorkFolder, check_output, report_path
-from ..plan import Plan
-from ..stages import pages_of
-from .work import Task
+from ..storage import remote
+from ..storage.inputs import Input
+from ..storage.output_folder import WorkFolder, check_output, report_path
+from .messages import Task
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Settings:
     def _weights_here(self) -> Path | None:
         if self.plan.weights is None:
             return None
-        from ..models import find_layout_weights
+        from ..models.layout_weights import find_layout_weights
 
         paths = [self.plan.weights]
         if (found := find_layout_weights(None)) is not None:
@@ -58,7 +58,7 @@ class Settings:
     def _vlm_here(self) -> Path | None:
         if self.plan.vlm is None or self.plan.vlm.is_dir():
             return self.plan.vlm
-        from ..vlm.weights import find_vlm
+        from ..models.vlm_weights import find_vlm
 
         if (found := find_vlm(self.options.vlm)) is None:
             raise ModelError(f"{socket.gethostname()}: no VLM {self.options.vlm}; 'mineru-accel models download' there")
@@ -102,7 +102,7 @@ def explain(error: Exception) -> str:
     return str(error)
 
 
-def fetch(cache: urls.Cache, task: Task) -> Input:
+def fetch(cache: remote.Cache, task: Task) -> Input:
     """An input as the local pipeline knows it, on this machine."""
-    name = str(task.path) if urls.is_url(task.path) else None
+    name = str(task.path) if remote.is_url(task.path) else None
     return Input(cache.fetch(task.path), known_as=name)

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from .. import urls
+from ..conversion.scheduler import Scheduler
 from ..document import DocumentResult
-from ..flow import Flow
-from ..output import read_report
-from . import store
+from ..storage import remote
+from ..storage.output_folder import read_report
+from . import batches
+from .batch_jobs import JoinStages
 from .ledger import Agreed
+from .messages import Document, Done, PageBatch
 from .settings import Settings, explain, fetch
-from .stages import JoinStages
-from .work import Document, Done, Part
 
 
 class Writer:
@@ -25,19 +25,21 @@ class Writer:
     Args:
         settings: of the run.
         ledger: says which part of a long document is the last.
-        flow: which puts documents together.
+        scheduler: which puts documents together.
         scratch: folder for files in the making.
         cache: of inputs.
     """
 
-    def __init__(self, settings: Settings, ledger: Agreed, flow: Flow, scratch: Path, cache: urls.Cache) -> None:
+    def __init__(
+        self, settings: Settings, ledger: Agreed, scheduler: Scheduler, scratch: Path, cache: remote.Cache
+    ) -> None:
         self._settings = settings
         self._ledger = ledger
-        self._flow = flow
+        self._scheduler = scheduler
         self._scratch = scratch
         self._cache = cache
 
-    def write(self, parts: Sequence[Part]) -> list[Done]:
+    def write(self, parts: Sequence[PageBatch]) -> list[Done]:
         """The documents of which these were the last parts."""
         waiting = []
         for part in parts:
@@ -46,49 +48,49 @@ class Writer:
                 waiting.append((part, self._join(part)))
         return [Done(part.document.task, self._publish(part, future)) for part, future in waiting]
 
-    def _join(self, part: Part) -> Future[DocumentResult]:
+    def _join(self, part: PageBatch) -> Future[DocumentResult]:
         document = part.document
         try:
             item = fetch(self._cache, document.task)
             bundles = self._bundles(part)
             output = self._settings.output
-            if urls.is_url(output):
+            if remote.is_url(output):
                 output = self._scratch / f"out-{document.key}"
                 output.mkdir(exist_ok=True)
             stages = JoinStages(self._settings.options, self._settings.plan, document, bundles)
-            return self._flow.submit(item, output, stages=stages)
+            return self._scheduler.submit(item, output, stages=stages)
         except Exception as error:
             future: Future[DocumentResult] = Future()
             future.set_exception(error)
             return future
 
-    def _bundles(self, part: Part) -> list[bytes]:
+    def _bundles(self, part: PageBatch) -> list[bytes]:
         if not part.stored:
             return [part.pages or b""]
         size, document = self._settings.part_pages, part.document
-        return [store.load(self._settings.output, document.key, i) for i in range(0, len(document.pages), size)]
+        return [batches.load(self._settings.output, document.key, i) for i in range(0, len(document.pages), size)]
 
-    def _publish(self, part: Part, future: Future[DocumentResult]) -> DocumentResult:
+    def _publish(self, part: PageBatch, future: Future[DocumentResult]) -> DocumentResult:
         """The document's result, its files in OUT."""
         document, output = part.document, self._settings.output
         try:
             result = future.result()
             made, result.path = result.output_dir, document.task.path
-            if made is not None and urls.is_url(output):
+            if made is not None and remote.is_url(output):
                 target = output / document.name
                 report = f"{document.name}_report.json"
                 begun = {"source": str(result.path), "unfinished": True}
-                urls.upload(made, target, last=report, first=(report, json.dumps(begun).encode()))
+                remote.upload(made, target, last=report, first=(report, json.dumps(begun).encode()))
                 result.output_dir = target
                 result.files = {kind: target / file.relative_to(made) for kind, file in result.files.items()}
             if part.stored and result.output_dir is not None:
-                store.forget(output, document.key)
+                batches.forget(output, document.key)
         except Exception as error:
             before = self._written_before(document) if part.stored else None
             if before is not None:
-                store.forget(output, document.key)
+                batches.forget(output, document.key)
             result = before or self._settings.failed(document.task, document.name, explain(error))
-        if urls.is_url(output):
+        if remote.is_url(output):
             shutil.rmtree(self._scratch / f"out-{document.key}", ignore_errors=True)
         return result
 

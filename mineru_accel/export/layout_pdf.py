@@ -10,7 +10,7 @@ import pypdfium2 as pdfium
 from docvortex.visualization import render_layout_pdf
 from mineru.types import MiddleJson
 
-from .disarm import disarm
+from .inactive_pdf import disarm
 
 _LONGEST = 200_000
 """Points; PDF's own limit for a side of a page is less."""

@@ -32,9 +32,9 @@ from mineru.types import DocumentMetadata, MiddleJson, ModelJson, Producer
 from ..document import Block
 from ..options import Format
 from ..version import __version__
-from .inert import inert_text
+from .inactive_text import inert_text
 from .layout_pdf import layout_pdf
-from .lists import nest_lists
+from .nested_lists import nest_lists
 
 SUFFIXES = {
     Format.MD: ".md",

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from mineru.types import MiddleJson, ModelJson
 
-from .. import spool
 from ..document import VISUAL_TYPES, Block
 from ..options import Images
+from ..storage import page_store
 from . import mineru
-from .inert import make_inert
+from .inactive_text import make_inert
 from .types import Writing
 
 
@@ -44,7 +44,7 @@ def assemble(
 def read_pages(document: Writing, indices: Sequence[int]) -> list[list[Block]]:
     """Spooled blocks without anything active in them, with their pictures as the options want them."""
     staging = Path(document.staging)
-    pages = [make_inert(spool.read_page(staging, index)) for index in indices]
+    pages = [make_inert(page_store.read_page(staging, index)) for index in indices]
     if document.images is Images.EMBED:
         _embed(pages, staging)
     if document.images is Images.NONE:  # what is only a picture is nothing then

@@ -14,10 +14,10 @@ from typing import Any
 from loguru import logger
 from mineru.types import MiddleJson
 
-from .. import spool
 from ..errors import OutputError
 from ..options import Format
-from ..pdf.source import open_document
+from ..pdf.opening import open_document
+from ..storage import page_store
 from . import mineru
 from .layout_pdf import join, layout_pages
 from .pages import assemble
@@ -57,7 +57,7 @@ def write_part(job: PartJob) -> PartDone:
         Format.LAYOUT_PDF: lambda: layout_pages(pdf, own, _shown(job, low)),
     }
     try:
-        folder = staging / spool.FOLDER / "parts"
+        folder = staging / page_store.FOLDER / "parts"
         folder.mkdir(exist_ok=True)
         for fmt in job.formats:
             if fmt not in IN_PARTS:
@@ -71,7 +71,7 @@ def write_part(job: PartJob) -> PartDone:
                 logger.opt(exception=error).debug("{} of part {} of {}", fmt, part.number, document.name)
                 path.with_suffix(".failed").write_text(_why(error), encoding="utf-8")
                 continue
-            spool.write_file(path, data)
+            page_store.write_file(path, data)
         if Format.MD in job.formats:
             _show(staging, document.name, part.number)
     except OSError as error:
@@ -124,7 +124,7 @@ def _why(error: Exception) -> str:
 
 
 def _path(staging: Path, number: int, fmt: Format) -> Path:
-    return staging / spool.FOLDER / "parts" / f"{fmt}-{number:05}.bin"
+    return staging / page_store.FOLDER / "parts" / f"{fmt}-{number:05}.bin"
 
 
 def _show(staging: Path, name: str, number: int) -> None:

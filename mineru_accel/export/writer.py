@@ -10,7 +10,7 @@ from loguru import logger
 
 from ..errors import OutputError
 from ..options import Images
-from ..pdf.source import open_document
+from ..pdf.opening import open_document
 from . import mineru
 from .pages import assemble
 from .parts import IN_PARTS, write_joined

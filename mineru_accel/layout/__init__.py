@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .classes import CLASSES, Label
 
 if TYPE_CHECKING:
-    from .base import LayoutDetector
+    from .protocol import LayoutDetector
 
 __all__ = ["CLASSES", "Label", "load_detector"]
 
@@ -29,7 +29,7 @@ def load_detector(
     """Load the layout model.
 
     Args:
-        weights: A checkpoint; None looks where :func:`mineru_accel.models.find_layout_weights` looks.
+        weights: A checkpoint; None looks where :func:`mineru_accel.models.layout_weights.find_layout_weights` looks.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
         runtime: ``auto``, ``onnx`` or ``torch``.
         imgsz: Longest side of the network's input; the checkpoint's own by default.
@@ -41,9 +41,9 @@ def load_detector(
         ModelError: no weights, damaged weights, or a runtime or GPU that is not there.
         UsageError: options that contradict each other.
     """
-    from mineru_accel.models import require_layout_weights
+    from mineru_accel.models.layout_weights import require_layout_weights
 
-    from .doclayout_yolo import DEFAULT_CONF, DocLayoutYolo
+    from .detector import DEFAULT_CONF, DocLayoutYolo
 
     found = require_layout_weights(weights, allow_download=allow_download)
     return DocLayoutYolo(

@@ -12,7 +12,7 @@ def register() -> None:
     import os
 
     try:
-        from ..vlm.lifeline import hold
+        from ..workers.owner_watch import hold
 
         hold()
     except Exception as error:

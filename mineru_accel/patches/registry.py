@@ -10,24 +10,24 @@ from loguru import logger
 from packaging.specifiers import SpecifierSet
 
 from ..errors import UsageError
-from . import machine
+from ..hardware import accelerator
 from .patch import NotApplicable, NotNeeded, Patch, State, Status, Undo
 
 SWITCH = "MINERU_ACCEL_PATCHES"
 """Environment variable: auto, none, or names with commas between. Inherited by every process of an engine."""
 
 _HOME = {
-    "vllm-patch-embed": "vllm_patch_embed",
-    "vllm-fast-processor": "vllm_fast_processor",
-    "vllm-uint8-pixels": "vllm_uint8_pixels",
-    "vllm-vit-fused": "vllm_vit_fused",
-    "vllm-vit-graphs": "vllm_vit_graphs",
-    "vllm-sparse-penalties": "vllm_sparse_penalties",
-    "vllm-final-outputs": "vllm_final_outputs",
-    "vllm-decode-steps": "vllm_decode_steps",
-    "vllm-rocm-vit-attention": "vllm_rocm_vit_attention",
-    "mineru-vl-utils-lora-tokenizer": "mineru_vl_utils_lora_tokenizer",
-    "doclayout-yolo": "doclayout_yolo",
+    "vllm-patch-embed": "vllm.patch_embed",
+    "vllm-fast-processor": "vllm.fast_processor",
+    "vllm-uint8-pixels": "vllm.uint8_pixels",
+    "vllm-vit-fused": "vllm.vit_fused",
+    "vllm-vit-graphs": "vllm.vit_graphs",
+    "vllm-sparse-penalties": "vllm.sparse_penalties",
+    "vllm-final-outputs": "vllm.final_outputs",
+    "vllm-decode-steps": "vllm.decode_steps",
+    "vllm-rocm-vit-attention": "vllm.rocm_vit_attention",
+    "mineru-vl-utils-lora-tokenizer": "mineru_vl_utils.lora_tokenizer",
+    "doclayout-yolo": "doclayout_yolo.predict",
 }
 """Name of a patch -> its module, which holds ``PATCH``. Applied in this order."""
 
@@ -138,7 +138,7 @@ def status() -> list[Status]:
 
 def _verdict(patch: Patch) -> Status:
     """OFF if it would apply."""
-    version = machine.version_of(patch.package)
+    version = accelerator.version_of(patch.package)
     if version is None:
         return Status(patch.name, State.NOT_APPLICABLE, f"{patch.package} is not installed")
     if not SpecifierSet(patch.versions, prereleases=True).contains(version):

@@ -10,8 +10,8 @@ from PIL import Image
 
 from ..options import Method
 from .ocr import read_page
-from .render import render, rotate
-from .source import inspect, open_page
+from .opening import inspect, open_page
+from .rendering import render, rotate
 from .text_quality import why_ocr
 from .types import Key, PageRead
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from .render import rotate
-from .scan import find_figures, find_rules
+from .rendering import rotate
+from .scan_graphics import find_figures, find_rules
 from .types import OcrLayer
 
 MIN_SKEW = 0.15

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .source import close_documents, inspect, open_page
+from .opening import close_documents, inspect, open_page
 from .types import Key
 
 

@@ -12,15 +12,15 @@ from typing import Any
 import gradio as gr
 
 from ..errors import AccelError
-from ..inputs import SUFFIXES
-from ..languages import NAMES
 from ..options import DEFAULT_FORMATS, Backend, Format, Method
-from . import view
-from .desk import Desk, make_zip, report
-from .job import File, Job
-from .pages import look_at
-from .session import Session, View
-from .text import catalogue, language, say
+from ..pdf.languages import NAMES
+from ..storage.inputs import SUFFIXES
+from . import html
+from .conversion import File, Job
+from .conversions import Conversions, make_zip, report
+from .page_preview import look_at
+from .sessions import Session, View
+from .translations import catalogue, language, say
 
 Updates = dict[Any, Any]
 
@@ -47,7 +47,7 @@ class Page:
         examples: files to try.
     """
 
-    def __init__(self, desk: Desk, cache: Path, examples: list[Path]) -> None:
+    def __init__(self, desk: Conversions, cache: Path, examples: list[Path]) -> None:
         self._desk = desk
         self._cache = cache
         self.i18n = gr.I18n(en=catalogue("en"), zh=catalogue("zh"), **{"zh-CN": catalogue("zh")})
@@ -60,7 +60,7 @@ class Page:
         with gr.Blocks(
             title="MinerU Accel", analytics_enabled=False, fill_width=True, delete_cache=(max(10, age // 4), age)
         ) as blocks:
-            self._head = gr.HTML(view.head("en"), **_PLAIN)
+            self._head = gr.HTML(html.head("en"), **_PLAIN)
             with gr.Row(equal_height=False):
                 with gr.Column(scale=1, min_width=300):
                     self._form(examples)
@@ -132,7 +132,7 @@ class Page:
         with gr.Tabs():
             with gr.Tab(t("tab_page")), gr.Row(elem_id="ma-page"):
                 with gr.Column(min_width=320):
-                    self._picture = gr.HTML(view.empty("en"), elem_id="ma-picture", **_PLAIN)
+                    self._picture = gr.HTML(html.empty("en"), elem_id="ma-picture", **_PLAIN)
                 with gr.Column(min_width=320, visible=False) as self._text_side:
                     self._text = gr.Markdown(latex_delimiters=_DELIMITERS, elem_id="ma-text")
             with gr.Tab(t("tab_markdown")):
@@ -190,7 +190,7 @@ class Page:
 
     def _loaded(self, request: gr.Request) -> tuple[str, str]:
         lang = _lang(request)
-        return view.head(lang), view.empty(lang)
+        return html.head(lang), html.empty(lang)
 
     def _left(self, request: gr.Request) -> None:
         self._desk.sessions.leave(request.session_hash)
@@ -334,8 +334,8 @@ class Page:
         return self._cache / secrets.token_hex(16)
 
     def _progress_of(self, session: Session, job: Job, lang: str) -> Updates:
-        html = view.progress(job, session.view, len(self._desk.queue), lang)
-        return {self._progress: gr.update(value=html, visible=True)}
+        shown = html.progress(job, session.view, len(self._desk.queue), lang)
+        return {self._progress: gr.update(value=shown, visible=True)}
 
     async def _page_of(self, session: Session, job: Job, lang: str) -> Updates:
         """The page that the session looks at."""
@@ -348,7 +348,7 @@ class Page:
         }
         if not count:
             return updates | {
-                self._picture: view.empty(lang) if not file.error else view.problem(file.error),
+                self._picture: html.empty(lang) if not file.error else html.problem(file.error),
                 self._text_side: gr.update(visible=False),
                 self._text: "",
                 self._regions: "",
@@ -358,10 +358,10 @@ class Page:
         page = file.pages.get(index)
         nothing = say(lang, "no_text") if page else say(lang, "page_waiting")
         return updates | {
-            self._picture: view.sheet(page, index, picture, shown, lang),
+            self._picture: html.sheet(page, index, picture, shown, lang),
             self._text_side: gr.update(visible=True),
-            self._text: view.markdown(shown) or f"*{nothing}*",
-            self._regions: view.regions(shown, lang),
+            self._text: html.markdown(shown) or f"*{nothing}*",
+            self._regions: html.regions(shown, lang),
         }
 
     def _document_of(self, session: Session, job: Job, lang: str) -> Updates:
@@ -371,7 +371,7 @@ class Page:
         return {
             self._code: _shown(file, Format.MD, lang),
             self._json: _shown(file, Format.CONTENT_LIST, lang),
-            self._timings: view.timings(file, lang),
+            self._timings: html.timings(file, lang),
             self._singles: files or None,
         }
 

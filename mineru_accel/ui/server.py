@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect
 
 from ..errors import AccelError
-from . import look
-from .desk import Desk
-from .folder import OwnFolder
+from . import theme
+from .conversions import Conversions
 from .settings import Settings
+from .temporary_folder import OwnFolder
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -39,7 +39,7 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         temporary = Path(tempfile.gettempdir())
-        self._desk: Desk | None = None
+        self._desk: Conversions | None = None
         self._page: Page | None = None
         # Gradio tells clients where their uploads lie: in a folder whose name tells nothing.
         self._folders = [OwnFolder(temporary)]
@@ -49,7 +49,7 @@ class Server:
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         try:
             self._folders.append(OwnFolder(settings.output_dir or temporary))
-            self._desk = Desk(settings, self._folders[1].path, self._cache)
+            self._desk = Conversions(settings, self._folders[1].path, self._cache)
         except BaseException:
             self.close()
             raise
@@ -84,9 +84,9 @@ class Server:
                 auth=list(s.auth) or None,
                 max_file_size=f"{s.max_file_mb}mb",
                 app_kwargs={"middleware": [Middleware(_Guard, strict=not s.share)]},
-                theme=look.theme(),
-                css=look.css(),
-                js=look.script(),
+                theme=theme.theme(),
+                css=theme.css(),
+                js=theme.script(),
                 i18n=self._page.i18n,
                 footer_links=["api"],
                 prevent_thread_lock=True,

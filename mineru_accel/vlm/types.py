@@ -1,4 +1,4 @@
-"""What workers, the flow and the VLM stage tell each other. Imports nothing heavy."""
+"""What workers, the scheduler and the VLM stage tell each other. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Crop:
 
 @dataclass(slots=True, eq=False)
 class Patches:
-    """A picture that was cut into patches in a worker; see :mod:`mineru_accel.patches.cutting`."""
+    """A picture that was cut into patches in a worker; see :mod:`mineru_accel.vlm.image_patches`."""
 
     size: tuple[int, int]
     """Of the picture, width and height in pixels."""

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from ..conversion.trace import Tracer
 from ..errors import InputError, ModelError, OutputError, WorkerError
-from ..trace import Tracer
 from .arena import Arena
 from .protocol import Done, Failed, Job
 from .spawn import take

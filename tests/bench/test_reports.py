@@ -10,8 +10,9 @@ from xml.etree import ElementTree
 import pytest
 
 from mineru_accel import InputError
-from mineru_accel.bench import BENCHMARKS, plot, run
-from mineru_accel.bench.report import Chart, Column, Report, add_output, finish, load, markdown
+from mineru_accel.bench import BENCHMARKS, run
+from mineru_accel.bench.report import plot
+from mineru_accel.bench.report.model import Chart, Column, Report, add_output, finish, load, markdown
 
 COLUMNS = (Column("case", "files"), Column("system", "system"), Column("pages_per_s", "pages/s", ".2f"))
 
@@ -109,9 +110,10 @@ def test_vlm_pipeline_and_layout_speak_the_same_form(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from types import SimpleNamespace
 
-    from mineru_accel.bench import layout, vlm_pipeline
+    from mineru_accel.bench.layout import command
+    from mineru_accel.bench.vlm import pipeline
 
-    lines = vlm_pipeline._Results(tmp_path / "vlm.json", ["x.pdf"], "8 pages of x.pdf, VLM")
+    lines = pipeline._Results(tmp_path / "vlm.json", ["x.pdf"], "8 pages of x.pdf, VLM")
     lines.add("start", {"seconds": 1.0})
     lines.add("vlm", {"pages_per_second": 4.0, "seconds": 2.0})
     lines.add("hybrid", {"error": "RuntimeError: no"})
@@ -125,7 +127,7 @@ def test_vlm_pipeline_and_layout_speak_the_same_form(tmp_path: Path) -> None:
         "patched at layout size": 80.0, "patched boxes at layout size": {"matched": 1}, "compile 32": 64.0, "sizes": {},
     }  # fmt: skip
     bench = SimpleNamespace(results=results, model=SimpleNamespace(name="scale m"), failed=["layers"])
-    rows = layout.Bench.report(bench, []).rows  # type: ignore[arg-type]
+    rows = command.Bench.report(bench, []).rows  # type: ignore[arg-type]
     assert [(r["case"].rpartition(": ")[2], r["system"], r["pages_per_s"]) for r in rows] == [
         ("network alone, batch 32", "torch.compile(max-autotune)", 500.0),
         ("network alone, batch 8", "mineru-accel", 1000.0),

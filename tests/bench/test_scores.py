@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from common import SAMPLES
 
-from mineru_accel.bench import truth
-from mineru_accel.bench.order import locate, order_distance
-from mineru_accel.bench.quality import mean_scores, score
-from mineru_accel.bench.tables import Node, html_tables, pairs, teds, tree
-from mineru_accel.bench.truth import Truth
+from mineru_accel.bench.quality import truth
+from mineru_accel.bench.quality.command import mean_scores, score
+from mineru_accel.bench.quality.order import locate, order_distance
+from mineru_accel.bench.quality.tables import Node, html_tables, pairs, teds, tree
+from mineru_accel.bench.quality.truth import Truth
 from mineru_accel.errors import UsageError
 
 TABLE = "<table><tr><td>a</td><td>bcde</td></tr><tr><td>c</td><td>d</td></tr></table>"
@@ -193,7 +193,7 @@ def test_folders_without_truth(tmp_path: Path) -> None:
 
 def test_average_precision() -> None:
     pytest.importorskip("pycocotools")
-    from mineru_accel.bench.layout_ap import average_precision
+    from mineru_accel.bench.quality.layout_ap import average_precision
 
     box = [0.1, 0.1, 0.5, 0.5]
     shifted = [0.1, 0.1, 0.5, 0.442]  # IoU 0.855

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from common import SAMPLES
 
-from mineru_accel.bench import measure, peers, pipeline, quality, run
-from mineru_accel.bench.systems import Ours, convert, distinct
+from mineru_accel.bench import run
+from mineru_accel.bench.quality import command
+from mineru_accel.bench.systems import measure, peers, pipeline
+from mineru_accel.bench.systems.system import Ours, convert, distinct
 from mineru_accel.errors import UsageError
 
 KIT = """#!{python}
@@ -168,7 +170,7 @@ def test_wrong_names_are_usage_errors(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         pipeline.run([FILES[0], "--repeats", "0"])
     with pytest.raises(UsageError, match="no ground truth"):
-        quality.run([str(tmp_path)])
+        command.run([str(tmp_path)])
 
 
 def test_time_limit_and_missing_program(tmp_path: Path) -> None:

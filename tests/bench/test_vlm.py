@@ -12,7 +12,8 @@ import pytest
 from common import ROOT, wait_until
 
 from mineru_accel import patches
-from mineru_accel.bench import gpu_profile, random_vlm, stacks, vlm
+from mineru_accel.bench.report import stacks
+from mineru_accel.bench.vlm import engine, gpu_profile, random_checkpoint
 
 SCRIPT = ROOT / "mineru_accel/bench/gpu_host.sh"
 
@@ -33,10 +34,10 @@ def test_time_of_kernels_that_overlap_counts_once_and_each_is_summed() -> None:
 
 
 def test_configurations_name_patches_that_exist() -> None:
-    for name, config in vlm.configurations().items():
+    for name, config in engine.configurations().items():
         patches.selected(config.get("patches", "auto"))
         assert config.get("ours") or config["args"], name
-    known = vlm.configurations()
+    known = engine.configurations()
     assert "vllm-vit-fused" not in known["unfused"]["patches"] and "vllm-vit-graphs" in known["unfused"]["patches"]
 
 
@@ -47,17 +48,17 @@ def test_only_who_computes_the_same_is_best() -> None:
         {"name": "wrong", "rate": 300.0, "busy": 91.0, "error_logits": 0.5},
         {"name": "dead", "error": "no result"},
     ]
-    assert vlm._best(rows) == "best: ours, 200.0 crops/s, GPU busy 91 %, 2.50 times the defaults' 80.0"
-    assert vlm._best(rows[2:]) == "no configuration computes what the first does"
+    assert engine._best(rows) == "best: ours, 200.0 crops/s, GPU busy 91 %, 2.50 times the defaults' 80.0"
+    assert engine._best(rows[2:]) == "no configuration computes what the first does"
 
 
 def test_errors_against_float32(tmp_path: Path) -> None:
-    assert vlm.against_float32(tmp_path) == ""
+    assert engine.against_float32(tmp_path) == ""
     for name, logits in {"float32": [3.0, 4.0], "ours": [3.0, 4.05], "other": [4.0, 3.0]}.items():
         saved = [{"1": logits[0], "2": logits[1]}, {"1": 1.0, "2": 1.0}]
         (tmp_path / f"logits-{name}.json").write_text(json.dumps(saved))
-    assert vlm.against_float32(tmp_path) == "\nlogits against float32: other 2.8e-01, ours 1.0e-02"
-    assert vlm.error([{"1": 1.0}], [{"2": 1.0, "3": 2.0}]) == float("inf")
+    assert engine.against_float32(tmp_path) == "\nlogits against float32: other 2.8e-01, ours 1.0e-02"
+    assert engine.error([{"1": 1.0}], [{"2": 1.0, "3": 2.0}]) == float("inf")
 
 
 def test_functions_seen_most() -> None:
@@ -68,12 +69,12 @@ def test_functions_seen_most() -> None:
 
 def test_a_tiny_checkpoint_has_the_parts_of_a_real_one(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    assert random_vlm.run([str(tmp_path), "--tiny", "--dtype", "float32"]) == 0
+    assert random_checkpoint.run([str(tmp_path), "--tiny", "--dtype", "float32"]) == 0
     config = json.loads((tmp_path / "config.json").read_text())
     tokens = json.loads((tmp_path / "tokenizer.json").read_text())["added_tokens"]
     assert {t["content"]: t["id"] for t in tokens}["<|image_pad|>"] == config["image_token_id"]
-    words = {random_vlm._word(n) for n in range(random_vlm.MINERU.words)}
-    assert len(words) == random_vlm.MINERU.words
+    words = {random_checkpoint._word(n) for n in range(random_checkpoint.MINERU.words)}
+    assert len(words) == random_checkpoint.MINERU.words
 
 
 def test_what_calls_bring_to_the_gpu_host_is_kept_and_begun_once(tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_what_calls_bring_to_the_gpu_host_is_kept_and_begun_once(tmp_path: Path)
     at = tmp_path / "at"
     assert wait_until(lambda: all((at / f"{n}.done").exists() for n in ("ckpt", "vllm", "wheels")))
     asked = (tmp_path / "asked").read_text().splitlines()
-    assert sorted(line.split()[1] for line in asked) == ["mineru_accel.bench.random_vlm", "pip", "tarfile"]
+    assert sorted(line.split()[1] for line in asked) == ["mineru_accel.bench.vlm.random_checkpoint", "pip", "tarfile"]
     assert (at / "kit/vllm.tar.xz").read_text() == ".kit1/part1.kit2/part2.kit3/part3"
     code = "from importlib.metadata import entry_points as e; print([x.value for x in e(group='vllm.general_plugins')])"
     environment = os.environ | {"PYTHONPATH": str(at / "meta")}

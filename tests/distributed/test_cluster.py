@@ -23,11 +23,11 @@ from common import SAMPLES, MakePdf
 from loguru import logger
 
 from mineru_accel import PageStatus, Pipeline, UsageError
-from mineru_accel.distributed.cluster import Node, plan_pools
-from mineru_accel.distributed.said import Errors, without_notice
+from mineru_accel.conversion.plan import Plan
+from mineru_accel.distributed.connection import Node, plan_pools
+from mineru_accel.distributed.ray_errors import Errors, without_notice
 from mineru_accel.events import DocumentDone, DocumentStarted, Event, PageDone, RunDone, RunStarted
 from mineru_accel.options import Backend, Engine, Layout, Options
-from mineru_accel.plan import Plan
 
 ray = pytest.importorskip("ray")
 
@@ -158,7 +158,7 @@ def test_document_that_kills_every_actor_costs_itself(
 ) -> None:
     from poison import Fragile
 
-    monkeypatch.setattr("mineru_accel.distributed.executor.Convert", Fragile)
+    monkeypatch.setattr("mineru_accel.distributed.driver.Convert", Fragile)
     pages = [f"page {p}" for p in range(16)]  # a call each
     inputs = [make_pdf(name, pages) for name in ("a.pdf", "poison.pdf", "b.pdf")]
     events: list[Event] = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mineru_accel import PageResult, PageStatus, UsageError
-from mineru_accel.distributed.cluster import Node
-from mineru_accel.distributed.cost import (
+from mineru_accel.distributed.connection import Node
+from mineru_accel.distributed.estimate import (
     LAYOUT_PAGES,
     LINK,
     OPEN_SHARE,

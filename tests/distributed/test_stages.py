@@ -17,18 +17,19 @@ import zoo
 from common import PATIENCE, SAMPLES, MakePdf
 from stand_in import StandIn
 
-from mineru_accel import PageStatus, Pipeline, urls
-from mineru_accel.distributed import store
+from mineru_accel import PageStatus, Pipeline
+from mineru_accel.conversion.plan import make_plan
+from mineru_accel.distributed import batches
 from mineru_accel.distributed.actors import Convert, Open
-from mineru_accel.distributed.early import open_until
+from mineru_accel.distributed.early_opening import open_until
+from mineru_accel.distributed.exclusive_lock import ExclusiveLock
 from mineru_accel.distributed.ledger import Ledger
+from mineru_accel.distributed.messages import Done, PageBatch, Task, Work, calls
 from mineru_accel.distributed.settings import Settings, file_sha256
-from mineru_accel.distributed.turns import Turns
-from mineru_accel.distributed.work import Done, Part, Task, Work, calls
 from mineru_accel.errors import ModelError
 from mineru_accel.options import Options
-from mineru_accel.output import Names, check_output
-from mineru_accel.plan import make_plan
+from mineru_accel.storage import remote
+from mineru_accel.storage.output_folder import Names, check_output
 
 pytest.importorskip("upath")
 
@@ -36,7 +37,7 @@ pytest.importorskip("upath")
 def settings(output: Path | str, **fields: object) -> Settings:
     options = Options(executor="ray", **fields)  # type: ignore[arg-type]
     plan = make_plan(options)
-    return Settings(options, plan, file_sha256(plan.weights) if plan.weights else None, urls.to_path(output), 16)
+    return Settings(options, plan, file_sha256(plan.weights) if plan.weights else None, remote.to_path(output), 16)
 
 
 class Stages:
@@ -54,7 +55,7 @@ class Stages:
             actor._settings = now
         self.open._output, self.open._names, self.open._given = now.output, Names(), {}
         self.open._ledger = self.convert._ledger = self.convert._writer._ledger = ledger
-        if not urls.is_url(output):
+        if not remote.is_url(output):
             check_output(output)
 
     def run(self, *paths: Path) -> dict[str, Done]:
@@ -66,13 +67,13 @@ class Stages:
                 done[str(one.task.path)] = one
         return done
 
-    def parts(self, *paths: Path) -> list[Part]:
+    def parts(self, *paths: Path) -> list[PageBatch]:
         work = Work(tasks=[[Task(i, path) for i, path in enumerate(paths)]])
         return [part for row in self.open(work.to_row()) for part in Work.from_row(row).parts]
 
     def close(self) -> None:
         self.open.close()
-        self.convert._flow.close()
+        self.convert._scheduler.close()
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def test_long_and_damaged_documents_as_in_a_local_run(
         assert [(p.index, p.status, p.error) for p in result.pages] == [
             (p.index, p.status, p.error) for p in expected.pages
         ]
-    assert not (tmp_path / "ray" / store.FOLDER).exists()  # no part is left
+    assert not (tmp_path / "ray" / batches.FOLDER).exists()  # no part is left
     assert [p.name for p in scratch.iterdir()] == ["inputs"]
 
 
@@ -161,10 +162,10 @@ def test_parts_that_a_killed_run_has_done_are_not_done_again(stages: Stages, tmp
 
 
 def test_part_with_a_failed_page_is_done_again(stages: Stages, tmp_path: Path) -> None:
-    store.save(tmp_path / "ray", "key", 0, b"well", failed=False)
-    store.save(tmp_path / "ray", "key", 16, b"not well", failed=True)
-    assert store.there(tmp_path / "ray", "key") == {0}
-    assert store.load(tmp_path / "ray", "key", 16) == b"not well"  # but it will do at the end of its own run
+    batches.save(tmp_path / "ray", "key", 0, b"well", failed=False)
+    batches.save(tmp_path / "ray", "key", 16, b"not well", failed=True)
+    assert batches.there(tmp_path / "ray", "key") == {0}
+    assert batches.load(tmp_path / "ray", "key", 16) == b"not well"  # but it will do at the end of its own run
 
 
 def test_call_that_is_made_twice_gives_the_same(stages: Stages, tmp_path: Path, make_pdf: MakePdf) -> None:
@@ -179,27 +180,27 @@ def test_call_that_is_made_twice_gives_the_same(stages: Stages, tmp_path: Path, 
 
 
 def test_from_store_to_store(stages: Stages, tmp_path: Path, make_pdf: MakePdf) -> None:
-    remote = urls.to_path(f"memory://{tmp_path.name}")
+    store = remote.to_path(f"memory://{tmp_path.name}")
     inputs = [make_pdf("long.pdf", [f"page {i}" for i in range(20)]), SAMPLES / "invoice.pdf"]
     for path in inputs:
-        (remote / "in").mkdir(parents=True, exist_ok=True)
-        (remote / "in" / path.name).write_bytes(path.read_bytes())
-    stages.start(remote / "out")
-    found = [remote / "in" / p.name for p in inputs]
+        (store / "in").mkdir(parents=True, exist_ok=True)
+        (store / "in" / path.name).write_bytes(path.read_bytes())
+    stages.start(store / "out")
+    found = [store / "in" / p.name for p in inputs]
     done = stages.run(*found)
     assert all(one.result.ok for one in done.values())
     with Pipeline(layout="native", workers=1) as pipeline:
         list(pipeline.convert_batch(inputs, tmp_path / "local"))
-    assert files(remote / "out") == files(tmp_path / "local")
+    assert files(store / "out") == files(tmp_path / "local")
     result = done[str(found[0])].result
-    report = remote / "out" / "long" / "long_report.json"
-    assert str(result.output_dir) == f"{remote}/out/long" and "page 19" in result.markdown
+    report = store / "out" / "long" / "long_report.json"
+    assert str(result.output_dir) == f"{store}/out/long" and "page 19" in result.markdown
     assert json.loads(report.read_text())["source"] == str(found[0])
-    stages.start(remote / "out")
+    stages.start(store / "out")
     assert all(one.result.skipped for one in stages.run(*found).values())
     # A run that was killed while it wrote: the report says so, and the document is made again.
     report.write_text(json.dumps({"source": str(found[0]), "unfinished": True}))
-    stages.start(remote / "out")
+    stages.start(store / "out")
     again = stages.run(found[0])[str(found[0])].result
     assert again.ok and not again.skipped and "fingerprint" in json.loads(report.read_text())
 
@@ -246,7 +247,7 @@ def test_part_that_loses_actors_is_tried_alone_and_given_up(stages: Stages, make
 
 
 def test_turns() -> None:
-    turns, order = Turns(), []
+    turns, order = ExclusiveLock(), []
     started, go = threading.Event(), threading.Event()
 
     def together() -> None:
@@ -299,7 +300,7 @@ def test_opened_while_the_cluster_starts(scratch: Path, tmp_path: Path, make_pdf
     now, ledger, started = settings(tmp_path / "ray", layout="native"), Ledger(), Future[None]()
     opened, left = open_until(started, now, ledger, groups)
     assert not left and isinstance(opened[-1], Done) and "no such file" in (opened[-1].result.error or "")
-    parts = [one for one in opened if isinstance(one, Part)]
+    parts = [one for one in opened if isinstance(one, PageBatch)]
     assert [(p.document.name, p.stop) for p in parts] == [("same", 1), ("same_2", 2), ("same_3", 3)]
     assert not Ledger(ledger.names).take("same_2", 7)
     assert [len(call.parts) for call in calls(opened, 3)] == [2, 1, 0]  # what is over comes last
@@ -314,7 +315,7 @@ def test_what_hangs_while_the_cluster_starts_is_left(tmp_path: Path, monkeypatch
         def __init__(self, *args: object) -> None:
             pass
 
-        def open(self, group: list[Task]) -> Iterator[Part]:
+        def open(self, group: list[Task]) -> Iterator[PageBatch]:
             started.set_result(None)
             go.wait(30)
             yield from ()
@@ -322,8 +323,8 @@ def test_what_hangs_while_the_cluster_starts_is_left(tmp_path: Path, monkeypatch
         def close(self) -> None:
             go.set()
 
-    monkeypatch.setattr("mineru_accel.distributed.early.Open", Hanging)
-    monkeypatch.setattr("mineru_accel.distributed.early._PATIENCE", 0.1)
+    monkeypatch.setattr("mineru_accel.distributed.early_opening.Open", Hanging)
+    monkeypatch.setattr("mineru_accel.distributed.early_opening._PATIENCE", 0.1)
     groups = [[Task(0, tmp_path / "a.pdf")], [Task(1, tmp_path / "b.pdf")]]
     assert open_until(started, settings(tmp_path, layout="native"), Ledger(), groups) == ([], groups)
     assert go.is_set()

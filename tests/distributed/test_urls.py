@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from mineru_accel import UsageError, urls
+from mineru_accel import UsageError
 from mineru_accel.errors import InputError
-from mineru_accel.inputs import find, in_folder
+from mineru_accel.storage import remote
+from mineru_accel.storage.inputs import find, in_folder
 
 pytest.importorskip("upath")
 
 
 @pytest.fixture
 def bucket(tmp_path: Path) -> Path:
-    place = urls.to_path(f"memory://{tmp_path.name}")
+    place = remote.to_path(f"memory://{tmp_path.name}")
     place.mkdir(parents=True)
     return place
 
@@ -28,11 +29,13 @@ def put(place: Path, data: bytes = b"x") -> Path:
 
 
 def test_what_is_a_url() -> None:
-    assert urls.is_url("s3://bucket/a.pdf") and urls.is_url("memory://a")
+    assert remote.is_url("s3://bucket/a.pdf") and remote.is_url("memory://a")
     assert (
-        not urls.is_url("a.pdf") and not urls.is_url("C:\\a.pdf") and not urls.is_url("odd://name"[2:].replace(":", ""))
+        not remote.is_url("a.pdf")
+        and not remote.is_url("C:\\a.pdf")
+        and not remote.is_url("odd://name"[2:].replace(":", ""))
     )
-    assert urls.to_path("a.pdf") == Path("a.pdf")
+    assert remote.to_path("a.pdf") == Path("a.pdf")
 
 
 def test_folders_and_globs(bucket: Path) -> None:
@@ -58,7 +61,7 @@ def test_url_of_no_known_kind() -> None:
 
 
 def test_cache_keeps_what_was_used_last(bucket: Path, tmp_path: Path) -> None:
-    cache = urls.Cache(tmp_path / "cache", max_bytes=250)
+    cache = remote.Cache(tmp_path / "cache", max_bytes=250)
     old, new = put(bucket / "old.pdf", b"o" * 100), put(bucket / "new.pdf", b"n" * 100)
     first = cache.fetch(old)
     assert first.read_bytes() == b"o" * 100 and first.suffix == ".pdf" and cache.fetch(old) == first
@@ -90,7 +93,7 @@ def test_upload_replaces_and_ends_with_the_report(bucket: Path, tmp_path: Path) 
 
     fs.pipe_file = pipe_file
     try:
-        urls.upload(folder, bucket / "doc", last="doc_report.json", first=("doc_report.json", b"begun"))
+        remote.upload(folder, bucket / "doc", last="doc_report.json", first=("doc_report.json", b"begun"))
     finally:
         del fs.pipe_file
     assert written[0] == "doc_report.json (begun)" and written[-1] == "doc_report.json"

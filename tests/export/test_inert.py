@@ -11,10 +11,10 @@ from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 from pypdf import PdfReader, PdfWriter
 
-import mineru_accel.preload  # noqa: F401
+import mineru_accel.conversion.worker_imports  # noqa: F401
 from mineru_accel.export import mineru
-from mineru_accel.export.disarm import disarm
-from mineru_accel.export.inert import clean_html, make_inert, plain
+from mineru_accel.export.inactive_pdf import disarm
+from mineru_accel.export.inactive_text import clean_html, make_inert, plain
 
 ATTACKS = [
     "<script>alert(1)</script>",

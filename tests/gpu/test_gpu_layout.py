@@ -16,15 +16,15 @@ WEIGHTS = Path(__file__).parents[2] / "mineru_accel/layout/weights/doclayout-yol
 
 @pytest.fixture(scope="module")
 def graph():
-    from mineru_accel.layout.architecture import build_graph
     from mineru_accel.layout.checkpoint import load_checkpoint
+    from mineru_accel.layout.network.architecture import build_graph
 
     return build_graph(load_checkpoint(WEIGHTS))
 
 
 @pytest.fixture(scope="module")
 def detector():
-    from mineru_accel.layout.doclayout_yolo import DocLayoutYolo
+    from mineru_accel.layout.detector import DocLayoutYolo
 
     detector = DocLayoutYolo(WEIGHTS, device="cuda")
     assert detector._runtime.wait_compiled(300)
@@ -77,8 +77,8 @@ def matched(wanted, found, score: float = 0.3, iou: float = 0.95) -> tuple[int, 
 
 def test_maps_of_the_fused_network(graph):
     """fp16 kernels against float32 torch: no worse than plain fp16."""
-    from mineru_accel.layout.fused_network import FusedNetwork
-    from mineru_accel.layout.torch_model import LayoutNetwork
+    from mineru_accel.layout.network.torch_model import LayoutNetwork
+    from mineru_accel.layout.runtime.fused_network import FusedNetwork
 
     images = torch.from_numpy(np.stack([page(1024, 736, i) for i in range(3)])).cuda()
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
@@ -98,7 +98,7 @@ def test_maps_of_the_fused_network(graph):
 
 
 def test_boxes_of_float32(detector, graph):
-    from mineru_accel.layout.doclayout_yolo import DocLayoutYolo
+    from mineru_accel.layout.detector import DocLayoutYolo
 
     exact = DocLayoutYolo(WEIGHTS, device="cuda", precision="fp32")
     with torch.backends.cudnn.flags(allow_tf32=False):
@@ -193,7 +193,7 @@ def test_threads(detector):
 
 def test_out_of_memory_halves_the_batch_and_says_so_once(caplog):
     """Another tenant takes nearly everything."""
-    from mineru_accel.layout.doclayout_yolo import DocLayoutYolo
+    from mineru_accel.layout.detector import DocLayoutYolo
 
     detector = DocLayoutYolo(WEIGHTS, device="cuda")
     detector._runtime.wait_compiled(300)

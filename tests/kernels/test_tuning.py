@@ -73,7 +73,7 @@ def test_candidates_fit_the_arch(monkeypatch, arch):
 
 
 def test_bench_refuses_a_speed_up_where_numbers_are_wrong(problem):
-    from mineru_accel.bench import kernels
+    from mineru_accel.bench.layout import kernels
 
     right = problem.truth
     problem.truth = lambda: right() * 1.01
@@ -84,15 +84,15 @@ def test_bench_refuses_a_speed_up_where_numbers_are_wrong(problem):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what is missing")
 def test_commands_say_that_they_need_a_gpu(capsys):
-    from mineru_accel import tune
-    from mineru_accel.bench import kernels
+    from mineru_accel.bench.layout import kernels
+    from mineru_accel.cli import tune
 
     assert tune.run([]) == 1 and kernels.run([]) == 1
     assert capsys.readouterr().err.count("sees none here") == 2
 
 
 def test_shapes_of_the_commands():
-    from mineru_accel import tune
+    from mineru_accel.cli import tune
 
     args = tune.parser().parse_args(["--op", "dilated_block", "--scale", "n", "--batch", "1", "--shape", "100x33"])
     titles = [p.title for p in tune.problems(args, CPU)]

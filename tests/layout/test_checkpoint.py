@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from mineru_accel.errors import ModelError
-from mineru_accel.layout.architecture import build_graph
 from mineru_accel.layout.checkpoint import CheckpointError, convert_checkpoint, load_checkpoint, save_safetensors
 from mineru_accel.layout.classes import CLASSES
+from mineru_accel.layout.network.architecture import build_graph
 from mineru_accel.layout.torch_zip import Stub, read_torch_zip
 
 

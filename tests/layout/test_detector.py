@@ -13,10 +13,10 @@ import pytest
 
 from mineru_accel.errors import ModelError, UsageError
 from mineru_accel.layout import load_detector
-from mineru_accel.layout.base import LayoutDetector
 from mineru_accel.layout.classes import CLASSES
-from mineru_accel.layout.doclayout_yolo import DocLayoutYolo
-from mineru_accel.layout.runtime import choose_runtime
+from mineru_accel.layout.detector import DocLayoutYolo
+from mineru_accel.layout.protocol import LayoutDetector
+from mineru_accel.layout.runtime.choose import choose_runtime
 
 RUNTIMES = ["onnx", "torch"]
 
@@ -139,13 +139,13 @@ def test_options(small_model, monkeypatch):
         DocLayoutYolo(small_model.pt, runtime="onnx", device="cuda")
     with pytest.raises(UsageError, match="imgsz"):
         DocLayoutYolo(small_model.pt, imgsz=8)
-    monkeypatch.setattr("mineru_accel.layout.runtime._installed", lambda m: m == "torch")
+    monkeypatch.setattr("mineru_accel.layout.runtime.choose._installed", lambda m: m == "torch")
     assert choose_runtime("auto", "cpu") == ("torch", "cpu")
-    monkeypatch.setattr("mineru_accel.layout.runtime._installed", lambda m: m != "torch")
+    monkeypatch.setattr("mineru_accel.layout.runtime.choose._installed", lambda m: m != "torch")
     assert choose_runtime("auto", "auto") == ("onnx", "cpu")
     with pytest.raises(ModelError, match=r"mineru-accel\[torch\]"):
         choose_runtime("torch", "auto")
-    monkeypatch.setattr("mineru_accel.layout.runtime._installed", lambda m: False)
+    monkeypatch.setattr("mineru_accel.layout.runtime.choose._installed", lambda m: False)
     with pytest.raises(ModelError, match="ONNX Runtime"):
         choose_runtime("auto", "auto")
 
@@ -198,7 +198,7 @@ def test_no_framework_no_network_no_settings(small_model, tmp_path, runtime, kin
 
 
 def test_import_is_light():
-    code = "import sys, mineru_accel.layout, mineru_accel.models; print(*sys.modules)"
+    code = "import sys, mineru_accel.layout, mineru_accel.models.layout_weights; print(*sys.modules)"
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )

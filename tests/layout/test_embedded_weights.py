@@ -12,9 +12,9 @@ import pytest
 
 from mineru_accel.layout.checkpoint import load_checkpoint
 from mineru_accel.layout.classes import CLASSES
-from mineru_accel.layout.doclayout_yolo import DocLayoutYolo
+from mineru_accel.layout.detector import DocLayoutYolo
 from mineru_accel.layout.postprocess import iou_matrix
-from mineru_accel.models import EMBEDDED
+from mineru_accel.models.layout_weights import EMBEDDED
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 WEIGHTS = sorted(EMBEDDED.glob("*.safetensors"))

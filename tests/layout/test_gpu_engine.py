@@ -15,16 +15,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from mineru_accel.layout import runtime_gpu  # noqa: E402 - needs torch
-from mineru_accel.layout.architecture import build_graph  # noqa: E402
 from mineru_accel.layout.checkpoint import load_checkpoint  # noqa: E402
-from mineru_accel.layout.device_decode import decode_maps  # noqa: E402
-from mineru_accel.layout.fused_network import FusedNetwork  # noqa: E402
 from mineru_accel.layout.letterbox import Letterbox  # noqa: E402
+from mineru_accel.layout.network.architecture import build_graph  # noqa: E402
+from mineru_accel.layout.network.torch_model import LayoutNetwork  # noqa: E402
 from mineru_accel.layout.postprocess import decode, iou_matrix  # noqa: E402
-from mineru_accel.layout.runtime_gpu import GpuRuntime  # noqa: E402
-from mineru_accel.layout.runtime_torch import TorchRuntime  # noqa: E402
-from mineru_accel.layout.torch_model import LayoutNetwork  # noqa: E402
+from mineru_accel.layout.runtime import gpu  # noqa: E402 - needs torch
+from mineru_accel.layout.runtime.device_decode import decode_maps  # noqa: E402
+from mineru_accel.layout.runtime.fused_network import FusedNetwork  # noqa: E402
+from mineru_accel.layout.runtime.gpu import GpuRuntime  # noqa: E402
+from mineru_accel.layout.runtime.torch import TorchRuntime  # noqa: E402
 
 CONF = 0.1
 IMGSZ = 128
@@ -163,8 +163,8 @@ def test_company_order_and_chunks_do_not_matter(engine, pages):
 def test_huge_pages_are_scaled_on_the_host(engine, pages, monkeypatch):
     images, places = batch(pages)
     wanted = engine.detect(images, places, CONF)
-    monkeypatch.setattr(runtime_gpu, "LARGE_PAGE", 30_000)
-    monkeypatch.setattr(runtime_gpu, "STAGING", 200_000)
+    monkeypatch.setattr(gpu, "LARGE_PAGE", 30_000)
+    monkeypatch.setattr(gpu, "STAGING", 200_000)
     assert share_found(wanted, engine.detect(images, places, CONF)) > 0.9
     assert all(slot.pinned.numel() <= 2 * 200_000 for slot in engine._slots)
 
@@ -259,7 +259,7 @@ def graphs(engine, monkeypatch):
             self._on_gpu = False
 
     monkeypatch.setattr(GpuRuntime, "_run", on_gpu)
-    monkeypatch.setattr(runtime_gpu, "GRAPHS", 3)
+    monkeypatch.setattr(gpu, "GRAPHS", 3)
     return engine
 
 
@@ -314,8 +314,8 @@ def test_compiling_ends_with_the_kernel_at_hand(ends):
     for, but not until all kernels are there."""
     code = """
 import threading, time
-from mineru_accel.layout.fused_network import Program
-from mineru_accel.layout.runtime_gpu import GpuRuntime
+from mineru_accel.layout.runtime.fused_network import Program
+from mineru_accel.layout.runtime.gpu import GpuRuntime
 
 runtime, done = object.__new__(GpuRuntime), []
 runtime._closed = False

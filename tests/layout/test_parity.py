@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from parity import CONF, assert_same, package_predict
 
-from mineru_accel.layout.doclayout_yolo import DocLayoutYolo
+from mineru_accel.layout.detector import DocLayoutYolo
 from mineru_accel.layout.letterbox import Letterbox
 
 IMGSZ = 320  # of the models in conftest.py

@@ -11,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mineru_accel import patches  # noqa: E402 - needs torch
-from mineru_accel.patches import doclayout_yolo as patch  # noqa: E402
-from mineru_accel.patches import machine  # noqa: E402
+from mineru_accel.hardware import accelerator  # noqa: E402
+from mineru_accel.patches.doclayout_yolo import predict as patch  # noqa: E402
 from mineru_accel.patches.patch import State  # noqa: E402
 
 OPTIONS = {"imgsz": 160, "conf": 0.5, "device": "cpu", "verbose": False, "max_det": 300, "classes": None}
@@ -37,7 +37,7 @@ def image(pages):
 @pytest.fixture(scope="module")
 def wrappers(small_model, image):
     """The model loaded before the patch was applied, loaded after, and the batches that the latter's engine ran."""
-    from mineru_accel.layout.runtime_gpu import GpuRuntime
+    from mineru_accel.layout.runtime.gpu import GpuRuntime
 
     ran: list[int] = []
 
@@ -52,7 +52,7 @@ def wrappers(small_model, image):
 
     before = loaded(small_model, image)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
+        monkeypatch.setattr(accelerator, "accelerator", lambda: accelerator.Accelerator("cuda", "sm_90"))
         monkeypatch.setattr(patch, "open_engine", open_engine)
         assert patches.apply("doclayout-yolo").state is State.ACTIVE
         yield before, loaded(small_model, image), ran
@@ -153,11 +153,11 @@ def test_a_cpu_is_left_alone(package, monkeypatch):
 
     patches.revert("doclayout-yolo")
     plain = (Predictor.setup_model, Predictor.preprocess, Predictor.inference)
-    monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cpu"))
+    monkeypatch.setattr(accelerator, "accelerator", lambda: accelerator.Accelerator("cpu"))
     status = patches.apply("doclayout-yolo")
     assert str(status).startswith("not needed, because torch sees no GPU")
     assert (Predictor.setup_model, Predictor.preprocess, Predictor.inference) == plain
-    monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
+    monkeypatch.setattr(accelerator, "accelerator", lambda: accelerator.Accelerator("cuda", "sm_90"))
     assert patches.apply("doclayout-yolo").state is State.ACTIVE
     assert Predictor.inference is not plain[2]
     patches.revert("doclayout-yolo")

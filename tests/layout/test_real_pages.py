@@ -13,8 +13,8 @@ import pytest
 from parity import CONF, assert_same, package_predict
 
 from mineru_accel.layout.checkpoint import load_checkpoint
-from mineru_accel.layout.doclayout_yolo import DocLayoutYolo
-from mineru_accel.models import require_layout_weights
+from mineru_accel.layout.detector import DocLayoutYolo
+from mineru_accel.models.layout_weights import require_layout_weights
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 IMGSZ = 1024

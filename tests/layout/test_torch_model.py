@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mineru_accel.layout.architecture import build_graph
 from mineru_accel.layout.checkpoint import Checkpoint, load_checkpoint
-from mineru_accel.layout.graph import DilatedBlock
+from mineru_accel.layout.network.architecture import build_graph
+from mineru_accel.layout.network.graph import DilatedBlock
 
 torch = pytest.importorskip("torch")
 
-from mineru_accel.layout import torch_model  # noqa: E402 - needs torch
+from mineru_accel.layout.network import torch_model  # noqa: E402 - needs torch
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +74,9 @@ def test_dilated_bottleneck_in_both_runtimes(package, fuse, kernel):
     import onnxruntime as ort
     from doclayout_yolo.nn.modules.g2l_crm import DilatedBottleneck
 
-    from mineru_accel.layout import graph as g
-    from mineru_accel.layout.architecture import _Builder
-    from mineru_accel.layout.onnx_model import build_onnx
+    from mineru_accel.layout.network import graph as g
+    from mineru_accel.layout.network.architecture import _Builder
+    from mineru_accel.layout.network.onnx_model import build_onnx
 
     torch.manual_seed(0)
     module = DilatedBottleneck(20, 20, True, [1, 2, 4], kernel, fuse, e=1.0).eval()

@@ -13,7 +13,7 @@ import vlm_checkpoints
 from packaging.version import Version
 
 from mineru_accel import patches
-from mineru_accel.patches import machine
+from mineru_accel.hardware import accelerator
 
 Install = Callable[[str, Any], ModuleType]
 
@@ -37,7 +37,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def versions(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """``versions(vllm="0.19.1")``: what seems to be installed; None for not at all. Others are as they are."""
-    real = machine.version_of
+    real = accelerator.version_of
 
     def pretend(**installed: str | None) -> None:
         given = {name.replace("_", "-"): value for name, value in installed.items()}
@@ -47,7 +47,7 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 return real(package)
             return Version(given[package]) if given[package] else None
 
-        monkeypatch.setattr(machine, "version_of", version_of)
+        monkeypatch.setattr(accelerator, "version_of", version_of)
 
     return pretend
 

@@ -18,7 +18,7 @@ import vlm_checkpoints
 from PIL import Image
 
 from mineru_accel import patches
-from mineru_accel.patches import sampled, vllm_decode_steps
+from mineru_accel.patches.vllm import decode_steps, runner_bookkeeping
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("vllm")
@@ -112,10 +112,11 @@ def test_the_same_answers(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         return call
 
     for name in ("_positions", "_last_tokens", "_no_pictures", "known_tokens"):
-        monkeypatch.setattr(vllm_decode_steps, name, counted(name, getattr(vllm_decode_steps, name)))
-    noted = sampled.np.flatnonzero
+        monkeypatch.setattr(decode_steps, name, counted(name, getattr(decode_steps, name)))
+    noted = runner_bookkeeping.np.flatnonzero
     with contextlib.ExitStack() as stack:
-        monkeypatch.setattr(sampled, "np", SimpleNamespace(ones=np.ones, flatnonzero=counted("bookkeeping", noted)))
+        counting = SimpleNamespace(ones=np.ones, flatnonzero=counted("bookkeeping", noted))
+        monkeypatch.setattr(runner_bookkeeping, "np", counting)
         for name in NAMES:
             assert patches.apply(name).state is patches.State.ACTIVE
             stack.callback(patches.revert, name)

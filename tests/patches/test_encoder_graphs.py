@@ -21,7 +21,8 @@ import vlm_checkpoints
 from PIL import Image
 
 from mineru_accel import patches
-from mineru_accel.patches import machine, pixels, vllm_vit_graphs
+from mineru_accel.hardware import accelerator
+from mineru_accel.patches.vllm import uint8_patch_embed, vit_graphs
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("vllm")
@@ -40,7 +41,7 @@ def nothing_applied() -> None:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     checkpoint = vlm_checkpoints.random_checkpoint(tmp_path_factory.mktemp("random"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
+        patch.setattr(accelerator, "accelerator", lambda: accelerator.Accelerator("cuda", "sm_90"))
         states = [patches.apply(name) for name in ALL]
         assert [s.state for s in states] == [patches.State.ACTIVE] * 4, states
         with in_process.llm(checkpoint, max_model_len=2048, max_num_seqs=4) as llm:
@@ -97,7 +98,7 @@ def manager(engine: Any, largest: int = 192, images: int | None = None) -> Any:
     config.scheduler_config.max_num_batched_tokens = largest
     config.model_config = copy.copy(config.model_config)
     config.model_config.enforce_eager = False
-    assert vllm_vit_graphs.switch_on(config)
+    assert vit_graphs.switch_on(config)
     if images:
         config.compilation_config.encoder_cudagraph_max_vision_items_per_batch = images
     made = EncoderCudaGraphManager(config, torch.device("cpu"), torch.float32, engine.model)
@@ -243,5 +244,5 @@ def test_tokens_are_the_same_with_and_without(engine: Any, on_tape: None) -> Non
     assert len({tuple(t) for t in plain}) > 1  # the pictures matter
     assert eager == plain and graphed == plain
     assert not isinstance(engine.model.input_norm, torch.nn.Identity) and isinstance(
-        engine.model.input_norm, pixels.SingleFrameNorm
+        engine.model.input_norm, uint8_patch_embed.SingleFrameNorm
     )

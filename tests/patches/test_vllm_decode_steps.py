@@ -14,7 +14,8 @@ import pytest
 from scripted_engine import Engine, everything, params
 
 from mineru_accel import patches
-from mineru_accel.patches import State, decoding
+from mineru_accel.patches import State
+from mineru_accel.patches.vllm import decode_schedule
 
 NAME = "vllm-decode-steps"
 
@@ -49,7 +50,7 @@ def blocks_of(engine: Engine) -> list[Any]:
 def together(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many sequences were scheduled together in each step in which any were."""
     counts: list[int] = []
-    found = decoding._found
+    found = decode_schedule._found
 
     def counted(scheduler: Any) -> Any:
         result = found(scheduler)
@@ -57,7 +58,7 @@ def together(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             counts.append(len(result[1]))
         return result
 
-    monkeypatch.setattr(decoding, "_found", counted)
+    monkeypatch.setattr(decode_schedule, "_found", counted)
     return counts
 
 
@@ -365,7 +366,7 @@ def test_scheduling_that_fails_is_vllms_from_then_on(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = blocks_of(Engine(checkpoint))
-    monkeypatch.setattr(decoding, "_is_plain", lambda scheduler: scheduler.no_such_thing)
+    monkeypatch.setattr(decode_schedule, "_is_plain", lambda scheduler: scheduler.no_such_thing)
     patches.apply(NAME)
     assert blocks_of(Engine(checkpoint)) == expected
     assert [r.message for r in caplog.records if "from now on" in r.message] == [

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from mineru_accel import patches
-from mineru_accel.patches import State, machine
+from mineru_accel.hardware import accelerator
+from mineru_accel.patches import State
 
 torch = pytest.importorskip("torch")
 NAME = "vllm-patch-embed"
@@ -17,7 +18,7 @@ C, T, P, N = 3, 2, 14, 24
 
 @pytest.fixture(autouse=True)
 def gpu(monkeypatch):
-    monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("hip", "gfx1100"))
+    monkeypatch.setattr(accelerator, "accelerator", lambda: accelerator.Accelerator("hip", "gfx1100"))
 
 
 @pytest.fixture
@@ -178,7 +179,7 @@ def test_where_it_is_needed(versions, vllm, torch_, state):
 
 def test_not_on_a_cpu(versions, monkeypatch):
     versions(vllm="0.11.0", torch="2.8.0")
-    monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cpu"))
+    monkeypatch.setattr(accelerator, "accelerator", lambda: accelerator.Accelerator("cpu"))
     assert str(patches.apply(NAME)) == "not applicable, because the kernel is for GPUs, and this is cpu"
 
 

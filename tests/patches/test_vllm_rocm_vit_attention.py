@@ -7,8 +7,9 @@ import os
 import pytest
 
 from mineru_accel import patches
-from mineru_accel.patches import State, machine
-from mineru_accel.patches import vllm_rocm_vit_attention as patch
+from mineru_accel.hardware import accelerator
+from mineru_accel.patches import State
+from mineru_accel.patches.vllm import rocm_vit_attention as patch
 
 NAME = "vllm-rocm-vit-attention"
 
@@ -19,7 +20,7 @@ def rdna(monkeypatch, module, versions):
 
     def make(arch="gfx1100", vllm="0.28.0", flash="2.8.3", kernels=(patch.BUILT_IN,), kind="hip"):
         monkeypatch.delenv(patch.VARIABLE, raising=False)
-        monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator(kind, arch))
+        monkeypatch.setattr(accelerator, "accelerator", lambda: accelerator.Accelerator(kind, arch))
         monkeypatch.setattr(patch, "find_spec", lambda name: object() if name in kernels else None)
         versions(vllm=vllm, flash_attn=flash)
         # 0.11.0 has no such function, 0.19.1 and 0.28.0 do

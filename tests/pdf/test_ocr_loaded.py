@@ -11,11 +11,11 @@ import pytest
 
 ZYGOTE = r"""
 import os, sys
-import mineru_accel.preload
-import mineru_accel.pdf.ocr_loaded
+import mineru_accel.conversion.worker_imports
+import mineru_accel.pdf.ocr_preload
 from mineru_accel.pdf import ocr
-from mineru_accel.pdf.render import render
-from mineru_accel.pdf.source import open_page
+from mineru_accel.pdf.rendering import render
+from mineru_accel.pdf.opening import open_page
 from mineru_accel.pdf.types import Key
 
 assert len(os.listdir("/proc/self/task")) == 1, "a process with threads may not be forked"

@@ -6,7 +6,7 @@ import threading
 
 from common import PATIENCE
 
-from mineru_accel.ui.queue import FairQueue
+from mineru_accel.ui.fair_queue import FairQueue
 
 
 def test_owners_take_turns() -> None:

@@ -13,22 +13,22 @@ import pytest
 from common import PATIENCE, SAMPLES, MakePdf
 
 from mineru_accel import Options
+from mineru_accel.conversion.plan import Plan
 from mineru_accel.errors import UsageError
 from mineru_accel.options import Backend, Engine, Layout
-from mineru_accel.plan import Plan
-from mineru_accel.ui.desk import Desk, make_zip, report, shown_name
-from mineru_accel.ui.engines import Engines
-from mineru_accel.ui.folder import OwnFolder
+from mineru_accel.ui.conversions import Conversions, make_zip, report, shown_name
+from mineru_accel.ui.pipelines import Pipelines
 from mineru_accel.ui.settings import Settings
-from mineru_accel.ui.text import _TEXT, language
+from mineru_accel.ui.temporary_folder import OwnFolder
+from mineru_accel.ui.translations import _TEXT, language
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path) -> Iterator[Conversions]:
     (tmp_path / "uploads").mkdir()
     (tmp_path / "root").mkdir()
     settings = Settings(Options(layout="native", workers=1, max_pages=2), max_files=3, queue_size=2)
-    open_desk = Desk(settings, tmp_path / "root", tmp_path / "uploads")
+    open_desk = Conversions(settings, tmp_path / "root", tmp_path / "uploads")
     open_desk.sessions._stop.set()  # a test says itself when what is no longer needed goes
     yield open_desk
     open_desk.close()
@@ -39,7 +39,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The sessions' time: stands still until a test sets ``clock.now``."""
     clock = SimpleNamespace(now=time.monotonic())
-    monkeypatch.setattr("mineru_accel.ui.session.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("mineru_accel.ui.sessions.time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 
@@ -50,7 +50,7 @@ def upload(tmp_path: Path, source: Path, name: str | None = None) -> str:
 
 
 def test_a_conversion_and_its_end(
-    clock: SimpleNamespace, desk: Desk, tmp_path: Path, make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
+    clock: SimpleNamespace, desk: Conversions, tmp_path: Path, make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin, engine = threading.Event(), desk.engines.get
     monkeypatch.setattr(desk.engines, "get", lambda *args: engine(*args) if begin.wait(PATIENCE) else None)
@@ -76,7 +76,7 @@ def test_a_conversion_and_its_end(
     assert not folder.exists() and desk.sessions.of("ann").jobs == []
 
 
-def test_closing_the_page_ends_what_it_began(clock: SimpleNamespace, desk: Desk, tmp_path: Path) -> None:
+def test_closing_the_page_ends_what_it_began(clock: SimpleNamespace, desk: Conversions, tmp_path: Path) -> None:
     session = desk.sessions.of("ann")
     job = desk.start(session, [upload(tmp_path, SAMPLES / "scan.pdf")], "auto", {"method": "ocr"})
     desk.sessions.leave("ann")
@@ -97,14 +97,16 @@ def test_closing_the_page_ends_what_it_began(clock: SimpleNamespace, desk: Desk,
         ({"backend": "x"}, "this server offers auto, pipeline"),
     ],
 )
-def test_what_makes_no_sense_is_one_line(desk: Desk, tmp_path: Path, fields: dict[str, object], message: str) -> None:
+def test_what_makes_no_sense_is_one_line(
+    desk: Conversions, tmp_path: Path, fields: dict[str, object], message: str
+) -> None:
     backend = str(fields.pop("backend", "auto"))
     with pytest.raises(UsageError, match=message) as error:
         desk.start(desk.sessions.of("a"), [upload(tmp_path, SAMPLES / "invoice.pdf")], backend, fields)
     assert "\n" not in str(error.value)
 
 
-def test_nothing_but_uploads_is_read(desk: Desk, tmp_path: Path) -> None:
+def test_nothing_but_uploads_is_read(desk: Conversions, tmp_path: Path) -> None:
     session = desk.sessions.of("a")
     inside = tmp_path / "uploads"
     (tmp_path / "secret.pdf").write_bytes((SAMPLES / "invoice.pdf").read_bytes())
@@ -121,7 +123,7 @@ def test_nothing_but_uploads_is_read(desk: Desk, tmp_path: Path) -> None:
     assert session.jobs == [] and not list(session.folder.glob("*"))
 
 
-def test_limits(desk: Desk, tmp_path: Path) -> None:
+def test_limits(desk: Conversions, tmp_path: Path) -> None:
     session = desk.sessions.of("a")
     with pytest.raises(UsageError, match="at least one"):
         desk.start(session, [], "auto", {})
@@ -181,11 +183,11 @@ def test_no_user_makes_the_server_download(monkeypatch: pytest.MonkeyPatch) -> N
         backend = Backend.PIPELINE if options.backend is Backend.AUTO else options.backend
         return Plan(backend, Layout.DOCLAYOUT_YOLO, "because /secret/place", engine=engine)
 
-    monkeypatch.setattr("mineru_accel.ui.engines.make_plan", make_plan)
-    engines = Engines(Options())
+    monkeypatch.setattr("mineru_accel.ui.pipelines.make_plan", make_plan)
+    engines = Pipelines(Options())
     assert asked == [("auto", False), ("pipeline", True), ("hybrid", True), ("vlm", True)]
     assert engines.choices() == ["auto", "pipeline", "hybrid"]  # a GPU has room for one VLM
-    assert Engines(Options(backend="vlm")).choices() == ["auto", "pipeline", "vlm"]
+    assert Pipelines(Options(backend="vlm")).choices() == ["auto", "pipeline", "vlm"]
     assert engines.auto() == "pipeline, doclayout-yolo"
     with pytest.raises(UsageError, match="offers auto"):
         engines.get("vlm")

@@ -11,8 +11,7 @@ import vlm_checkpoints as tiny
 from stand_in import Behave, StandIn
 from stub_detector import KnowsPages
 
-from mineru_accel.patches import machine
-from mineru_accel.vlm import gpus
+from mineru_accel.hardware import accelerator, gpus
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +32,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hoppers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint's folder, on a host of two GPUs of 80 GiB with too few cores for two engines on each."""
     (tmp_path / "config.json").write_text("{}")
-    monkeypatch.setattr(machine, "accelerator", lambda: machine.Accelerator("cuda", "sm_90"))
+    monkeypatch.setattr(accelerator, "accelerator", lambda: accelerator.Accelerator("cuda", "sm_90"))
     monkeypatch.setattr(gpus, "visible", lambda: 2)
     monkeypatch.setattr(gpus, "memory_gib", lambda devices: 80.0)
     monkeypatch.setattr(gpus, "cores_each", lambda: 8.0)

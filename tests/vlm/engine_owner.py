@@ -41,9 +41,9 @@ async def tokens(llm: Any, picture: Any, name: str, seen: Any = lambda: None, ki
 
 
 async def main(model: Path) -> None:
-    from mineru_accel.vlm.engine import VllmEngine
+    from mineru_accel.vlm.vllm_host.supervisor import EngineSupervisor
 
-    engine = VllmEngine(model, args=ARGUMENTS, patches="none")
+    engine = EngineSupervisor(model, args=ARGUMENTS, patches="none")
     await engine.start()
     said = await asyncio.gather(*(tokens(engine.llm, p, str(i)) for i, p in enumerate(pictures())))
     print(json.dumps(said), flush=True)

@@ -12,13 +12,14 @@ import pytest
 from common import PATIENCE
 from packaging.version import Version
 
+from mineru_accel.hardware import gpus
+from mineru_accel.hardware.accelerator import Accelerator
 from mineru_accel.options import Engine, Options
-from mineru_accel.patches.machine import Accelerator
-from mineru_accel.vlm import arguments, gpus
-from mineru_accel.vlm.arguments import engines_each, fitted, graphs, longest_context
-from mineru_accel.vlm.engine import Replica, VllmEngine
-from mineru_accel.vlm.engines import make_engine
+from mineru_accel.vlm.engines.choose import make_engine
 from mineru_accel.vlm.errors import EngineError
+from mineru_accel.vlm.vllm_host import arguments
+from mineru_accel.vlm.vllm_host.arguments import engines_each, fitted, graphs, longest_context
+from mineru_accel.vlm.vllm_host.supervisor import EngineSupervisor, Replica
 
 HOPPER, AMPERE = Accelerator("cuda", "sm_90"), Accelerator("cuda", "sm_80")
 GIB = 1 << 30
@@ -105,7 +106,7 @@ def test_a_short_model_limits_what_is_not_said(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"text_config": {"max_position_embeddings": 4096}}')
     assert longest_context(tmp_path) == 4096
     for given, expected in (({}, 4096), ({"max_model_len": 8192, "model": "other"}, 8192)):
-        made = VllmEngine(tmp_path, args=given)._arguments(Replica(0))
+        made = EngineSupervisor(tmp_path, args=given)._arguments(Replica(0))
         assert (made["max_model_len"], made["model"]) == (expected, given.get("model", str(tmp_path)))
 
 
@@ -142,7 +143,7 @@ def test_engines_of_one_gpu_start_at_once(
 def test_only_what_is_told_its_memory_starts_beside_others(two_gpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """GPU 1 is too small for that: its engines measure what is left, one after the other."""
     monkeypatch.setattr(gpus, "memory_gib", lambda devices: (139.8, 23.7)[devices[0]])
-    engine = VllmEngine(two_gpus, replicas=2)
+    engine = EngineSupervisor(two_gpus, replicas=2)
     engine._per_device = 2
     engine.replicas = [Replica(i, (i % 2,)) for i in range(4)]
     assert [[r.index for r in batch] for batch in engine._batches([(0,), (1,)])] == [[0], [2], [1, 3]]
@@ -169,7 +170,7 @@ async def started(model: Path, wanted: Any, count: int, monkeypatch: pytest.Monk
         await all_there.wait()
         return SimpleNamespace(errored=False, shutdown=lambda timeout: None)
 
-    monkeypatch.setattr(VllmEngine, "_make", make)
-    monkeypatch.setattr(VllmEngine, "_answers", AsyncMock(return_value=True))
-    async with asyncio.timeout(PATIENCE), VllmEngine(model, patches="none", replicas=wanted) as engine:
+    monkeypatch.setattr(EngineSupervisor, "_make", make)
+    monkeypatch.setattr(EngineSupervisor, "_answers", AsyncMock(return_value=True))
+    async with asyncio.timeout(PATIENCE), EngineSupervisor(model, patches="none", replicas=wanted) as engine:
         return [replica.devices[0] for replica in engine.replicas]

@@ -20,9 +20,9 @@ from expected import check_blocks
 from stub_detector import KnowsPages
 
 from mineru_accel import PageStatus, Pipeline
-from mineru_accel.inputs import Input
+from mineru_accel.conversion.page_jobs import Stages
 from mineru_accel.options import Backend
-from mineru_accel.stages import Stages
+from mineru_accel.storage.inputs import Input
 
 BACK_ENDS = {
     "vlm": {"backend": "vlm"},
@@ -113,10 +113,10 @@ def test_vllm_in_process(
 ) -> None:
     """Several documents at once: each says what it says alone. Then hybrid, on the same engine."""
     pytest.importorskip("vllm")
-    from mineru_accel.patches import processor
+    from mineru_accel.patches.vllm import qwen2vl_processor
 
-    made, found = processor.from_patches, []
-    monkeypatch.setattr(processor, "from_patches", lambda *a: found.append(made(*a)) or found[-1])
+    made, found = qwen2vl_processor.from_patches, []
+    monkeypatch.setattr(qwen2vl_processor, "from_patches", lambda *a: found.append(made(*a)) or found[-1])
     monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     arguments = {"dtype": "float32", "max_num_seqs": 4, "max_model_len": 4096}
@@ -129,7 +129,7 @@ def test_vllm_in_process(
         for result in pipeline.convert_batch(paths):
             check(result, "vlm")
         hybrid = Stages(pipeline.options, replace(pipeline.plan, backend=Backend.HYBRID), KnowsPages.imgsz)
-        check(pipeline._flow.submit(Input(paths[0]), tmp_path / "hybrid", hybrid).result(), "hybrid")
+        check(pipeline._scheduler.submit(Input(paths[0]), tmp_path / "hybrid", hybrid).result(), "hybrid")
     assert len(found) >= 4 * 8  # every crop came from a worker in patches
 
 

@@ -17,11 +17,12 @@ from common import PATIENCE, wait_until
 from PIL import Image
 from stand_in import read
 
-from mineru_accel import PageStatus, Pipeline, launch
-from mineru_accel.cli import main
+from mineru_accel import PageStatus, Pipeline
+from mineru_accel.cli.main import main
+from mineru_accel.conversion import startup
 from mineru_accel.errors import ModelError
-from mineru_accel.vlm.http import HttpEngine
-from mineru_accel.vlm.stage import VlmStage
+from mineru_accel.vlm.crop_queue import VlmStage
+from mineru_accel.vlm.engines.http import HttpEngine
 from mineru_accel.vlm.types import Crop
 
 PAGES = 2
@@ -54,13 +55,13 @@ def test_trace_has_a_lane(serve: Any, pages: Path, vlm_options: dict[str, Any], 
 def test_crops_that_find_no_room_count_as_memory(
     serve: Any, pages: Path, vlm_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "_SLOT_BYTES", 1000)
+    monkeypatch.setattr(startup, "_SLOT_BYTES", 1000)
     held: list[int] = []
-    one = serve(lambda n: held.append(pipeline._flow._held) or server.GOOD)
+    one = serve(lambda n: held.append(pipeline._scheduler._held) or server.GOOD)
     options = {**vlm_options, "layout": "vlm", "layout_weights": None}
     with Pipeline(backend="vlm", urls=[one.url], timeout=30, **options) as pipeline:
         pipeline.convert(pages)
-        assert max(held) > 1000 and pipeline._flow._held == 0
+        assert max(held) > 1000 and pipeline._scheduler._held == 0
 
 
 def test_two_servers_share_the_work(serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:

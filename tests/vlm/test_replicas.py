@@ -17,13 +17,13 @@ from unittest.mock import AsyncMock
 import pytest
 from common import PATIENCE
 
-from mineru_accel.vlm import engine as engines
-from mineru_accel.vlm import gpus as machine_gpus
-from mineru_accel.vlm.engine import Replica
+from mineru_accel.hardware import gpus as machine_gpus
+from mineru_accel.vlm.crop_queue import VlmStage
+from mineru_accel.vlm.engines.vllm import LocalVllm
 from mineru_accel.vlm.errors import NoAnswer, Refused
-from mineru_accel.vlm.stage import VlmStage
 from mineru_accel.vlm.types import Answer, Crop, Generated
-from mineru_accel.vlm.vllm import LocalVllm
+from mineru_accel.vlm.vllm_host import supervisor as engines
+from mineru_accel.vlm.vllm_host.supervisor import Replica
 
 pytest.importorskip("vllm")
 SEATS = 4
@@ -85,8 +85,8 @@ class Gpu:
 @pytest.fixture
 def answer(hoppers: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[Gpu], list[list[Answer]]]]:
     """``answer(pages, speeds)``: the GPUs afterwards and each page's answers."""
-    monkeypatch.setattr(engines.VllmEngine, "_answers", AsyncMock(return_value=True))
-    monkeypatch.setattr(engines.VllmEngine, "_compare_patches", AsyncMock())
+    monkeypatch.setattr(engines.EngineSupervisor, "_answers", AsyncMock(return_value=True))
+    monkeypatch.setattr(engines.EngineSupervisor, "_compare_patches", AsyncMock())
     monkeypatch.setattr(LocalVllm, "_ask", lambda self, replica, *request: replica.llm.aio_predict(*request))
 
     def run(pages: list[list[int]], speeds: list[float]) -> tuple[list[Gpu], list[list[Answer]]]:
@@ -96,7 +96,7 @@ def answer(hoppers: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
         async def make(self: Any, replica: Replica) -> Gpu:
             return Gpu(replica.devices, speeds[replica.devices[0]], clock)
 
-        monkeypatch.setattr(engines.VllmEngine, "_make", make)
+        monkeypatch.setattr(engines.EngineSupervisor, "_make", make)
         stage = VlmStage(LocalVllm(hoppers), None, timeout=PATIENCE)  # type: ignore[arg-type]
         found: dict[int, list[Answer]] = {}
         over = threading.Event()

@@ -17,9 +17,9 @@ import numpy as np
 import pypdfium2 as pdfium
 from PIL import Image, ImageDraw
 
-from mineru_accel.bench.layout_ap import average_precision
+from mineru_accel.bench.quality.layout_ap import average_precision
 from mineru_accel.layout.classes import CLASS_IDS, CLASSES
-from mineru_accel.layout.doclayout_yolo import DocLayoutYolo
+from mineru_accel.layout.detector import DocLayoutYolo
 from mineru_accel.layout.postprocess import iou_matrix
 
 from .dataset import MASK, paint_over

@@ -1,0 +1,1 @@
+"""Benchmarks of the layout model and its kernels."""

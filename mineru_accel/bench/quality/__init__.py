@@ -1,0 +1,1 @@
+"""Conversions compared with a ground truth."""

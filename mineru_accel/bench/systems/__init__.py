@@ -1,0 +1,1 @@
+"""Systems under test, run in turn in processes of their own."""

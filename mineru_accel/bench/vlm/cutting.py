@@ -1,0 +1,66 @@
+"""Crops cut by a pool of processes, as a conversion's workers do it; pictures and patches lie in shared memory."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import mmap
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+from ...vlm.image_patches import MODULES, Cutter, cut
+from ...vlm.types import Patches
+from ...workers import owner_watch
+
+_MARGIN = 28
+"""Pixels that a side may gain when it is scaled to whole patches."""
+_pictures: Sequence[Any] = ()
+_memory: mmap.mmap
+_room = 0
+
+
+class Cutters:
+    """The pool; to be made before anything that must not be forked is there.
+
+    Args:
+        pictures: PIL images, of which :meth:`cut` takes one by its number.
+    """
+
+    def __init__(self, pictures: Sequence[Any], processes: int) -> None:
+        global _pictures, _memory, _room
+        _pictures = pictures
+        _room = max(3 * (p.width + _MARGIN) * (p.height + _MARGIN) for p in pictures)
+        _memory = mmap.mmap(-1, _room * len(pictures))
+        self._view = memoryview(_memory)
+        self._pool = ProcessPoolExecutor(processes, multiprocessing.get_context("fork"))
+        self._started = [self._pool.submit(_import) for _ in range(processes)]
+
+    async def cut(self, number: int, cutter: Cutter) -> Patches:
+        """A picture's patches; as good as until the picture is cut again."""
+        grid, length = await asyncio.get_running_loop().run_in_executor(self._pool, _cut, number, cutter)
+        start = number * _room
+        return Patches(_pictures[number].size, grid, self._view[start : start + length])
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _import() -> None:
+    owner_watch.hold()
+    for module in MODULES:
+        importlib.import_module(module)
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _cut(number: int, cutter: Cutter) -> tuple[tuple[int, int], int]:
+    import torch
+
+    patches, grid = cut(_pictures[number], cutter)
+    target = torch.frombuffer(_memory, dtype=torch.uint8, count=patches.numel(), offset=number * _room)
+    target.copy_(patches.flatten())
+    return grid, patches.numel()

@@ -1,0 +1,59 @@
+"""How busy GPUs are, by NVML: the share of time in which any kernel runs, other programs' included."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from ...hardware.accelerator import nvml
+
+_INTERVAL = 0.2
+"""Seconds between samples; NVML averages over the last sixth of a second or more."""
+
+
+class Busy(threading.Thread):
+    """Samples while it is entered.
+
+    Args:
+        devices: numbers among the GPUs that this process may use; None for all of them.
+    """
+
+    def __init__(self, devices: Sequence[int] | None = None) -> None:
+        super().__init__(daemon=True)
+        self._devices = devices
+        self._samples: list[float] = []
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Until it is left; without NVML nothing is sampled."""
+        with nvml() as driver, contextlib.suppress(Exception):
+            if driver is None:
+                return
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+            names = visible.split(",") if visible else [str(n) for n in range(driver.nvmlDeviceGetCount())]
+            wanted = [names[i].strip() for i in self._devices or range(len(names))]
+            gpus = [_gpu(driver, name) for name in wanted]
+            while not self._over.wait(_INTERVAL):
+                loads = [driver.nvmlDeviceGetUtilizationRates(gpu).gpu for gpu in gpus]
+                self._samples.append(statistics.mean(loads))
+
+    def mean(self) -> float:
+        """Per cent, the mean over time and GPUs; nan if nothing was sampled."""
+        return statistics.mean(self._samples) if self._samples else float("nan")
+
+    def __enter__(self) -> Busy:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join(timeout=5)
+
+
+def _gpu(driver: Any, name: str) -> object:
+    """NVML's handle of a GPU by its number or UUID."""
+    return driver.nvmlDeviceGetHandleByIndex(int(name)) if name.isdigit() else driver.nvmlDeviceGetHandleByUUID(name)

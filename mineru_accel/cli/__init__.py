@@ -1,0 +1,1 @@
+"""The command ``mineru-accel``: a file for each subcommand; :mod:`.main` parses their arguments."""

@@ -1,1 +1,0 @@
-"""What the subcommands do; :mod:`mineru_accel.cli` parses their arguments."""

@@ -1,0 +1,252 @@
+"""A run on a Ray cluster: Ray Data starts, retries and balances the actors; here they are fed and watched."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from loguru import logger
+
+from ..conversion.plan import Plan
+from ..conversion.statistics import RunStatistics
+from ..document import DocumentResult
+from ..errors import AccelError, UsageError
+from ..events import DocumentDone, DocumentStarted, OnEvent, PageDone, RunDone, RunStarted
+from ..options import Options
+from ..storage.inputs import Input
+from ..storage.output_folder import check_output
+from ..storage.remote import is_url
+from .actors import Convert, Open
+from .connection import Connection, Pools, nodes, plan_pools
+from .early_opening import open_until
+from .ledger import Ledger, PartKey
+from .messages import PageBatch, Row, Task, Work, calls
+from .settings import Settings, file_sha256
+
+_GROUP = 16
+"""Inputs that are opened in one call."""
+_MAX_BLOCKS = 1024
+"""Of inputs that are not opened yet, at most."""
+
+
+class Cluster:
+    """Runs documents on Ray.
+
+    Args:
+        on_event: called with every event, from the thread that takes the results.
+
+    Raises:
+        UsageError: if Ray is not installed or the cluster can't be reached.
+    """
+
+    def __init__(self, options: Options, plan: Plan, on_event: OnEvent) -> None:
+        self._options, self._plan, self._emit = options, plan, on_event
+        self._connection = Connection(options.ray_address)
+        self._lock = threading.Lock()  # two runs at once could each hold what the other waits for
+        self._closed = False
+
+    def close(self) -> None:
+        """Leave the cluster; a run that is under way ends."""
+        self._closed = True
+        self._connection.close()
+
+    def run(self, inputs: list[Input], output: Path | None) -> Generator[DocumentResult, None, None]:
+        """Convert documents; yields each when it is done. Leaving early gives up the others.
+
+        Raises:
+            UsageError: without an output, which has to be a place that every node can write to.
+            RuntimeError: if the pipeline is closed.
+            AccelError: if the cluster can't do it.
+        """
+        if self._closed:
+            raise RuntimeError("the pipeline is closed")
+        if output is None:
+            raise UsageError("on Ray the results need an output folder or URL that every node can write to")
+        with self._lock:
+            yield from self._run(inputs, output)
+
+    def _run(self, inputs: list[Input], output: Path) -> Iterator[DocumentResult]:
+        account = RunStatistics(self._options)
+        plan = self._plan
+        self._emit(RunStarted(len(inputs), str(plan.backend), str(plan.layout), f"{plan.reason}; on Ray"))
+        if not is_url(output):
+            check_output(output)
+            output = output.absolute()
+        weights = None
+        if plan.weights:
+            weights, plan = file_sha256(plan.weights), replace(plan, weights=plan.weights.absolute())
+        settings = Settings(self._options, plan, weights, output, self._options.part_pages)
+        waiting = dict(enumerate(inputs))
+        told: dict[int, set[int]] = {}
+        """Pages of documents under way of which everybody has heard."""
+        tasks = [Task(n, i.path if is_url(i.path) else Path(os.path.abspath(i.path))) for n, i in waiting.items()]
+
+        def end(number: int, result: DocumentResult) -> DocumentResult:
+            result.path = waiting.pop(number).path
+            known = told.pop(number, set())
+            for page in result.pages if not result.skipped else ():
+                if page.index not in known:
+                    account.page(str(result.path), page, resumed=True)
+            account.document(result)
+            self._emit(DocumentDone(number, result))
+            return result
+
+        for work in self._works(settings, tasks):
+            for part in work.parts:
+                if (item := waiting.get(part.document.task.number)) is not None:
+                    self._tell(part, item, told, account)
+            for done in work.done:
+                if done.task.number in waiting:  # a part that was done twice may have written its document twice
+                    yield end(done.task.number, done.result)
+            if account.stopped or self._closed:
+                break
+        why = account.stopped or ("stopped" if self._closed else "lost: see Ray's logs")
+        for task in [t for t in tasks if t.number in waiting]:
+            yield end(task.number, settings.failed(task, "", why))
+        self._emit(RunDone(**account.summary()))
+
+    def _tell(self, part: PageBatch, item: Input, told: dict[int, set[int]], account: RunStatistics) -> None:
+        document = part.document
+        number, path = document.task.number, str(item.path)
+        if number not in told:
+            told[number] = set()
+            resumed = len(part.there) * self._options.part_pages  # the last part, which may be shorter, is never there
+            self._emit(DocumentStarted(number, path, document.name, len(document.pages), document.total, resumed))
+        for result in part.results:
+            if result.index in told[number]:
+                continue
+            told[number].add(result.index)
+            account.page(path, result)
+            seconds = sum(result.timings.values())
+            how = (result.status, result.error, seconds, result.warnings, result.timings)
+            self._emit(PageDone(number, result.index, *how))
+
+    def _works(self, settings: Settings, tasks: list[Task]) -> Iterator[Work]:
+        """What comes out of the last stage."""
+        names = Ledger()
+        opened, groups = open_until(self._connection.started, settings, names, _groups(tasks))
+        works = list(calls(opened, settings.part_pages))
+        yield Work(done=[done for work in works for done in work.done])
+        rows = [Work(parts=work.parts).to_row() for work in works if work.parts]
+        rows += [Work(tasks=groups[i : i + _GROUP]).to_row() for i in range(0, len(groups), _GROUP)]
+        if not rows:
+            return
+        self._connection.started.result()
+        self._connection.errors.expected = False
+        import ray
+
+        pools = plan_pools(nodes(), self._options, self._plan)
+        logger.info("Ray: {}", pools)
+        ledger = _place_ledger(names)
+        dataset = _dataset(settings, rows, pools, RemoteLedger(ledger), unopened=bool(groups))
+        try:
+            for row in dataset.iter_rows():
+                yield Work.from_row(row)
+        except (ray.exceptions.RayError, OSError) as error:
+            raise _reason(error) from error
+        finally:
+            self._connection.errors.expected = True
+            del dataset  # which ends its execution
+            ray.kill(ledger)
+
+
+def _dataset(settings: Settings, rows: list[Row], pools: Pools, ledger: RemoteLedger, unopened: bool) -> Any:
+    """The stages: open, if something is not opened yet, -> convert."""
+    import ray.data
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current().copy()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.target_max_block_size = 1  # every row is a call of the next stage
+    context.max_errored_blocks = -1  # what is lost for good is missing at the end, and reported then
+    read, convert = cast(Any, Open), cast(Any, Convert)
+    with ray.data.DataContext.current(context):
+        blocks = min(len(rows), _MAX_BLOCKS) if unopened else len(rows)  # what Open makes is a block each
+        dataset: ray.data.Dataset = ray.data.from_items(rows, override_num_blocks=blocks)
+        if unopened:
+            opening = _pool(pools, 1, pools.open_cpus)
+            dataset = dataset.flat_map(read, fn_constructor_args=(settings, ledger), **opening)
+        return dataset.map(
+            convert,
+            fn_constructor_args=(settings, ledger, pools.size),
+            **_pool(pools, pools.groups, pools.page_cpus, pools.gpus, pools.calls),
+        )
+
+
+def _pool(pools: Pools, size: int, cpus: float, gpus: float = 0.0, calls: int = 2) -> dict[str, Any]:
+    """Arguments of a stage: ``size`` actors at first, at most one per group."""
+    from ray.data import ActorPoolStrategy
+
+    compute = ActorPoolStrategy(
+        min_size=1,
+        max_size=pools.groups,
+        initial_size=size,
+        max_concurrent_calls_per_actor=calls,
+        max_tasks_in_flight_per_actor=2 * calls,
+        enable_true_multi_threading=True,
+    )
+    return {"compute": compute, "num_cpus": cpus, "num_gpus": gpus}
+
+
+def _groups(tasks: list[Task]) -> list[list[Task]]:
+    """Inputs of the same stem together and in order: one actor then gives them the names that a local run would."""
+    groups: dict[str, list[Task]] = {}
+    for task in tasks:
+        groups.setdefault(Input(task.path).stem.casefold(), []).append(task)
+    return list(groups.values())
+
+
+class RemoteLedger:
+    """A :class:`Ledger` from another machine."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def take(self, name: str, number: int) -> bool:
+        return bool(_get(self._actor.take.remote(name, number)))
+
+    def begin(self, parts: Sequence[PartKey]) -> list[int]:
+        tries: list[int] = _get(self._actor.begin.remote(parts))
+        return tries
+
+    def begin_again(self, part: PartKey) -> None:
+        _get(self._actor.begin_again.remote(part))
+
+    def end(self, parts: Sequence[PartKey]) -> None:
+        self._actor.end.remote(parts)
+
+    def add(self, number: int, start: int, there: frozenset[int], total: int) -> bool:
+        return bool(_get(self._actor.add.remote(number, start, there, total)))
+
+
+def _get(reference: Any) -> Any:
+    import ray
+
+    return ray.get(reference)
+
+
+def _place_ledger(names: Ledger) -> Any:
+    """The ledger, on the driver's node: it is lost only with the run."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(Ledger).options(num_cpus=0, scheduling_strategy=here).remote(names.names)
+
+
+def _reason(error: BaseException) -> AccelError:
+    """Ray's error as ours: the one that an actor raised, if it is one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, AccelError):
+            return cause
+        inner = getattr(cause, "cause", None)
+        cause = inner if isinstance(inner, BaseException) else cause.__cause__
+    lines = [text for text in str(error).splitlines() if text.strip()]
+    return AccelError(f"the run on Ray ended: {lines[-1].strip()[:300] if lines else type(error).__name__}")

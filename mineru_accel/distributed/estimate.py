@@ -1,0 +1,138 @@
+"""What a cluster would do: pages a second, and which stage limits it, from what pages cost on this machine.
+
+What this machine can't measure, GPUs' rates if it has none, is taken from what was measured on one H200.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ..document import PageResult, Source
+from ..errors import UsageError
+from .connection import Node
+
+WRITE_SHARE, OPEN_SHARE = 0.08, 0.003
+"""Of a page's CPU time: what pages' timings don't say, as measured (README.md)."""
+CALLS_PER_SECOND = 140.0
+"""Calls that Ray Data's driver brings through the stages, as measured (README.md)."""
+LINK = 1.25e9
+"""Bytes a second of a node's network: 10 Gbit/s."""
+LAYOUT_PAGES = 1237.0
+"""Pages a second of the layout model on a GPU: one H200, ``bench layout`` (the README's table)."""
+VLM_CROPS = 114.9
+"""Crops a second of the VLM on a GPU: one H200, 1400 x 150 pixels, 70 tokens out, our arguments (patches/README.md)."""
+_SPEC = re.compile(r"(\d+)x(\d+)(?:\+(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class PageCost:
+    """What a page costs.
+
+    ``seconds`` of a core by stage, the layout model's of a GPU where ``layout_on_gpu``; ``bytes`` that cross the
+    network; ``crops`` that the VLM reads in the cluster, 0 where servers elsewhere do or nobody.
+    """
+
+    seconds: Mapping[str, float]
+    bytes: float
+    layout_on_gpu: bool
+    crops: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Pages a second of a cluster: the least of what each of its parts could do."""
+
+    limits: Mapping[str, float]
+    """Pages a second by what would limit them."""
+    most: Mapping[str, tuple[str, float]]
+    """By what would limit them: the stage that takes most of its time, and that one's share."""
+
+    @property
+    def limit(self) -> str:
+        return min(self.limits, key=lambda name: self.limits[name])
+
+    @property
+    def pages_per_second(self) -> float:
+        return self.limits[self.limit]
+
+
+def parse_cluster(text: str) -> tuple[int, Node]:
+    """``100x64`` is a hundred nodes of 64 CPUs, ``125x192+8`` such with 8 GPUs each.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    found = _SPEC.fullmatch(text.strip())
+    if found is None or not int(found[1]) or not int(found[2]):
+        raise UsageError(f"--cluster {text}: expected NODESxCPUS or NODESxCPUS+GPUS, like 100x64 or 125x192+8")
+    return int(found[1]), Node(int(found[2]), int(found[3] or 0))
+
+
+def page_cost(
+    results: Iterable[PageResult], read: float, written: float, layout_on_gpu: bool, vlm_here: bool = False
+) -> PageCost:
+    """The mean cost of converted pages.
+
+    Args:
+        read, written: bytes a page of the source and of the results.
+        vlm_here: does the VLM run on the cluster's GPUs, not on servers elsewhere?
+    """
+    pages = [r for r in results if r.timings]
+    seconds: dict[str, float] = {}
+    for page in pages:
+        for stage, spent in page.timings.items():
+            if stage == "vlm":  # it waited for a GPU, among others
+                continue
+            name = "render" if stage == "probe" else stage
+            seconds[name] = seconds.get(name, 0.0) + spent / len(pages)
+    own = sum(seconds.values()) / (1 - OPEN_SHARE - WRITE_SHARE)
+    seconds |= {"open": own * OPEN_SHARE, "write": own * WRITE_SHARE}
+    crops = sum(page.sources.count(Source.VLM) for page in pages) / len(pages) if vlm_here and pages else 0.0
+    # The file to the nodes that open and convert it; of long documents the pages to the store and back, which are
+    # about as many bytes as the results; the results to OUT.
+    return PageCost(seconds, 2 * read + 2 * written, layout_on_gpu, crops)
+
+
+def estimate(cost: PageCost, count: int, node: Node, part_pages: int) -> Estimate:
+    """What so many nodes of a kind would do.
+
+    Args:
+        part_pages: pages that travel together.
+    """
+    on_gpu = node.gpus > 0 and "layout" in cost.seconds
+    seconds = {"CPUs": {stage: s for stage, s in cost.seconds.items() if not (on_gpu and stage == "layout")}}
+    units = {"CPUs": count * node.cpus, "GPUs": count * node.gpus}
+    if on_gpu:
+        seconds["GPUs"] = {"layout": cost.seconds["layout"] if cost.layout_on_gpu else 1 / LAYOUT_PAGES}
+    if cost.crops:
+        seconds.setdefault("GPUs", {})["vlm"] = cost.crops / VLM_CROPS
+    limits = {unit: units[unit] / sum(stages.values()) for unit, stages in seconds.items()}
+    limits |= {
+        "Ray Data's driver": CALLS_PER_SECOND * part_pages,
+        "the network": count * LINK / cost.bytes if cost.bytes else float("inf"),
+    }
+    most = {}
+    for unit, stages in seconds.items():
+        stage = max(stages, key=lambda name: stages[name])
+        most[unit] = stage, stages[stage] / sum(stages.values())
+    return Estimate(limits, most)
+
+
+def describe(cost: PageCost, count: int, node: Node, part_pages: int) -> str:
+    """The estimate in lines for people."""
+    found = estimate(cost, count, node, part_pages)
+    gpus = f" and {node.gpus:.0f} GPUs" if node.gpus else ""
+    stages = ", ".join(f"{stage} {s * 1000:.0f}" for stage, s in sorted(cost.seconds.items(), key=lambda i: -i[1]))
+    crops = f"; {cost.crops:.1f} crops for the VLM" if cost.crops else ""
+    stage, share = found.most.get(found.limit, ("", 0.0))
+    lines = [
+        f"{count} node(s) of {node.cpus:.0f} CPUs{gpus}: about {found.pages_per_second:.4g} pages/s, "
+        f"limited by {found.limit}" + (f" ({stage}: {share:.0%})" if stage else ""),
+        f"  a page: {stages} ms{crops}; about {cost.bytes / 1000:.0f} kB over the network",
+        "  limits in pages/s: " + ", ".join(f"{name} {value:.4g}" for name, value in found.limits.items()),
+    ]
+    if "GPUs" in found.limits and (cost.crops or not cost.layout_on_gpu):
+        lines.append("  GPUs: by the rates of one H200, not measured here")
+    return "\n".join(lines)

@@ -1,0 +1,13 @@
+"""What a cluster's stages ask of a worker process."""
+
+from __future__ import annotations
+
+from ..pdf.types import DocumentInfo
+from .batch_files import pack
+
+__all__ = ["known", "pack"]
+
+
+def known(pages: int, digest: str) -> DocumentInfo:
+    """Of a document that was looked into when it was opened."""
+    return DocumentInfo([(0.0, 0.0)] * pages, digest)

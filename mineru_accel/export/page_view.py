@@ -1,0 +1,72 @@
+"""One page of a document for people to look at: its regions, and the Markdown of each. Runs in a worker."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ..document import BBox
+from ..storage import page_store
+from . import mineru
+from .types import PageView, RegionView
+
+_MAX_SIDE = 1100
+"""Pixels of a picture in the Markdown."""
+
+
+def page(folder: str, index: int) -> PageView:
+    """The view of a spooled page; an empty one for a page that failed.
+
+    Args:
+        folder: with ``pages/`` and ``images/``, as :mod:`mineru_accel.storage.page_store` makes it.
+        index: 0-based page number.
+    """
+    place = Path(folder)
+    blocks, found = page_store.read_page(place, index), page_store.read_found(place, index)
+    regions = [
+        RegionView(b["type"], f.label, f.score, f.source, tuple(b["bbox"])) for b, f in zip(blocks, found, strict=True)
+    ]
+    for block in blocks:
+        if picture := block.pop("image_path", None):
+            block["image_base64"] = _data_uri(place / picture)
+    parts: list[str] = []
+    for block in mineru.page_blocks(blocks):
+        text = mineru.render_block(block)
+        if not text.strip():
+            continue
+        boxes = {_rounded(box) for box in _boxes(block)}
+        for region in regions:
+            if region.part is None and _rounded(region.bbox) in boxes:
+                region.part = len(parts)
+        parts.append(text)
+    return PageView(regions, parts)
+
+
+def _boxes(block: Any) -> Iterator[BBox]:
+    """The bboxes of a block and of what it holds."""
+    if getattr(block, "bbox", None):
+        yield block.bbox
+    content = getattr(block, "content", None)
+    for child in content if isinstance(content, list) else ():
+        yield from _boxes(child)
+
+
+def _rounded(bbox: BBox) -> tuple[float, ...]:
+    return tuple(round(v, 3) for v in bbox)
+
+
+def _data_uri(path: Path) -> str | None:
+    """A picture small enough to look at."""
+    try:
+        with Image.open(path) as image:
+            image.thumbnail((_MAX_SIDE, _MAX_SIDE))
+            out = io.BytesIO()
+            image.save(out, "JPEG", quality=85)
+    except OSError:
+        return None
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

@@ -1,1 +1,0 @@
-"""What stands in a region: from the text layer, from OCR, or only as a picture. Runs in worker processes."""

@@ -1,0 +1,1 @@
+"""What this machine has: cores, GPUs, and which of them a process sees."""

@@ -1,0 +1,1 @@
+"""Where models are: on this machine first, on the network only if asked."""

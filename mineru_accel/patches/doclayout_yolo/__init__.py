@@ -1,0 +1,1 @@
+"""The patch of doclayout_yolo."""

@@ -1,0 +1,1 @@
+"""Patches of mineru-vl-utils."""

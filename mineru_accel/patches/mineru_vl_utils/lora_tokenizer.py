@@ -1,0 +1,52 @@
+"""mineru-vl-utils before 0.1.14 calls ``tokenizer.get_lora_tokenizer()``, which vLLM dropped in 0.11."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from packaging.version import Version
+
+from ...hardware import accelerator
+from ..patch import NotNeeded, Patch, Undo
+
+FIXED = Version("0.1.14")
+
+
+def check() -> str:
+    """Versions only."""
+    version = accelerator.version_of("mineru-vl-utils")
+    if version is not None and version >= FIXED:
+        raise NotNeeded(f"mineru-vl-utils {version} asks before it calls get_lora_tokenizer (since {FIXED})")
+    return f"mineru-vl-utils {version} calls get_lora_tokenizer, which vLLM 0.11 and newer don't have"
+
+
+def install(undo: Undo) -> str:
+    """Before the client looks at the engine's tokenizer, give that tokenizer the method."""
+    from mineru_vl_utils.vlm_client.vllm_async_engine_client import VllmAsyncEngineVlmClient as Client
+
+    original = Client.__init__
+
+    @functools.wraps(original)
+    def init(self: Any, vllm_async_llm: Any, *args: Any, **kwargs: Any) -> None:
+        tokenizer = getattr(vllm_async_llm, "tokenizer", None)
+        if tokenizer is not None and not hasattr(tokenizer, "get_lora_tokenizer"):
+            tokenizer.get_lora_tokenizer = lambda lora_request=None: tokenizer
+        original(self, vllm_async_llm, *args, **kwargs)
+
+    undo.setattr(Client, "__init__", init)
+    return "the async client finds get_lora_tokenizer on every tokenizer"
+
+
+PATCH = Patch(
+    name="mineru-vl-utils-lora-tokenizer",
+    package="mineru-vl-utils",
+    versions=">=0.1",
+    replaces="VllmAsyncEngineVlmClient.__init__",
+    why="'CachedQwen2TokenizerFast has no attribute get_lora_tokenizer': the client can't be made at all",
+    how="the tokenizer gets the method before the client looks for it; it answers with the tokenizer itself",
+    upstream="https://github.com/opendatalab/MinerU/issues/3773, fixed in mineru-vl-utils 0.1.14",
+    remove_when="nobody runs mineru-vl-utils < 0.1.14",
+    check=check,
+    install=install,
+)

@@ -1,0 +1,1 @@
+"""Patches of vLLM, a file for each, and the code that they put in place."""

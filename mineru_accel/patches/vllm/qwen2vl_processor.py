@@ -1,0 +1,142 @@
+"""Qwen2-VL's processor without the detours: what `vllm-fast-processor` puts in place.
+
+For token prompts with still images, as MinerU sends them, the result follows from the picture's size: the same patches,
+tokens, hashes and placeholders that vLLM gets by way of the Hugging Face processor, a dummy prompt and a search.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...vlm.image_patches import Cutter, cut
+
+_CUT = uuid.uuid4().hex
+_numbers = itertools.count()
+
+
+class Plan(NamedTuple):
+    """What a processor does with pictures."""
+
+    token: int
+    """That stands for a picture."""
+    cutter: Cutter
+    elements: dict[str, Any]
+    """One picture's fields (``MultiModalFieldElem``), to be filled."""
+
+
+def plan(processor: Any) -> Plan | None:
+    """A processor's plan, kept with it; None if it does anything but resize, convert and cut into patches."""
+    known = processor.__dict__.get("_accel_plan", False)
+    if known is False:
+        known = processor.__dict__["_accel_plan"] = _plan(processor)
+    return known
+
+
+def _plan(processor: Any) -> Plan | None:
+    info = processor.info
+    multimodal = info.ctx.get_mm_config()
+    merged = info.ctx.get_merged_mm_kwargs({})
+    images = info.get_image_processor()
+    bytes_only = getattr(multimodal, "mm_device_do_normalize", False) and merged == {
+        "do_normalize": False,
+        "do_rescale": False,
+    }
+    plain = images.do_resize and images.do_convert_rgb and images.temporal_patch_size == 2
+    if not bytes_only or not plain or type(images).__name__ != "Qwen2VLImageProcessor":
+        return None
+    token = info.get_tokenizer().get_vocab()[info.get_hf_processor().image_token]
+    size = images.size
+    cutter = Cutter(
+        images.patch_size, images.merge_size, size["shortest_edge"], size["longest_edge"], int(images.resample)
+    )
+    return Plan(token, cutter, _elements(processor))
+
+
+def _elements(processor: Any) -> dict[str, Any]:
+    """What vLLM makes of a picture of one patch."""
+    from transformers import BatchFeature
+    from vllm.multimodal.inputs import MultiModalKwargsItems
+
+    blank = BatchFeature({"pixel_values": torch.zeros(4, 1), "image_grid_thw": torch.tensor([[1, 2, 2]])})
+    items = MultiModalKwargsItems.from_hf_inputs(blank, processor._get_mm_fields_config(blank, {}))
+    return dict(items["image"][0])
+
+
+def cutter_of(llm: Any) -> Cutter | None:
+    """How pictures may be cut in other processes for an ``AsyncLLM``; None where vLLM has to do it itself."""
+    processor = getattr(getattr(llm, "renderer", None), "mm_processor", None)
+    if processor is None or processor.cache is not None or getattr(type(processor), "_accel_frames", 2) != 1:
+        return None
+    if not hasattr(type(processor).apply, "_accel_quick") or (made := plan(processor)) is None:
+        return None
+    return made.cutter
+
+
+def from_patches(llm: Any, ids: Sequence[int], patches: Tensor, grid: tuple[int, int]) -> Any:
+    """The engine's input for a prompt with one picture that was cut before (:func:`cutter_of`).
+
+    Args:
+        ids: tokens of the prompt; one of them stands for the picture.
+        patches: (L, 3 P P) uint8.
+        grid: rows and columns of patches.
+    """
+    made = plan(llm.renderer.mm_processor)
+    assert made is not None
+    rendered = _input(made, list(ids), [patches], [grid], {"image": [f"{_CUT}-{next(_numbers)}"]})
+    rendered["arrival_time"] = time.time()
+    return rendered
+
+
+def quick(processor: Any, inputs: Any, frames: int) -> Any | None:
+    """The processed input, or None where vLLM's own way has to be taken. frames: 1 or 2 in each patch."""
+    ids, items = inputs.prompt, inputs.mm_data_items
+    if isinstance(ids, str) or processor.cache is not None or inputs.hf_processor_mm_kwargs or set(items) != {"image"}:
+        return None
+    pictures = items["image"].data if type(items["image"]).__name__ == "ImageProcessorItems" else []
+    pictures = pictures if isinstance(pictures, list) else []
+    if not pictures or not all(isinstance(p, Image.Image) and p.mode == "RGB" for p in pictures):
+        return None
+    if (made := plan(processor)) is None or ids.count(made.token) != len(pictures):
+        return None
+    patches, grids = zip(*(cut(picture, made.cutter, frames) for picture in pictures), strict=True)
+    hashes = inputs.get_mm_hashes(processor.info.model_id, processor.info.ctx.get_mm_config().mm_hasher_algorithm)
+    return _input(made, ids, patches, grids, hashes)
+
+
+def _input(made: Plan, ids: list[int], patches: Sequence[Tensor], grids: Sequence[tuple[int, int]], hashes: Any) -> Any:
+    """Pictures' patches and the prompt with as many tokens for each as it has."""
+    from vllm.inputs import mm_input
+    from vllm.multimodal.inputs import MultiModalKwargsItem, MultiModalKwargsItems, PlaceholderRange
+
+    tokens: list[int] = []
+    places, items = [], []
+    start = 0
+    for pixels, (h, w) in zip(patches, grids, strict=True):
+        at = ids.index(made.token, start)
+        tokens += ids[start:at]
+        count = h * w // made.cutter.merge**2
+        places.append(PlaceholderRange(offset=len(tokens), length=count))
+        tokens += [made.token] * count
+        start = at + 1
+        data = {"pixel_values": pixels, "image_grid_thw": torch.tensor((1, h, w))}
+        items.append(MultiModalKwargsItem({name: _filled(made.elements[name], data[name]) for name in made.elements}))
+    tokens += ids[start:]
+    kwargs = MultiModalKwargsItems({"image": items})
+    return mm_input(prompt_token_ids=tokens, mm_kwargs=kwargs, mm_hashes=hashes, mm_placeholders={"image": places})
+
+
+def _filled(element: Any, data: Tensor) -> Any:
+    """A field with a picture's data; plain numbers for its slice, which vLLM makes of tensors."""
+    field = element.field
+    if hasattr(field, "slices"):
+        field = dataclasses.replace(field, slices=[slice(0, len(data))])
+    return dataclasses.replace(element, data=data, field=field)

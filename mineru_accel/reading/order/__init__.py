@@ -1,0 +1,1 @@
+"""Reading order of the regions of a page."""

@@ -1,0 +1,90 @@
+"""Putting a detector's regions right with what the page itself says: its text, its ruled lines."""
+
+from __future__ import annotations
+
+import re
+
+from ...document import BBox, Region
+from ...layout.classes import Label
+from ...layout.geometry import centre, holds
+
+TEXT = frozenset(
+    {Label.TITLE, Label.PLAIN_TEXT, Label.ABANDON, Label.FIGURE_CAPTION, Label.TABLE_CAPTION, Label.TABLE_FOOTNOTE}
+)
+"""Regions of running text."""
+_VISUAL = frozenset({Label.FIGURE, Label.TABLE})
+_NESTED = 0.8
+"""Share of a region that lies in another from which it counts as part of it."""
+
+CAPTION = re.compile(
+    r"^\s*(?i:figure|fig\.|table|tab\.|tabelle|tableau|abbildung|abb\.|chart|图|表|圖|図)"
+    r"(\s*\d|\s+[IVX]+\b|\s+[A-Z]\d*\b)(?![\d.]*\s+[a-z]{2})"
+)
+"""How captions begin: a word for figure or table, and a number; not a sentence, as in "Table 1 compares"."""
+TABLE_CAPTION = re.compile(r"^\s*(tab|表)", re.IGNORECASE)
+
+
+def without_nested(regions: list[Region]) -> list[Region]:
+    """Drop what lies in another region: text in text or in a table; anything in a figure or table that is surer."""
+
+    def swallowed(inner: Region) -> bool:
+        return any(
+            other is not inner
+            and _area(other.bbox) >= _area(inner.bbox)
+            and share_inside(inner.bbox, other.bbox) > _NESTED
+            and (
+                (other.label == Label.TABLE and inner.label in TEXT)
+                or (other.label in TEXT and inner.label in TEXT and other.score > 0.5 * inner.score)
+                or (other.label in _VISUAL and other.score > inner.score)
+            )
+            for other in regions
+        )
+
+    return [r for r in regions if not swallowed(r)]
+
+
+def snap_table(bbox: BBox, rules: list[BBox], others: list[BBox]) -> BBox:
+    """A table's box, widened to the ends of the ruled lines that it shares.
+
+    Args:
+        bbox: the table; all boxes in points.
+        rules: ruled lines as boxes, both directions.
+        others: the other regions; the table never grows over the middle of one.
+    """
+    x0, y0, x1, y1 = bbox
+    width, height = x1 - x0, y1 - y0
+    grown = list(bbox)
+    for a0, b0, a1, b1 in rules:
+        if a1 - a0 > b1 - b0:  # horizontal
+            if y0 - 2 <= b0 <= y1 + 2 and min(a1, x1) - max(a0, x0) > 0.5 * width:
+                grown[0], grown[2] = min(grown[0], a0), max(grown[2], a1)
+        elif x0 - 2 <= a0 <= x1 + 2 and min(b1, y1) - max(b0, y0) > 0.5 * height:
+            grown[1], grown[3] = min(grown[1], b0), max(grown[3], b1)
+    new = (grown[0], grown[1], grown[2], grown[3])
+    if any(holds(new, *centre(other)) and not holds(bbox, *centre(other)) for other in others):
+        return bbox
+    return new
+
+
+def caption_label(text: str, bbox: BBox, regions: list[Region]) -> Label | None:
+    """The label of a caption that was taken for a heading or a paragraph, told by how it starts and where it stands."""
+    if len(text) > 400 or not CAPTION.match(text):
+        return None
+    x0, y0, x1, y1 = bbox
+    for other in regions:
+        a0, b0, a1, b1 = other.bbox
+        near = min(abs(b0 - y1), abs(y0 - b1)) < 0.05 or b0 < (y0 + y1) / 2 < b1
+        if other.label in _VISUAL and near and min(x1, a1) > max(x0, a0):
+            return Label.TABLE_CAPTION if TABLE_CAPTION.match(text) else Label.FIGURE_CAPTION
+    return None
+
+
+def _area(box: BBox) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def share_inside(inner: BBox, outer: BBox) -> float:
+    """How much of one box lies in another, 0..1."""
+    width = min(inner[2], outer[2]) - max(inner[0], outer[0])
+    height = min(inner[3], outer[3]) - max(inner[1], outer[1])
+    return max(width, 0.0) * max(height, 0.0) / max(_area(inner), 1e-12)

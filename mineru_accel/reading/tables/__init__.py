@@ -1,0 +1,1 @@
+"""Tables as HTML, from rules and from the places of their text."""

@@ -1,0 +1,250 @@
+"""A table's cells from the places of its text alone: lines are rows, what lines up is a column, what straddles spans.
+
+docvortex recovers ruled tables well. This complements it where there are few or no rules: columns that are empty in
+most rows, dashes as cells, text turned by 90 degrees.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections import Counter
+from dataclasses import dataclass
+from html import escape
+
+from ...document import BBox
+from ...layout.geometry import union
+from ..text.lines import Char, Fragment, fragment_text, turned
+
+_GAP = 0.75
+"""A gap wider than this many line heights parts two cells."""
+
+
+@dataclass(slots=True)
+class Cell:
+    """Text at a place of the table; x and y in points, turned upright."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    text: str
+    row: int = 0
+    column: int = 0
+    rows: int = 1
+    columns: int = 1
+
+
+@dataclass(slots=True)
+class Grid:
+    """A table. ``clean`` says that no two cells claim the same place."""
+
+    rows: int
+    columns: int
+    cells: list[Cell]
+    clean: bool
+
+    def texts(self) -> dict[tuple[int, int], str]:
+        """Text by (row, column) of each cell's first place."""
+        return {(c.row, c.column): c.text for c in self.cells}
+
+    def html(self) -> str:
+        """As an HTML table; places without a cell are empty."""
+        cells = {(c.row, c.column): c for c in self.cells}
+        covered = {
+            (r, k)
+            for c in self.cells
+            for r in range(c.row, c.row + c.rows)
+            for k in range(c.column, c.column + c.columns)
+        } - set(cells)
+        out = []
+        for r in range(self.rows):
+            out.append("<tr>")
+            for k in range(self.columns):
+                if (r, k) in covered:
+                    continue
+                cell = cells.get((r, k))
+                out.append(td(escape(cell.text), cell.rows, cell.columns) if cell else "<td></td>")
+            out.append("</tr>")
+        return f"<table>{''.join(out)}</table>"
+
+
+def td(inner: str, rows: int, columns: int) -> str:
+    """An HTML cell."""
+    span = (f' rowspan="{rows}"' if rows > 1 else "") + (f' colspan="{columns}"' if columns > 1 else "")
+    return f"<td{span}>{inner}</td>"
+
+
+def build(fragments: list[Fragment], rules: list[BBox]) -> Grid | None:
+    """The table that the text of a region makes.
+
+    Args:
+        fragments: the region's text.
+        rules: its horizontal rules (x0, y, x1, y) in points. Where long ones part the rows, lines between two of them
+            are one row; a short one below a cell says which columns that cell heads.
+
+    Returns:
+        None where there are not at least two rows and two columns.
+    """
+    if not fragments:
+        return None
+    turn = Counter(f.turn for f in fragments).most_common(1)[0][0]
+    rows = _rows([cell for fragment in fragments for cell in _cells(fragment, turn)])
+    if turn:
+        rules = []  # they are horizontal on the page, not in the table
+    left, right = min(c.x0 for row in rows for c in row), max(c.x1 for row in rows for c in row)
+    long = [r for r in rules if min(r[2], right) - max(r[0], left) > 0.8 * (right - left)]
+    rows = _merge_between_rules(rows, [r[1] for r in long])
+    columns = _columns(rows)
+    rows = _interleaved(rows)
+    if len(rows) < 2 or len(columns) < 2:
+        return None
+    short = [r for r in rules if r not in long]
+    clean = True
+    for number, row in enumerate(rows):
+        taken: set[int] = set()
+        for cell in row:
+            span = _span(cell, columns, short)
+            cell.row, cell.column, cell.columns = number, span[0], span[-1] - span[0] + 1
+            clean &= not taken & set(span) or any(_above(cell, other) for other in row if other is not cell)
+            taken |= set(span)
+    cells = _joined([cell for row in rows for cell in row])
+    _widen_totals(cells, len(rows), len(columns))
+    return Grid(len(rows), len(columns), cells, clean)
+
+
+def _cells(fragment: Fragment, turn: int) -> list[Cell]:
+    """A fragment cut at wide gaps."""
+    groups: list[list[Char]] = [[]]
+    last: BBox | None = None
+    for char in fragment.chars:
+        if char["char"].isspace():
+            if groups[-1]:
+                groups[-1].append(char)
+            continue
+        box = turned(char["bbox"], turn)
+        if last is not None and (box[0] - last[2] > _GAP * (box[3] - box[1]) or box[0] < last[0] - (box[3] - box[1])):
+            groups.append([])
+        groups[-1].append(char)
+        last = box
+    out = []
+    for chars in groups:
+        ink = [turned(c["bbox"], turn) for c in chars if not c["char"].isspace()]
+        if ink:
+            out.append(Cell(*union(ink), fragment_text(chars, fragment.turn)))
+    return out
+
+
+def _rows(cells: list[Cell]) -> list[list[Cell]]:
+    """Cells by line; neighbours with a mere word's gap between them are one cell."""
+    rows: list[list[Cell]] = []
+    for cell in sorted(cells, key=lambda c: (c.y0 + c.y1) / 2):
+        for row in reversed(rows[-2:]):
+            top, bottom = statistics.median(c.y0 for c in row), statistics.median(c.y1 for c in row)
+            if min(bottom, cell.y1) - max(top, cell.y0) > 0.5 * min(bottom - top, cell.y1 - cell.y0):
+                row.append(cell)
+                break
+        else:
+            rows.append([cell])
+    for row in rows:
+        row.sort(key=lambda c: c.x0)
+        merged = [row[0]]
+        for cell in row[1:]:
+            before = merged[-1]
+            gap, height = cell.x0 - before.x1, max(cell.y1 - cell.y0, before.y1 - before.y0)
+            if gap > _GAP * height:
+                merged.append(cell)
+                continue
+            before.text += (" " if gap > 0.16 * height else "") + cell.text
+            before.x1, before.y0, before.y1 = max(before.x1, cell.x1), min(before.y0, cell.y0), max(before.y1, cell.y1)
+        row[:] = merged
+    return rows
+
+
+def _merge_between_rules(rows: list[list[Cell]], rules: list[float]) -> list[list[Cell]]:
+    """Rows with no rule between them become one, where rules part at least half of all rows, as in a full grid."""
+    middles = [statistics.fmean((c.y0 + c.y1) / 2 for c in row) for row in rows]
+    parted = [any(a < y < b for y in rules) for a, b in itertools.pairwise(middles)]
+    if sum(parted) < 2 or 2 * sum(parted) < len(parted):
+        return rows
+    merged = [rows[0]]
+    for row, cut in zip(rows[1:], parted, strict=True):
+        if cut:
+            merged.append(row)
+        else:
+            merged[-1] = merged[-1] + row
+    return merged
+
+
+def _columns(rows: list[list[Cell]]) -> list[tuple[float, float]]:
+    """Column spans (x0, x1), from the rows with the most cells: a heading that spans columns must not join them."""
+    most = max(len(row) for row in rows)
+    columns: list[tuple[float, float]] = []
+    for cell in sorted((c for row in rows if 2 * len(row) > most for c in row), key=lambda c: c.x0):
+        if columns and cell.x0 < columns[-1][1] - 0.5:
+            columns[-1] = (columns[-1][0], max(cell.x1, columns[-1][1]))
+        else:
+            columns.append((cell.x0, cell.x1))
+    return columns
+
+
+def _span(cell: Cell, columns: list[tuple[float, float]], short_rules: list[BBox]) -> list[int]:
+    """The columns that a cell covers: those it touches, and those that a rule right below it runs under."""
+    height = cell.y1 - cell.y0
+    for x0, y, x1, _ in short_rules:
+        if cell.y0 + 0.5 * height < y < cell.y1 + 0.7 * height and x0 - 2 <= cell.x0 and cell.x1 <= x1 + 2:
+            under = [i for i, (a, b) in enumerate(columns) if min(b, x1) - max(a, x0) > 0.6 * (b - a)]
+            if len(under) > 1:
+                return under
+    touched = [i for i, (a, b) in enumerate(columns) if min(cell.x1, b) - max(cell.x0, a) > 0.5]
+    if touched:
+        return list(range(touched[0], touched[-1] + 1))
+    return [min(range(len(columns)), key=lambda i: abs(sum(columns[i]) - cell.x0 - cell.x1))]
+
+
+def _above(one: Cell, other: Cell) -> bool:
+    """Does one stand wholly above or below the other, as lines of one cell do?"""
+    return one.y1 <= other.y0 + 1 or other.y1 <= one.y0 + 1
+
+
+def _interleaved(rows: list[list[Cell]]) -> list[list[Cell]]:
+    """A row whose text stands between two others, reaching into both, spans them: its cells go to the upper one."""
+    out: list[list[Cell]] = []
+    for i, row in enumerate(rows):
+        if out and i + 1 < len(rows):
+            top, bottom = min(c.y0 for c in row), max(c.y1 for c in row)
+            if top < max(c.y1 for c in out[-1]) - 1 and bottom > min(c.y0 for c in rows[i + 1]) + 1:
+                for cell in row:
+                    cell.rows = 2
+                out[-1].extend(row)
+                continue
+        out.append(row)
+    return out
+
+
+def _joined(cells: list[Cell]) -> list[Cell]:
+    """One cell a place: lines of one cell are joined from top to bottom."""
+    by_place: dict[tuple[int, int], Cell] = {}
+    for cell in sorted(cells, key=lambda c: (c.row, c.column, c.y0, c.x0)):
+        first = by_place.setdefault((cell.row, cell.column), cell)
+        if first is not cell:
+            first.text = f"{first.text} {cell.text}"
+            first.rows, first.columns = max(first.rows, cell.rows), max(first.columns, cell.columns)
+    return list(by_place.values())
+
+
+def _widen_totals(cells: list[Cell], rows: int, columns: int) -> None:
+    """Labels of sums at a table's end ("VAT 19 % on ...", right-aligned before the amount) span all columns before it.
+
+    Told by what only such a label does: in the last rows, of two cells each, one runs over several columns.
+    """
+    totals: list[Cell] = []
+    for r in range(rows - 1, 0, -1):
+        row = sorted((c for c in cells if c.row == r), key=lambda c: c.column)
+        if len(row) != 2 or row[1].column != columns - 1 or row[0].column == 0 or row[0].column + row[0].columns < 2:
+            break
+        totals.append(row[0])
+    if any(label.columns > 1 for label in totals):
+        for label in totals:
+            end = label.column + label.columns
+            label.column, label.columns = 0, end

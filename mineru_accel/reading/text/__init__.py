@@ -1,0 +1,1 @@
+"""The text of a region: lines from characters, accents, scripts, styles."""

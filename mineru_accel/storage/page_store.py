@@ -1,0 +1,73 @@
+"""Blocks of converted pages wait on disk until their document is complete, so memory does not grow with it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..document import Block, Found
+
+FOLDER = "pages"
+
+
+def write_page(staging: Path, index: int, blocks: list[Block], found: Sequence[Found] = ()) -> None:
+    """Put a page's blocks away (atomically: a half-written page is never read), and how each was found."""
+    folder = staging / FOLDER
+    folder.mkdir(exist_ok=True)  # not its parents: a document that was given up stays gone
+    page = {"blocks": blocks, "found": [[f.label, f.score, f.source] for f in found]}
+    write_file(_path(staging, index), json.dumps(page, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def write_file(target: Path, data: bytes) -> None:
+    """Write a file so that it is there in full or not at all."""
+    temporary = target.with_suffix(".part")
+    temporary.write_bytes(data)
+    temporary.replace(target)
+
+
+def read_page(staging: Path, index: int) -> list[Block]:
+    """A page's blocks; none for a page that was never written because it failed."""
+    return _read(staging, index)["blocks"]
+
+
+def read_found(staging: Path, index: int) -> list[Found]:
+    """How each of a page's blocks was found, in their order."""
+    return [Found(*one) for one in _read(staging, index)["found"]]
+
+
+def keep(staging: Path, index: int, folder: Path) -> None:
+    """Copy a page's blocks and pictures to a folder of the same make, where they outlive the document's own staging.
+
+    By hard links where that can be.
+    """
+    source = _path(staging, index)
+    if not source.exists():
+        return
+    pictures = (block.get("image_path") for block in read_page(staging, index))
+    for file in [source, *(staging / picture for picture in pictures if picture)]:
+        target = folder / file.relative_to(staging)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(file, target)
+        except OSError:  # another file system, or one without links
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(file, target)
+
+
+def remove(staging: Path) -> None:
+    """The document is written: its pages are not needed any more."""
+    shutil.rmtree(staging / FOLDER, ignore_errors=True)
+
+
+def _path(staging: Path, index: int) -> Path:
+    return staging / FOLDER / f"{index:06}.json"
+
+
+def _read(staging: Path, index: int) -> dict[str, Any]:
+    path = _path(staging, index)
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"blocks": [], "found": []}

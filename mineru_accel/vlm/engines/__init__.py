@@ -1,0 +1,1 @@
+"""What runs the VLM: a server, transformers, or vLLM."""

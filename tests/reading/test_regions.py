@@ -1,0 +1,78 @@
+"""Reading regions, given perfect ones: whatever is wrong here is extraction's fault, not the detector's."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from common import SAMPLES
+from metrics import reading_order_exact, table_cells, tables_match, text_similarity, truth_blocks
+
+from mineru_accel.document import PageStatus, Region
+from mineru_accel.export.types import WriteJob, Writing
+from mineru_accel.export.writer import write
+from mineru_accel.layout.geometry import tilt
+from mineru_accel.options import Format, Images, Method
+from mineru_accel.pdf.jobs import read
+from mineru_accel.pdf.types import Key
+from mineru_accel.reading import jobs
+from mineru_accel.reading.types import PageSource
+
+NAMES = ["paper", "report", "slides", "scan", "chinese", "invoice", "newsletter"]
+
+
+def convert(name: str, staging: Path, jitter: float = 0.0) -> str:
+    """A sample's Markdown from its true regions in random order, each side moved by up to ``jitter`` points."""
+    key = Key(str(SAMPLES / f"{name}.pdf"))
+    pages = json.loads((SAMPLES / f"{name}.regions.json").read_text(encoding="utf-8"))
+    rng = random.Random(7)
+    for index, page in enumerate(pages):
+        seen = read(key, index, Method.AUTO, 200, None, 0, 0)
+        width, height = seen.size
+        regions = []
+        for region in page["regions"]:
+            box = region["bbox"]
+            if seen.ocr:
+                box = tilt(box, -seen.ocr.angle, seen.size)
+            x0, y0, x1, y1 = box
+            dx, dy = jitter / width, jitter / height
+            moved = (
+                x0 + rng.uniform(-dx, dx),
+                y0 + rng.uniform(-dy, dy),
+                x1 + rng.uniform(-dx, dx),
+                y1 + rng.uniform(-dy, dy),
+            )
+            regions.append(Region(region["label"], moved))
+        rng.shuffle(regions)
+        (summary,) = jobs.regions(key, PageSource(index, seen.ocr), regions, str(staging), 100, True, index == 0)
+        assert summary.status in (PageStatus.OK, PageStatus.FALLBACK)
+    document = Writing(key, name, str(staging), list(range(len(pages))), True, Images.FILE, "medium", "txt")
+    assert write(WriteJob(document, (Format.MD,), 0)).failed_formats == {}
+    return (staging / f"{name}.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("jitter", [0.0, 2.0])
+@pytest.mark.parametrize("name", NAMES)
+def test_true_regions_give_the_true_markdown(tmp_path: Path, name: str, jitter: float) -> None:
+    if name == "scan" and jitter:
+        pytest.skip("one OCR is enough")
+    markdown, truth = convert(name, tmp_path, jitter), (SAMPLES / f"{name}.md").read_text(encoding="utf-8")
+    assert text_similarity(markdown, truth, formulas=False) >= 0.995
+    assert reading_order_exact(markdown, truth_blocks(SAMPLES / f"{name}.regions.json"))
+    assert tables_match(table_cells(markdown), table_cells(truth))
+
+
+@pytest.mark.parametrize("name", ["paper", "newsletter"])
+def test_text_in_no_region_is_kept(tmp_path: Path, name: str) -> None:
+    """Without any region every line still comes out, as paragraphs of its own."""
+    key = Key(str(SAMPLES / f"{name}.pdf"))
+    seen = read(key, 0, Method.AUTO, 200, None, 0, 0)
+    (summary,) = jobs.regions(key, PageSource(0, seen.ocr), [], str(tmp_path), 100, False, True)
+    assert summary.blocks > 5
+    pages = json.loads((SAMPLES / f"{name}.regions.json").read_text(encoding="utf-8"))
+    blocks = json.loads((tmp_path / "pages" / "000000.json").read_text(encoding="utf-8"))
+    out = json.dumps(blocks, ensure_ascii=False)
+    words = {w for r in pages[0]["regions"] if r["label"] == "plain text" for w in r["text"].split() if w.isalpha()}
+    assert sum(w in out for w in words) > 0.97 * len(words)
