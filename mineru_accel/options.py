@@ -221,7 +221,7 @@ class Options(BaseModel):
     @classmethod
     def _pages_parse(cls, value: str | None) -> str | None:
         if value is not None:
-            from .pdf.page_range import parse
+            from .page_range import parse
 
             parse(value)
         return value

@@ -19,7 +19,6 @@ from .conversion.plan import Plan, make_plan
 from .conversion.scheduler import Scheduler
 from .conversion.startup import default_workers, make_engine, start
 from .conversion.statistics import RunStatistics
-from .conversion.trace import Tracer
 from .document import DocumentResult
 from .errors import UsageError
 from .events import Event, OnEvent, RunDone, RunStarted
@@ -28,6 +27,7 @@ from .pdf.languages import unknown
 from .storage.inputs import Input, find
 from .storage.remote import to_path
 from .workers.protocol import Job
+from .workers.trace import Tracer
 
 if TYPE_CHECKING:
     from .vlm.protocol import VlmEngine

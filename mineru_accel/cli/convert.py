@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from ..conversion.startup import WORKER_OUTPUT
 from ..errors import EXIT_FAILED, EXIT_OK, UsageError
 from ..events import Event, RunDone, as_json
-from ..logs import LOG_LEVEL
 from ..options import Options
 from ..pipeline import Pipeline
 from ..storage.inputs import find, read_list
 from ..storage.remote import is_url
 from ..vlm.vllm_host.arguments import parse
+from ..workers.log_level import LOG_LEVEL
 from . import interrupts
 from .progress import describe, make_reporter
 

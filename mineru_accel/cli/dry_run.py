@@ -14,7 +14,7 @@ from ..distributed import estimate
 from ..document import DocumentResult, PageResult
 from ..errors import EXIT_FAILED, EXIT_OK, AccelError, UsageError
 from ..options import Engine, Executor, Options
-from ..pdf.page_range import select
+from ..page_range import select
 from ..pipeline import Pipeline
 from ..storage.inputs import Input
 from ..storage.remote import is_url

@@ -11,7 +11,7 @@ from ..document import DocumentResult, PageResult, PageStatus, Region
 from ..errors import AccelError, InputError, OutputError
 from ..export.types import PART, Part, PartJob, WriteJob, Writing
 from ..options import Format, Images, Layout, Options
-from ..pdf.page_range import select
+from ..page_range import select
 from ..pdf.types import Key
 from ..reading.source_policy import make_rule
 from ..reading.types import CHUNK, PageSource

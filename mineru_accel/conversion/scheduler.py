@@ -38,8 +38,8 @@ from ..storage.journal import Entry, page_entry, page_result
 from ..workers.arena import Arena
 from ..workers.pool import JobError, WorkerPool
 from ..workers.protocol import Job
+from ..workers.trace import Tracer
 from .state import DocumentState, Pages, PageState
-from .trace import Tracer
 
 if TYPE_CHECKING:
     from ..layout.protocol import LayoutDetector

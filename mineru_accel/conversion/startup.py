@@ -17,10 +17,10 @@ from ..workers.arena import Arena
 from ..workers.memory_limit import default_limit
 from ..workers.pool import WorkerPool
 from ..workers.spawn import PRELOAD
+from ..workers.trace import Tracer
 from .page_jobs import Stages
 from .plan import Plan
 from .scheduler import Scheduler
-from .trace import Tracer
 
 if TYPE_CHECKING:
     from ..layout.protocol import LayoutDetector

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ..document import BBox, Block, PageStatus, Region, Source
 from ..layout.classes import Label
-from ..layout.geometry import rounded, scaled
 from ..pdf.docvortex_adapter import Sources
 from ..pdf.ocr import read_lines
 from ..pdf.opening import open_page
@@ -18,6 +17,7 @@ from ..pdf.text_quality import MAX_ABNORMAL, abnormal_share
 from ..pdf.types import Key
 from .crops import save_crops
 from .finish import finish
+from .geometry import rounded, scaled
 from .order.page import in_reading_order
 from .regions.areas import find_areas
 from .regions.footnotes import find_notes

@@ -8,7 +8,6 @@ from typing import Any
 
 from ..document import BBox, Block, Region, Source
 from ..layout.classes import Label
-from ..layout.geometry import rounded, scaled
 from ..pdf.docvortex_adapter import Sources
 from ..pdf.ocr import read_line, read_lines
 from ..pdf.opening import open_page
@@ -16,6 +15,7 @@ from ..pdf.rendering import render
 from ..pdf.types import Key
 from ..vlm.types import Draft, Pending
 from .blocks import BLOCK_TYPES, WITH_LINES, furniture
+from .geometry import rounded, scaled
 from .order.page import in_reading_order
 from .regions.areas import Area, find_areas
 from .regions.cleanup import share_inside, without_nested

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..document import PageStatus, Source
-from ..layout.geometry import tilt
+from .geometry import tilt
 from .types import PageContent, PageSource
 
 

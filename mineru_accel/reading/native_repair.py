@@ -6,7 +6,7 @@ from docvortex.document.pdf import PDFPage
 
 from ..document import Block, Region
 from ..layout.classes import Label
-from ..layout.geometry import across, centre, holds, rounded, scaled, union
+from .geometry import across, centre, holds, rounded, scaled, union
 from .order.page import in_reading_order
 from .regions.cleanup import CAPTION, TABLE_CAPTION
 from .tables.grid import build

@@ -15,7 +15,7 @@ from ..cli.progress import Tally
 from ..document import DocumentResult, PageStatus
 from ..errors import AccelError
 from ..events import DocumentStarted, Event, PageDone, RunStarted
-from ..pdf.page_range import select
+from ..page_range import select
 from ..pipeline import Pipeline
 from ..storage import page_store
 from ..storage.inputs import Input

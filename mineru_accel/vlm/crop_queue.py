@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from ..conversion.trace import Tracer
 from ..errors import AccelError
+from ..workers.trace import Tracer
 from .errors import EngineDied, NoAnswer, Refused
 from .protocol import VlmEngine
 from .repetition import loops

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ..conversion.trace import Tracer
 from ..errors import InputError, ModelError, OutputError, WorkerError
 from .arena import Arena
 from .protocol import Done, Failed, Job
 from .spawn import take
+from .trace import Tracer
 
 _ERRORS: dict[str, type[Exception]] = {e.__name__: e for e in (InputError, ModelError, OutputError, MemoryError)}
 

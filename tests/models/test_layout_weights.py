@@ -107,7 +107,7 @@ def test_same_folder_as_mineru(tmp_path):
     pytest.importorskip("mineru")
     put(tmp_path / "config.yaml", b"model:\n  base_dir: /data/models\n")
     code = (
-        "from mineru.config import config; from pathlib import Path; from mineru_accel import models;"
+        "from mineru.config import config; from pathlib import Path; from mineru_accel.models import layout_weights;"
         "assert layout_weights.mineru_model_dir() == Path(config.model.base_dir), config.model.base_dir;"
         "assert layout_weights.model_source() == config.model.source, config.model.source"
     )

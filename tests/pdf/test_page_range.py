@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mineru_accel.pdf.page_range import parse, select
+from mineru_accel.page_range import parse, select
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from metrics import reading_order_exact, table_cells, tables_match, text_similar
 from mineru_accel.document import PageStatus, Region
 from mineru_accel.export.types import WriteJob, Writing
 from mineru_accel.export.writer import write
-from mineru_accel.layout.geometry import tilt
 from mineru_accel.options import Format, Images, Method
 from mineru_accel.pdf.jobs import read
 from mineru_accel.pdf.types import Key
 from mineru_accel.reading import jobs
+from mineru_accel.reading.geometry import tilt
 from mineru_accel.reading.types import PageSource
 
 NAMES = ["paper", "report", "slides", "scan", "chinese", "invoice", "newsletter"]

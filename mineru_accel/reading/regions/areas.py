@@ -9,7 +9,7 @@ from typing import Any
 
 from ...document import BBox, Region
 from ...layout.classes import Label
-from ...layout.geometry import centre, holds, scaled, union
+from ..geometry import centre, holds, scaled, union
 from ..text.lines import Fragment, Line, assign, join_lines, to_lines
 from ..text.paragraphs import follows, group
 from .cleanup import TEXT, caption_label, share_inside, snap_table, without_nested

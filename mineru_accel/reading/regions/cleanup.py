@@ -6,7 +6,7 @@ import re
 
 from ...document import BBox, Region
 from ...layout.classes import Label
-from ...layout.geometry import centre, holds
+from ..geometry import centre, holds
 
 TEXT = frozenset(
     {Label.TITLE, Label.PLAIN_TEXT, Label.ABANDON, Label.FIGURE_CAPTION, Label.TABLE_CAPTION, Label.TABLE_FOOTNOTE}

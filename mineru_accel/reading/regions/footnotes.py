@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ...document import BBox
 from ...layout.classes import Label
-from ...layout.geometry import across
+from ..geometry import across
 from ..text.lines import Line
 from ..text.scripts import SUPER
 from .areas import Area

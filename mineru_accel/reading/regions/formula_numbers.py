@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from docvortex.content.text import build_tagged_formula_content
 
 from ...document import Block
-from ...layout.geometry import union
+from ..geometry import union
 
 FORMULA_NUMBER = "formula_number"
 

@@ -15,7 +15,7 @@ from docvortex.content.spans import slice_span_dicts, text_spans
 
 from ...document import BBox, Block, Region
 from ...layout.classes import Label
-from ...layout.geometry import across, centre, holds, rounded, union
+from ..geometry import across, centre, holds, rounded, union
 from ..text.inline_styles import plain_text
 from ..text.lines import Line
 from ..types import PageContent

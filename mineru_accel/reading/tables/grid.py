@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from html import escape
 
 from ...document import BBox
-from ...layout.geometry import union
+from ..geometry import union
 from ..text.lines import Char, Fragment, fragment_text, turned
 
 _GAP = 0.75

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import replace
 from typing import Any
 
-from ...layout.geometry import across
+from ..geometry import across
 
 _COMBINING = {
     "`": "\u0300",

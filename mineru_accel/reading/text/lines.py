@@ -18,7 +18,7 @@ from docvortex.analyzers.pdf import is_generated_cjk_space, needs_tight_space
 from docvortex.content.text import merge_text_line_contents
 
 from ...document import BBox
-from ...layout.geometry import union
+from ..geometry import union
 from .accents import compose
 from .scripts import scripts_of
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...layout.geometry import across
+from ..geometry import across
 from .lines import Line
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from docvortex.content.spans import append_text_span, inline_span_plain_text
 
 from ...document import Block
-from ...layout.geometry import across
+from ..geometry import across
 
 if TYPE_CHECKING:
     from .lines import Line

@@ -12,8 +12,8 @@ from typing import Any
 
 from ...document import BBox, Source
 from ...layout.classes import Label
-from ...layout.geometry import union
 from ...pdf.text_quality import MAX_ABNORMAL, abnormal_share
+from ..geometry import union
 from ..regions.areas import Area
 from ..source_policy import KINDS, Layer, Rule
 from .lines import Char, Line

@@ -31,8 +31,8 @@ from typing import Any
 
 from loguru import logger
 
-from ...logs import LOG_LEVEL
 from ...workers import owner_watch
+from ...workers.log_level import LOG_LEVEL
 from . import async_llm as llms
 from .channel import Channel, Unreadable
 
