@@ -13,7 +13,8 @@ from common import ROOT
 PACKAGE = ROOT / "mineru_accel"
 
 LAYERS = (
-    {"version", "errors", "page_range", "document", "options"},
+    {"version", "errors", "page_range"},
+    {"document", "options"},
     {"hardware", "storage", "workers"},
     {"events", "models"},
     {"pdf", "layout"},
@@ -22,9 +23,11 @@ LAYERS = (
     {"reading"},
     {"conversion"},
     {"distributed"},
-    {"pipeline", "__init__"},
+    {"pipeline"},
+    {"__init__"},
     {"ui", "bench"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 )
 """Folders and root files, from the bottom up: each imports from layers below its own only. Imports inside functions and
 for type checkers count, too."""
