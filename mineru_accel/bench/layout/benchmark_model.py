@@ -1,4 +1,4 @@
-"""What ``bench layout`` measures with: the model, pages, and the engine around it."""
+"""Model, pages and GPU runtime that ``bench layout`` measures."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from ...layout.runtime.fused_network import FusedNetwork
 
 
-class LayoutModel:
+class BenchmarkModel:
     """The layout model that the arguments name, on the current GPU.
 
-    With ``--random SCALE`` it is one of doclayout_yolo's, and ``package_model`` is the package's own module of it.
+    With ``--random SCALE`` it is one of doclayout_yolo's models, and ``package_model`` is the package's own module.
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
@@ -44,6 +44,7 @@ class LayoutModel:
 
     @property
     def fused(self) -> FusedNetwork:
+        """The fused float16 network; built on first use."""
         if self._fused is None:
             import torch
 
@@ -67,6 +68,7 @@ class LayoutModel:
         return found
 
     def plain(self, dtype: torch.dtype) -> torch.nn.Module:
+        """The unfused torch network, channels last."""
         import torch
 
         from ...layout.network.torch_model import LayoutNetwork
@@ -74,6 +76,11 @@ class LayoutModel:
         return LayoutNetwork(self.graph).to(self.device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def runtime(self, chunk: int | None = None) -> Any:
+        """A GPU runtime with compiled kernels, for ``chunk`` pages per launch.
+
+        Raises:
+            RuntimeError: if the fused kernels are not in use.
+        """
         from ...layout.runtime.gpu import CHUNK, GpuRuntime
 
         began = time.perf_counter()
@@ -86,6 +93,7 @@ class LayoutModel:
         return runtime
 
     def detector(self, runtime: Any) -> Any:
+        """A detector on top of a runtime."""
         from ...layout.detector import DocLayoutYolo
 
         detector = DocLayoutYolo.__new__(DocLayoutYolo)
@@ -94,6 +102,7 @@ class LayoutModel:
         return detector
 
     def pages(self) -> list[np.ndarray]:
+        """Images of ``--pages``, or 16 random pages: (H, W, 3) uint8 RGB."""
         if not self.args.pages:
             return [self.page(1024, 724 + 16 * (i % 4), i) for i in range(16)]
         import numpy as np
@@ -103,7 +112,7 @@ class LayoutModel:
         return [np.asarray(Image.open(p).convert("RGB")) for p in paths]
 
     def canvases(self, batch: int) -> torch.Tensor:
-        """Random pages on canvases of A4 shape, on the GPU."""
+        """Random pages of A4 shape on the GPU: (batch, H, W, 3) uint8."""
         import numpy as np
         import torch
 
@@ -111,6 +120,7 @@ class LayoutModel:
         return torch.from_numpy(np.stack([pages[i % len(pages)] for i in range(batch)])).to(self.device)
 
     def page(self, height: int, width: int, seed: int) -> np.ndarray:
+        """A white page with 40 random striped blocks: (height, width, 3) uint8."""
         import numpy as np
 
         rng = np.random.default_rng(seed)

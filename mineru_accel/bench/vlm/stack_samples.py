@@ -1,4 +1,4 @@
-"""Where processes spend their time: stacks sampled by py-spy while something runs, and the functions seen most."""
+"""CPU time of processes by function: stacks sampled by py-spy."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 
 _RATE = 100
 """Samples a second."""
-_MOST = 14
-_TRUNK = (
+_SHOWN = 14
+"""Functions in each list of a summary."""
+_COMMON_FRAMES = (
     "(threading.py",
     "multiprocessing/",
     "concurrent/futures/",
@@ -21,15 +22,20 @@ _TRUNK = (
     "<module>",
     "(contextlib.py",
 )
-"""What every stack stands on."""
+"""Parts of the names of frames that are below most stacks; left out of the totals."""
 
 
 @contextlib.contextmanager
 def sampled(processes: Mapping[str, int], path: Path, seconds: float) -> Iterator[None]:
-    """Sample processes (name -> pid) for so many seconds, less if they end; a summary of each is appended to ``path``.
+    """Sample the stacks of processes while the context is open; a summary of each is appended to ``path``.
 
-    The stacks themselves go to ``{path}.{name}`` in the folded form that flame graphs are made of. Without py-spy, or
-    where it may not look, the file says so; nothing is raised.
+    The stacks are written to ``{path}.{name}`` in the folded form of flame graphs. Without py-spy, or without the
+    permission to use it, the file says so, and nothing is raised.
+
+    Args:
+        processes: pid by name.
+        path: file of the summaries.
+        seconds: duration; shorter if a process ends.
     """
     program = shutil.which("py-spy")
     if program is None:
@@ -57,7 +63,7 @@ def sampled(processes: Mapping[str, int], path: Path, seconds: float) -> Iterato
 
 
 def summary(folded: str, seconds: float) -> str:
-    """The functions seen most: by themselves, and with what they call, in per cent of the time of one core.
+    """Functions with most samples, alone and with their callees, in per cent of one core's time.
 
     Args:
         folded: lines of ``outer;inner;innermost count``.
@@ -68,10 +74,10 @@ def summary(folded: str, seconds: float) -> str:
         stack, _, count = line.rpartition(" ")
         frames = stack.split(";")
         alone[frames[-1]] += int(count)
-        for frame in {f for f in frames if not any(trunk in f for trunk in _TRUNK)}:
+        for frame in {f for f in frames if not any(part in f for part in _COMMON_FRAMES)}:
             in_all[frame] += int(count)
     ticks = _RATE * seconds / 100
     parts = []
     for title, counted in (("itself", alone), ("with what it calls", in_all)):
-        parts += [f"-- {title}", *(f"{n / ticks:6.1f} %  {frame}" for frame, n in counted.most_common(_MOST))]
+        parts += [f"-- {title}", *(f"{n / ticks:6.1f} %  {frame}" for frame, n in counted.most_common(_SHOWN))]
     return "\n".join(parts)

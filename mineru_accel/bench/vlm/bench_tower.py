@@ -1,6 +1,6 @@
 """``mineru-accel bench tower``: the VLM's vision tower alone, vLLM's own beside the fused one, in CUDA graphs.
 
-Prints for each number of crops the time of the whole tower and of its parts, and how far the two outputs are apart.
+Prints for each number of crops the times of the whole tower and of its parts, and the difference of the two outputs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ...errors import EXIT_OK
 
 
 def run(argv: Sequence[str]) -> int:
-    """Load the checkpoint into vLLM in this process, and time its vit_fused_tower."""
+    """Load the checkpoint into vLLM in this process, and time its vision tower."""
     parser = argparse.ArgumentParser(prog="mineru-accel bench tower", description=__doc__)
     parser.add_argument("model", type=Path, help="folder of the checkpoint")
     parser.add_argument("--crops", default="1,2,4,7,8,10,13,16,26,32", help="default: %(default)s")
@@ -85,7 +85,7 @@ def _measure(model: Any, rows: int, columns: int, crops: list[int], out: Path | 
 
 
 def _parts(visual: Any, attention: Any, length: int, metadata: dict[str, Any]) -> dict[str, Callable[[], Any]]:
-    """Each part of one layer, ms."""
+    """One call of each part of a layer, by name."""
     import torch
     from accel_kernels import add_layer_norm, quick_gelu_, rotary_qk_
 
@@ -113,7 +113,7 @@ def _parts(visual: Any, attention: Any, length: int, metadata: dict[str, Any]) -
 
 
 def _time(call: Callable[[], Any], repeats: int) -> float:
-    """Milliseconds a call takes in a CUDA graph, the median of five measurements."""
+    """Milliseconds per call in a CUDA graph; median of five measurements."""
     import torch
 
     stream = torch.cuda.Stream()

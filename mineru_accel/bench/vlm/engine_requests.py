@@ -1,4 +1,4 @@
-"""What ``bench vlm`` asks of an AsyncLLM, in the process that has it (`mineru_accel.vlm.vllm_host.process`)."""
+"""Requests of ``bench vlm`` to an AsyncLLM, in the process that has it (`mineru_accel.vlm.vllm_host.process`)."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ PROMPT = (
     "<|vision_end|>\nText Recognition:<|im_end|>\n<|im_start|>assistant\n"
 )
 LOGITS = 2000
-"""How many of the first token's logits are compared: the greatest."""
+"""Number of the first token's greatest logits that are compared."""
 
 
 async def answer(llm: Any, picture: Any, name: str, tokens: int, mineru: bool, tokenized: bool) -> int:
-    """Answer a crop greedily with so many tokens; returns how many came.
+    """Answer a crop greedily with ``tokens`` tokens; returns their number.
 
-    Nothing ends an answer early (``ignore_eos``), so there is no ``min_tokens``: MinerU sends none, and vLLM looks at
-    each such answer in each step.
+    ``ignore_eos`` keeps answers from ending early. ``min_tokens`` is not set: MinerU sends none, and vLLM looks at each
+    answer that has it in each step.
 
     Args:
-        name: of the request.
-        mineru: whether with the penalties that MinerU's client sends.
-        tokenized: whether the prompt goes as its tokens (ours) or as a text (MinerU's client).
+        llm: the AsyncLLM.
+        picture: a PIL image, or patches.
+        name: id of the request.
+        tokens: length of the answer.
+        mineru: with the penalties that MinerU's client sends.
+        tokenized: send the prompt as tokens (this package) instead of text (MinerU's client).
     """
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
@@ -45,7 +48,7 @@ async def answer(llm: Any, picture: Any, name: str, tokens: int, mineru: bool, t
 
 
 async def first_logits(llm: Any, picture: Any, name: str, tokenized: bool) -> dict[str, float]:
-    """The greatest logits of an answer's first token: token -> logit."""
+    """The greatest logits of an answer's first token, by token."""
     from vllm import SamplingParams
 
     count = min(LOGITS, llm.model_config.get_vocab_size() // 2)
@@ -56,29 +59,30 @@ async def first_logits(llm: Any, picture: Any, name: str, tokenized: bool) -> di
 
 
 async def processes(llm: Any) -> tuple[int, list[int]]:
-    """Pids: of the process that has it, and of its cores, each of which on one GPU is its worker as well."""
+    """Pid of the AsyncLLM's process, and the pids of its cores; on one GPU a core is the worker, too."""
     return os.getpid(), [process.pid for process in llms.processes(llm)]
 
 
 async def patches(_: Any) -> dict[str, str]:
-    """Name of a patch -> what became of it there."""
+    """State of each patch by name, in this process."""
     return {each.name: str(each) for each in await asyncio.to_thread(status)}
 
 
 async def _rendered(llm: Any, picture: Any, tokenized: bool) -> Any:
-    """As MinerU's client does, which vLLM's processors for tokens see; a plain `generate` would take another way."""
+    """The prompt rendered like MinerU's client does; a plain `generate` would skip vLLM's renderer."""
     if isinstance(picture, Patches):
         return vllm.rendered(llm, _tokens(llm), picture)
     prompt = {"prompt_token_ids": _tokens(llm)} if tokenized else {"prompt": PROMPT}
     return (await llm.renderer.render_cmpl_async([{**prompt, "multi_modal_data": {"image": picture}}]))[0]
 
 
-_known: dict[int, list[int]] = {}
+_prompt_tokens: dict[int, list[int]] = {}
+"""Tokens of the prompt by the tokenizer's id."""
 
 
 def _tokens(llm: Any) -> list[int]:
-    """The prompt's; made once, as our client does."""
+    """Tokens of the prompt; computed once."""
     key = id(llm.tokenizer)
-    if key not in _known:
-        _known[key] = llm.tokenizer.encode(PROMPT)
-    return list(_known[key])
+    if key not in _prompt_tokens:
+        _prompt_tokens[key] = llm.tokenizer.encode(PROMPT)
+    return list(_prompt_tokens[key])

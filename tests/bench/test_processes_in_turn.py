@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mineru_accel.bench.vlm import alternate
+from mineru_accel.bench.vlm import processes_in_turn
 
 CHILD = """
 import json, pathlib, sys, time
@@ -38,14 +38,14 @@ log("end")
 
 @pytest.fixture
 def children() -> dict[str, subprocess.Popen[bytes]]:
-    """The processes that `go` has started, by their jobs' names."""
+    """Processes started by `go`, by job name."""
     return {}
 
 
 @pytest.fixture
 def go(tmp_path: Path, children: dict[str, subprocess.Popen[bytes]]) -> Callable[..., list[dict[str, Any]]]:
     def start(job: dict[str, Any]) -> subprocess.Popen[bytes]:
-        with alternate.file(job, "log").open("wb") as log:
+        with processes_in_turn.job_file(job, "log").open("wb") as log:
             child = subprocess.Popen([sys.executable, "-S", "-c", CHILD, json.dumps(job)], stderr=log)
         children[job["name"]] = child
         return child
@@ -55,14 +55,14 @@ def go(tmp_path: Path, children: dict[str, subprocess.Popen[bytes]]) -> Callable
             {"name": name, **job, "result": str(tmp_path / f"{name}.json")}
             for name, job in zip("abcde", jobs, strict=False)
         ]
-        return list(alternate.measure(named, start, **options))
+        return list(processes_in_turn.measure_in_turn(named, start, **options))
 
     return run
 
 
 @pytest.fixture
 def jump(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, Callable[[], bool]], None]:
-    """``jump(seconds, when)``: so much time passes for `turns` once a condition is true, and hardly any until then."""
+    """``jump(seconds, when)``: the module's clock jumps ahead once a condition is true."""
 
     def set_clock(seconds: float, when: Callable[[], bool]) -> None:
         gone = []
@@ -72,7 +72,7 @@ def jump(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, Callable[[], bool]
                 gone.append(seconds)
             return time.monotonic() + sum(gone)
 
-        monkeypatch.setattr(alternate, "time", SimpleNamespace(monotonic=monotonic, sleep=time.sleep))
+        monkeypatch.setattr(processes_in_turn, "time", SimpleNamespace(monotonic=monotonic, sleep=time.sleep))
 
     return set_clock
 
@@ -102,7 +102,7 @@ def test_one_that_gets_ready_while_another_is_measured_counts(go, jump, tmp_path
 
 
 def test_starting_does_not_eat_the_time_to_measure(go, jump, monkeypatch, tmp_path):
-    monkeypatch.setattr(alternate, "LEAST", 2000.0)
+    monkeypatch.setattr(processes_in_turn, "MIN_MEASURE_SECONDS", 2000.0)
     jump(3000, lambda: all((tmp_path / f"{name}.ready").exists() for name in "bc"))
     # 9000 - 3 x 2000: 3000 s to start
     rows = go({"starts_after": "never"}, {}, {}, at_once=3, ready=60_000, deadline=9000)
@@ -129,7 +129,7 @@ def test_nothing_is_left_running_when_the_caller_stops(tmp_path):
         return children[-1]
 
     jobs = [{"name": n, "result": str(tmp_path / f"{n}.json"), "starts_after": s} for n, s in [("a", None), ("b", "x")]]
-    results = alternate.measure(jobs, start, at_once=2, ready=1.0)
+    results = processes_in_turn.measure_in_turn(jobs, start, at_once=2, ready=1.0)
     next(results)
     results.close()
     assert all(child.returncode is not None for child in children)

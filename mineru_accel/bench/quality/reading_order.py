@@ -1,4 +1,4 @@
-"""Reading order: where the blocks of the truth lie in a conversion."""
+"""Reading order of a conversion: the places of the true blocks in its text."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from .text import distances, levenshtein
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """What became of some blocks in a text."""
+    """Places of some blocks in a text."""
 
     places: list[int | None]
-    """Where each block ends in the text; None: it is missing."""
+    """End of each block in the text; None for a missing block."""
     in_order: list[bool]
-    """Whether it belongs to the longest run of blocks that come in the order given."""
+    """True for blocks of the longest sequence in the given order."""
 
 
 def locate(text: str, blocks: Sequence[str], *, max_distance: float = 0.35) -> Located:
-    """Look every block up by its best approximate match.
+    """Find the best approximate match of every block.
 
     Args:
-        text: normalized (:func:`~mineru_accel.bench.quality.text.normalize`), as the blocks.
-        blocks: in reading order, none empty. Equal matches in several places count where they fit best.
-        max_distance: edits, as a share of a block's length, up to which it counts as found.
+        text: normalized with :func:`~mineru_accel.bench.quality.text.normalize`, like the blocks.
+        blocks: in reading order, none empty. Of equal matches the one that fits the order best counts.
+        max_distance: maximum edit distance of a match, as a share of the block's length.
     """
     candidates: list[list[int]] = []
     chain: list[tuple[int, int]] = []  # the end of the best chain of each length: (place, number of its link)
@@ -49,7 +49,7 @@ def locate(text: str, blocks: Sequence[str], *, max_distance: float = 0.35) -> L
 
 
 def order_distance(located: Located) -> float:
-    """OmniDocBench's reading-order edit distance, 0 to 1: of the blocks' numbers as found to their true order.
+    """OmniDocBench's reading-order edit distance, 0 to 1: between the blocks' numbers in the found and the true order.
 
     A missing block is one deletion. 0.0 if there are no blocks.
     """

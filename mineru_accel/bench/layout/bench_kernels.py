@@ -1,4 +1,4 @@
-"""`mineru-accel bench kernels`: the kernels against what they replace, at the shapes of real pages.
+"""``mineru-accel bench kernels``: the kernels against what they replace, at the shapes of real pages.
 
 Every row is checked against a float64 reference first; where the numbers are wrong there is no speed-up to print, and
 the command fails. Times are medians with a cold L2: "ms" and "baseline" of replayed graphs (device time only), "calls"
@@ -8,10 +8,11 @@ product and the bytes (each input read and each output written once) over the me
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..report import model as r
+from ..report import report as r
+from ..report.output import add_output, finish
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,7 @@ COLUMNS = (
 )
 
 
-def run(argv: list[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Print a Markdown table; 1 if a result was wrong or there is no GPU."""
     parser = argparse.ArgumentParser(prog="mineru-accel bench kernels", description=run.__doc__)
     parser.add_argument(
@@ -42,7 +43,7 @@ def run(argv: list[str]) -> int:
         "--compile", action="store_true", help="also torch.compile(max-autotune); minutes a shape family"
     )
     parser.add_argument("--repeat", type=int, default=60, metavar="MS", help="milliseconds spent timing each")
-    r.add_output(parser)
+    add_output(parser)
     args = parser.parse_args(argv)
     import torch
 
@@ -65,12 +66,12 @@ def run(argv: list[str]) -> int:
             print(r.row(r.cell(row.get(c.key), c.spec) for c in COLUMNS), flush=True)
         del problem
         torch.cuda.empty_cache()
-    r.finish(report, args, printed=True)
+    finish(report, args, printed=True)
     return 0 if all(row["right"] for row in report.rows) else 1
 
 
 def problems(args: argparse.Namespace, device: "torch.device") -> "list[Problem] | Any":
-    """The problems asked for, one at a time."""
+    """The requested problems, one at a time."""
     import torch
     from accel_kernels import problems as p
 
@@ -94,7 +95,7 @@ def problems(args: argparse.Namespace, device: "torch.device") -> "list[Problem]
 
 
 def measure(problem: "Problem", args: argparse.Namespace, limits: tuple[float, float]) -> dict[str, Any]:
-    """One row; without times if the result is wrong."""
+    """The row of one problem; without times if the result is wrong."""
     import torch
     import triton.testing
     from accel_kernels import tuning
@@ -127,11 +128,11 @@ def measure(problem: "Problem", args: argparse.Namespace, limits: tuple[float, f
         compiled = torch.compile(eager, mode="max-autotune-no-cudagraphs")
         compiled()
         baselines["compile max-autotune"] = (tuning.time_graph(compiled, args.repeat), calls(compiled))
-    return row | against(row["ms"], row["calls_ms"], baselines)
+    return row | baseline_entries(row["ms"], row["calls_ms"], baselines)
 
 
-def against(ms: float, calls_ms: float, baselines: dict[str, tuple[float, float]]) -> dict[str, Any]:
-    """What a row says of baselines, (ms replayed as a graph, ms of a call) by name: the fastest is what counts."""
+def baseline_entries(ms: float, calls_ms: float, baselines: dict[str, tuple[float, float]]) -> dict[str, Any]:
+    """Entries of a row about the fastest baseline; ``baselines`` are (ms replayed as a graph, ms of a call) by name."""
     if not baselines:
         return {}
     name, (best, _) = min(baselines.items(), key=lambda item: item[1][0])

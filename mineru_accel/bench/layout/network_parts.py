@@ -1,4 +1,4 @@
-"""``bench layout``'s parts that run the network alone: tile sizes, correctness, speed, layers, torch.compile."""
+"""Parts of ``bench layout`` that run the network alone: tile sizes, correctness, speed, layers, torch.compile."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from accel_kernels.problems import Problem
 
-    from .command import Bench
+    from .benchmark import LayoutBenchmark
 
 _LIMITS = (760e12, 4.2e12)
-"""float16 operations and bytes a second of an H200 (measured, see kernels/README.md): for the layers' floors."""
+"""float16 operations and bytes a second of an H200 (measured, see kernels/README.md): for the layers' lower bounds."""
 
 
-def tune(bench: Bench) -> None:
-    """Measure the convolutions' tile sizes at this model's shapes, and remember them."""
+def tune(bench: LayoutBenchmark) -> None:
+    """Measure the convolutions' tile sizes at this model's shapes, and store the fastest."""
     import torch
     from accel_kernels import tuning
     from accel_kernels.problems import fused_conv_problem
@@ -92,7 +92,7 @@ def tune(bench: Bench) -> None:
         export(path, target.parent, bench.model.device)
 
 
-def correct(bench: Bench) -> None:
+def correct(bench: LayoutBenchmark) -> None:
     """The fused network's raw maps against plain float32."""
     import torch
 
@@ -115,8 +115,8 @@ def correct(bench: Bench) -> None:
             raise AssertionError(f"{name} are wrong")
 
 
-def forward(bench: Bench) -> None:
-    """Pages a second of the network alone: uint8 canvases in, raw maps out."""
+def forward(bench: LayoutBenchmark) -> None:
+    """Pages/s of the network alone, from uint8 canvases to raw maps."""
     import torch
     import triton.testing
 
@@ -160,8 +160,8 @@ def forward(bench: Bench) -> None:
     bench.results["forward"] = {"ms": rows, "gflop_per_page": gflop}
 
 
-def layers(bench: Bench) -> None:
-    """Every step alone, against its floor."""
+def layers(bench: LayoutBenchmark) -> None:
+    """Time of every step alone, beside the lower bound from the GPU's measured limits."""
     import torch
     import triton.testing
     from accel_kernels.conv2d import shape_key
@@ -213,7 +213,7 @@ def layers(bench: Bench) -> None:
         bench.say(f"layers B={batch}: sum {total:.3f} ms (L2 warm), floors {floors:.3f} ms, {len(rows)} steps")
 
 
-def compile_unmodified(bench: Bench) -> None:
+def compile_unmodified(bench: LayoutBenchmark) -> None:
     """torch.compile(max-autotune) of the unmodified model, fp16, channels last."""
     import torch
     import triton.testing
@@ -259,7 +259,7 @@ def _with_pixels(problem: Problem, pixels: int) -> Problem:
 
 
 def _captured(work: Callable[[], object], warm: int = 3) -> Callable[[], None]:
-    """``work`` as a graph's replay."""
+    """Record ``work`` as a CUDA graph; returns its replay."""
     import torch
 
     for _ in range(warm):

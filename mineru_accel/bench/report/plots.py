@@ -1,44 +1,18 @@
-"""Plots of reports (:mod:`.report`), as SVG with text that stays text. Needs matplotlib (``mineru-accel[bench]``).
-
-``mineru-accel bench plot FILES... -o DIR`` draws ``throughput.svg`` (pages/s of every row that has them, by system) and
-``stages.svg`` (where the time of a page goes, for every row that says so) from reports of any benchmarks.
-"""
+"""Plots of reports (:mod:`.report`) as SVG; text stays text. Needs matplotlib (``mineru-accel[bench]``)."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import EXIT_OK, UsageError
-from .model import load
-
-OURS = "mineru-accel"
+_OUR_PREFIX = "mineru-accel"
 _OUR_COLOUR, _OTHER_COLOUR = "#2a78d6", "#9aa3ad"
 _STAGES = ["#2a78d6", "#1baf7a", "#eda100", "#e34948", "#7a5ad6", "#8a939c", "#4fb3bf", "#c06090"]
 
 
-def run(argv: Sequence[str]) -> int:
-    """Draw reports that are there already."""
-    parser = argparse.ArgumentParser(prog="mineru-accel bench plot", description=__doc__)
-    parser.add_argument("reports", nargs="+", type=Path, metavar="FILE", help="JSON files that benchmarks wrote")
-    parser.add_argument("-o", "--out", type=Path, default=Path(), metavar="DIR", help="default: here")
-    args = parser.parse_args(argv)
-    reports = [load(path) for path in args.reports]
-    args.out.mkdir(parents=True, exist_ok=True)
-    for name, why_not in (
-        ("throughput.svg", throughput(reports, args.out / "throughput.svg")),
-        ("stages.svg", stages(reports, args.out / "stages.svg")),
-    ):
-        if why_not and "matplotlib" in why_not:
-            raise UsageError(why_not)
-        print(f"{name}: {why_not}" if why_not else args.out / name)
-    return EXIT_OK
-
-
-def draw(report: dict[str, Any], path: Path) -> str | None:
-    """The chart that a report asks for. None, or why there is none."""
+def draw_chart(report: dict[str, Any], path: Path) -> str | None:
+    """Draw the report's chart. Returns None, or the reason why there is no plot."""
     chart = report["chart"]
     if not chart:
         return "this benchmark has no chart"
@@ -47,8 +21,8 @@ def draw(report: dict[str, Any], path: Path) -> str | None:
     return _bars(bars, f"{chart['title']}, {report['date']}", chart["unit"], path)
 
 
-def throughput(reports: Sequence[dict[str, Any]], path: Path) -> str | None:
-    """Pages a second, by machine and case, and system."""
+def draw_throughput(reports: Sequence[dict[str, Any]], path: Path) -> str | None:
+    """Draw pages/s by case and machine, one bar per system. Returns None, or the reason why there is no plot."""
     bars = [
         (f"{row['case']}\n{_place(report)}", str(row["system"]), float(row["pages_per_s"]))
         for report in reports
@@ -58,8 +32,8 @@ def throughput(reports: Sequence[dict[str, Any]], path: Path) -> str | None:
     return _bars(bars, "Pages a second", "pages/s", path)
 
 
-def stages(reports: Sequence[dict[str, Any]], path: Path) -> str | None:
-    """Milliseconds of work a page takes in each stage, one stacked bar a row."""
+def draw_stages(reports: Sequence[dict[str, Any]], path: Path) -> str | None:
+    """Draw milliseconds of work per page and stage, one stacked bar per row. Returns None, or why there is no plot."""
     rows = [
         (f"{row['system']}\n{row['case']}\n{_place(report)}", row["stages_ms"])
         for report in reports
@@ -86,7 +60,7 @@ def stages(reports: Sequence[dict[str, Any]], path: Path) -> str | None:
 
 
 def _place(report: dict[str, Any]) -> str:
-    """The machine in a few words, and the date."""
+    """Machine and date in a few words."""
     m = report["machine"]
     gpus = [name.split(",")[0] for name in m["gpus"]]
     place = (f"{len(gpus)}x {gpus[0]}" if len(gpus) > 1 else gpus[0]) if gpus else f"{m['cores']} cores, no GPU"
@@ -112,7 +86,7 @@ def _pyplot() -> Any:
 
 
 def _bars(bars: Sequence[tuple[str, str, float]], title: str, unit: str, path: Path) -> str | None:
-    """Horizontal bars in the order given, ours in colour, with a heading over each run of the same group."""
+    """Draw horizontal bars of (group, label, value) in the given order, with a heading over each group."""
     if not bars:
         return "nothing was measured"
     if (plt := _pyplot()) is None:
@@ -129,7 +103,7 @@ def _bars(bars: Sequence[tuple[str, str, float]], title: str, unit: str, path: P
         y += 1.0
     figure, axes = plt.subplots(figsize=(8, 0.9 + 0.32 * y))
     values = [value for _, _, value in bars]
-    colours = [_OUR_COLOUR if label.startswith(OURS) else _OTHER_COLOUR for _, label, _ in bars]
+    colours = [_OUR_COLOUR if label.startswith(_OUR_PREFIX) else _OTHER_COLOUR for _, label, _ in bars]
     drawn = axes.barh(places, values, height=0.75, color=colours)
     axes.bar_label(drawn, labels=[f"{v:.0f}" if v >= 100 else f"{v:.3g}" for v in values], padding=3)
     for at, group in headings:

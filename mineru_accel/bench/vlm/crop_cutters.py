@@ -1,4 +1,4 @@
-"""Crops cut by a pool of processes, as a conversion's workers do it; pictures and patches lie in shared memory."""
+"""Crops cut into patches by a pool of processes, like a conversion's workers; all data lies in shared memory."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from ...vlm.types import Patches
 from ...workers import owner_watch
 
 _MARGIN = 28
-"""Pixels that a side may gain when it is scaled to whole patches."""
+"""Maximum pixels that a side gains when it is scaled to whole patches."""
 _pictures: Sequence[Any] = ()
 _memory: mmap.mmap
 _room = 0
 
 
-class Cutters:
-    """The pool; to be made before anything that must not be forked is there.
+class CropCutterPool:
+    """A pool of forked processes that cut crops. Make it before any thread or CUDA context, which must not be forked.
 
     Args:
-        pictures: PIL images, of which :meth:`cut` takes one by its number.
+        pictures: PIL images; :meth:`cut` takes the index of one.
+        processes: number of processes.
     """
 
     def __init__(self, pictures: Sequence[Any], processes: int) -> None:
@@ -38,7 +39,7 @@ class Cutters:
         self._started = [self._pool.submit(_import) for _ in range(processes)]
 
     async def cut(self, number: int, cutter: Cutter) -> Patches:
-        """A picture's patches; as good as until the picture is cut again."""
+        """Patches of a picture; valid until the same picture is cut again."""
         grid, length = await asyncio.get_running_loop().run_in_executor(self._pool, _cut, number, cutter)
         start = number * _room
         return Patches(_pictures[number].size, grid, self._view[start : start + length])

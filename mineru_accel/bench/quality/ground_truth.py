@@ -22,8 +22,8 @@ Box = tuple[str, tuple[float, float, float, float]]
 
 
 @dataclass(slots=True)
-class Truth:
-    """What a perfect conversion of one file says."""
+class GroundTruth:
+    """The content of one file as a perfect conversion has it."""
 
     file: Path
     plain: str = ""
@@ -31,7 +31,7 @@ class Truth:
     texts: list[str] = field(default_factory=list)
     """Its blocks, in reading order."""
     ignored: list[str] = field(default_factory=list)
-    """Text that a conversion may have or not: running heads, page numbers, captions (where the format says so)."""
+    """Optional text: running heads, page numbers, captions (where the format says so)."""
     tables: list[str] = field(default_factory=list)
     """HTML."""
     formulas: list[str] = field(default_factory=list)
@@ -40,11 +40,11 @@ class Truth:
     """Regions of each page."""
 
 
-def load(folder: Path) -> list[Truth]:
-    """The ground truth in a folder.
+def load(folder: Path) -> list[GroundTruth]:
+    """Read the ground truth in a folder.
 
     Raises:
-        UsageError: if there is none in a format that is known.
+        UsageError: if there is none in a known format.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
@@ -65,9 +65,9 @@ def load(folder: Path) -> list[Truth]:
     return [_sample(path) for path in names]
 
 
-def _sample(pdf: Path) -> Truth:
+def _sample(pdf: Path) -> GroundTruth:
     markdown = pdf.with_suffix(".md").read_text(encoding="utf-8")
-    truth = Truth(
+    truth = GroundTruth(
         pdf.resolve(), plain_text(markdown), tables=html_tables(markdown), formulas=display_formulas(markdown)
     )
     regions = pdf.with_name(f"{pdf.stem}.regions.json")
@@ -94,7 +94,7 @@ def display_formulas(markdown: str) -> list[str]:
 
 
 def plain_text(markdown: str) -> str:
-    """Markdown less its tables and display formulas."""
+    """Markdown without its tables and display formulas."""
     return _FORMULA.sub("\n\n", without_tables(markdown))
 
 
@@ -105,7 +105,7 @@ _CLASSES = {
     **dict.fromkeys(("text_block", "list_group", "reference", "code_txt", "code_txt_caption"), Label.PLAIN_TEXT),
     **dict.fromkeys(("header", "footer", "page_number", "page_footnote", "abandon"), Label.ABANDON),
 }
-"""OmniDocBench's categories as DocStructBench's; the others (masks and the like) are no regions."""
+"""OmniDocBench's categories as DocStructBench's; other categories (such as masks) are no regions."""
 _TEXT = {"title", "text_block", "reference", "code_txt"}
 _IGNORED = {
     *("figure_caption", "figure_footnote", "table_caption", "table_footnote", "code_txt_caption", "equation_caption"),
@@ -113,7 +113,7 @@ _IGNORED = {
 }
 
 
-def _omnidocbench_page(folder: Path, page: dict[str, Any]) -> Truth:
+def _omnidocbench_page(folder: Path, page: dict[str, Any]) -> GroundTruth:
     info = page["page_info"]
     image = Path(info["image_path"]).name
     places = [folder / sub / f"{Path(image).stem}.pdf" for sub in ("pdfs", "ori_pdfs")]
@@ -121,7 +121,7 @@ def _omnidocbench_page(folder: Path, page: dict[str, Any]) -> Truth:
     file = next((place for place in places if place.exists()), None)
     if file is None:
         raise UsageError(f"{folder}: has neither a PDF nor an image of {image}")
-    truth = Truth(file.resolve(), pages=[[]])
+    truth = GroundTruth(file.resolve(), pages=[[]])
     regions = [r for r in page["layout_dets"] if not r.get("ignore")]
     for r in sorted(regions, key=lambda r: r["order"] if r.get("order") is not None else 1e9):
         kind = r["category_type"]
