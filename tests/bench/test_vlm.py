@@ -1,4 +1,4 @@
-"""What `bench vlm` says of its rows, its configurations, and the script that runs it on a GPU host."""
+"""Summaries and configurations of `bench vlm`, and the script that runs it on a GPU machine without network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mineru_accel.bench.vlm.bench_vlm import best_configuration
 from mineru_accel.bench.vlm.logits import against_float32, logit_error
 from mineru_accel.bench.vlm.vllm_configurations import configurations
 
-SCRIPT = ROOT / "mineru_accel/bench/gpu_host.sh"
+SCRIPT = ROOT / ".ci/gpu/measure.sh"
 
 
 def test_time_of_kernels_that_overlap_counts_once_and_each_is_summed() -> None:
@@ -79,8 +79,8 @@ def test_a_tiny_checkpoint_has_the_parts_of_a_real_one(tmp_path: Path) -> None:
     assert len(words) == random_checkpoint.MINERU.words
 
 
-def test_what_calls_bring_to_the_gpu_host_is_kept_and_begun_once(tmp_path: Path) -> None:
-    """Two calls of ``keep``, with a stand-in for Python; the second finds what the first began."""
+def test_what_calls_bring_to_the_gpu_machine_is_stored_and_installed_once(tmp_path: Path) -> None:
+    """Four calls of ``install``, with a stand-in for Python; each finds what the earlier ones began."""
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
     python.chmod(0o755)
@@ -92,7 +92,7 @@ def test_what_calls_bring_to_the_gpu_host_is_kept_and_begun_once(tmp_path: Path)
         (tree / "mineru_accel").mkdir()
         (tree / "kernels").mkdir()
         environment = os.environ | {"AT": str(tmp_path / "at"), "OUT": str(tmp_path / "out"), "PY": str(python)}
-        done = subprocess.run(["bash", SCRIPT, "keep"], cwd=tree, env=environment, capture_output=True, text=True)
+        done = subprocess.run(["bash", SCRIPT, "install"], cwd=tree, env=environment, capture_output=True, text=True)
         assert done.returncode == 0 and not done.stderr, done.stderr
     at = tmp_path / "at"
     assert wait_until(lambda: all((at / f"{n}.done").exists() for n in ("ckpt", "vllm", "wheels")))
