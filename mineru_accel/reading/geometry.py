@@ -18,6 +18,12 @@ def rounded(box: Any, digits: int = 4) -> list[float]:
     return [round(v, digits) for v in box]
 
 
+def clamped(box: Any) -> BBox:
+    """A box of fractions without what lies outside the page."""
+    x0, y0, x1, y1 = (min(1.0, max(0.0, v)) for v in box)
+    return x0, y0, x1, y1
+
+
 def union(boxes: list[Any]) -> BBox:
     """The smallest box around some boxes."""
     x0, y0, x1, y1 = zip(*boxes, strict=True)

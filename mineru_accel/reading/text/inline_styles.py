@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from docvortex.analyzers.pdf import apply_text_evidence, prepare_text_evidence
-from docvortex.content.spans import extend_inline_spans, inline_span_plain_text, text_spans
-from docvortex.document.pdf import PDFPage, PDFPageSnapshot
-
 from ...document import BBox, Block
+from ...pdf.docvortex.pages import TextPage
+from ...pdf.docvortex.spans import extend_inline_spans, plain_text_of_spans, text_spans
 from .accents import compose_line
 
 _TEXT = frozenset(
@@ -22,28 +19,21 @@ _TEXT = frozenset(
 """Blocks whose content MinerU has as spans."""
 
 
-def mark_up(blocks: list[Block], page: PDFPage, snapshot: PDFPageSnapshot, tables: list[BBox] | None = None) -> None:
+def mark_up(blocks: list[Block], page: TextPage, tables: Sequence[BBox] = ()) -> None:
     """Turn the plain text of blocks, in place, into spans with the styles, scripts and links that the page has there.
 
     Args:
         blocks: with unit bboxes.
         tables: boxes in points whose text is no running text.
     """
-    evidence = prepare_text_evidence(page, snapshot=snapshot, table_regions=tables or ())
-    evidence = replace(
-        evidence,
-        styles=tuple(compose_line(line, "style_ranges") for line in evidence.styles),
-        links=tuple(compose_line(line, "link_ranges") for line in evidence.links),
-        scripts=tuple(compose_line(line, "script_ranges") for line in evidence.scripts),
-    )
-    apply_text_evidence(blocks, evidence)
+    page.apply_styles(blocks, tables, compose_line)
     make_literal(blocks)
 
 
 def plain_text(block: Block) -> str:
     """A block's text without markup."""
     content = block.get("content")
-    return content if isinstance(content, str) else inline_span_plain_text(content or [])
+    return content if isinstance(content, str) else plain_text_of_spans(content or [])
 
 
 def make_literal(blocks: Iterable[Block]) -> None:

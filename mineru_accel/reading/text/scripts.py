@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from docvortex.content.spans import append_text_span, inline_span_plain_text
-
 from ...document import Block
+from ...pdf.docvortex.characters import Char
+from ...pdf.docvortex.spans import append_text_span, plain_text_of_spans
 from ..geometry import across
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _ATTACHED = 0.35
 """Type sizes between a script and what it stands at, at most; one after a note's mark, which begins its line."""
 
 
-def scripts_of(chars: Sequence[dict[str, Any]]) -> str:
+def scripts_of(chars: Sequence[Char]) -> str:
     """A mark for each character of a line of upright text: body, super- or subscript.
 
     Args:
@@ -60,7 +60,7 @@ def scripts_of(chars: Sequence[dict[str, Any]]) -> str:
     return _attached("".join(marks), chars, main)
 
 
-def _fractions(shifts: Sequence[float], marks: Sequence[str], chars: Sequence[dict[str, Any]]) -> set[int]:
+def _fractions(shifts: Sequence[float], marks: Sequence[str], chars: Sequence[Char]) -> set[int]:
     """Places of small characters far above and far below the baseline, one over the other: no scripts are so far."""
     high = [i for i, mark in enumerate(marks) if mark == SUPER and shifts[i] < -_FRACTION]
     deep = [i for i, mark in enumerate(marks) if mark == SUB and shifts[i] > _FRACTION]
@@ -73,7 +73,7 @@ def _over(above: Any, below: Any) -> bool:
     return across(above, below) > 0.5 * narrower
 
 
-def _attached(marks: str, chars: Sequence[dict[str, Any]], size: float) -> str:
+def _attached(marks: str, chars: Sequence[Char], size: float) -> str:
     """Without the scripts that stand at nothing: runs of them with a gap on either side."""
     out, start = list(marks), 0
     while start < len(marks):
@@ -89,7 +89,7 @@ def _attached(marks: str, chars: Sequence[dict[str, Any]], size: float) -> str:
     return "".join(out)
 
 
-def _gap(chars: Sequence[dict[str, Any]], place: int) -> float:
+def _gap(chars: Sequence[Char], place: int) -> float:
     """Between a character and the one before it, in points."""
     return float(chars[place]["bbox"][0] - chars[place - 1]["bbox"][2])
 
@@ -105,7 +105,7 @@ def set_scripts(block: Block, lines: Sequence[Line]) -> None:
         return
     aligned: list[str] = []
     place = 0
-    for char in inline_span_plain_text(content):
+    for char in plain_text_of_spans(content):
         if char.isspace():
             aligned.append(" ")
             continue
