@@ -1,6 +1,6 @@
 """Markdown and content lists of the samples, from layout regions as the embedded model found them once.
 
-``python tests/golden_samples.py`` writes ``tests/golden/`` anew (``--regions``: with the layout model's regions anew, too);
+``python tests/golden_samples.py`` writes ``tests/golden/`` anew (``--regions``: detects the regions anew, too);
 what changed is then to be read in ``git diff``. Regions are kept because a layout model's last digits differ from one
 processor to the next; OCR's do as well, so that of the scan only the Markdown is kept.
 """

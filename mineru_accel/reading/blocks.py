@@ -23,9 +23,8 @@ from .regions.lists import split_items
 from .regions.titles import demote_authors, document_title
 from .source_policy import Layer, SourcePolicy
 from .tables.recover import UNREADABLE, recover
-from .text.inline_styles import mark_up
+from .text.inline_styles import mark_up, set_scripts
 from .text.lines import Line
-from .text.scripts import set_scripts
 from .text.soundness import Choice, choose, says_more
 from .types import Draft, PageBlock, VlmTask
 

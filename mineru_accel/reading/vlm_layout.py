@@ -12,7 +12,7 @@ from ..pdf.types import Key
 from ..vlm import mineru_client
 from ..vlm.types import Answer
 from .blocks import WITH_LINES
-from .regions.cleanup import share_inside
+from .geometry import share_inside
 from .types import Draft, PageBlock, VlmTask
 
 _IN_GROUP = 0.8

@@ -15,8 +15,9 @@ from mineru_accel.document import Block, Region
 from mineru_accel.export import mineru
 from mineru_accel.layout.classes import Label
 from mineru_accel.pdf.types import Key
+from mineru_accel.reading.text.inline_styles import set_scripts
 from mineru_accel.reading.text.lines import Line
-from mineru_accel.reading.text.scripts import BODY, scripts_of, set_scripts
+from mineru_accel.reading.text.scripts import BODY, scripts_of
 
 
 @pytest.mark.parametrize("size", [9, 12])

@@ -9,10 +9,10 @@ from itertools import pairwise
 from ...document import BBox, Region
 from ...layout.classes import Label
 from ...pdf.docvortex.pages import TextLine
-from ..geometry import centre, holds, scaled, union
+from ..geometry import centre, holds, scaled, share_inside, union
 from ..text.lines import Fragment, Line, assign, join_lines, to_lines
 from ..text.paragraphs import follows, group
-from .cleanup import TEXT, caption_label, share_inside, snap_table, without_nested
+from .cleanup import TEXT, caption_label, snap_table, without_nested
 
 _MARGIN = 0.12
 """Share of the page on each side where running heads, page numbers and side notes stand."""

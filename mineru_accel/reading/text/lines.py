@@ -18,7 +18,7 @@ import numpy as np
 from ...document import BBox
 from ...pdf.docvortex.characters import Char, is_guessed_cjk_space, is_word_gap, merge_lines
 from ...pdf.docvortex.pages import TextLine
-from ..geometry import union
+from ..geometry import area, union
 from .accents import compose
 from .scripts import scripts_of
 
@@ -98,7 +98,7 @@ def _owners(boxes: list[BBox], regions: list[BBox]) -> list[int | None]:
         return [None] * len(boxes)
     flat = np.fromiter(chain.from_iterable(boxes), float, 4 * len(boxes)).reshape(-1, 4)
     x, y = ((flat[:, :2] + flat[:, 2:]) / 2).T[:, :, None]
-    by_size = sorted(range(len(regions)), key=lambda i: _area(regions[i]))
+    by_size = sorted(range(len(regions)), key=lambda i: area(regions[i]))
     x0, y0, x1, y1 = np.array([regions[i] for i in by_size]).T[:, None, :]
     held = (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)
     first, any_ = held.argmax(axis=1).tolist(), held.any(axis=1).tolist()
@@ -302,7 +302,3 @@ def join_texts(texts: list[str]) -> str:
 @lru_cache(maxsize=256)  # a paragraph is asked for three times, and takes as long as its lines squared
 def _joined(texts: tuple[str, ...]) -> str:
     return merge_lines(texts)
-
-
-def _area(box: BBox) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])

@@ -8,18 +8,12 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...document import Block
 from ...pdf.docvortex.characters import Char
-from ...pdf.docvortex.spans import append_text_span, plain_text_of_spans
 from ..geometry import across
 
-if TYPE_CHECKING:
-    from .lines import Line
-
 BODY, SUPER, SUB = " ", "^", "_"
-_STYLES = {SUPER: "superscript", SUB: "subscript"}
 _MANY = 0.3
 """Of the most frequent size's characters a line has so many of its type size, at least."""
 _SMALL = 0.86
@@ -92,44 +86,3 @@ def _attached(marks: str, chars: Sequence[Char], size: float) -> str:
 def _gap(chars: Sequence[Char], place: int) -> float:
     """Between a character and the one before it, in points."""
     return float(chars[place]["bbox"][0] - chars[place - 1]["bbox"][2])
-
-
-def set_scripts(block: Block, lines: Sequence[Line]) -> None:
-    """Give a block of spans the scripts of its lines, in place of those it has; nothing where its text is another."""
-    if not any(line.marks for line in lines):
-        return
-    letters = [c for line in lines for c in line.text if not c.isspace()]
-    marks = "".join(line.marks or BODY * len("".join(line.text.split())) for line in lines)
-    content = block["content"]
-    if len(letters) != len(marks) or not isinstance(content, list):
-        return
-    aligned: list[str] = []
-    place = 0
-    for char in plain_text_of_spans(content):
-        if char.isspace():
-            aligned.append(" ")
-            continue
-        while place < len(letters) and letters[place] != char and letters[place] in "-\u00ad":
-            place += 1  # a hyphen at a line's end
-        if place == len(letters) or letters[place] != char:
-            return
-        aligned.append(marks[place])
-        place += 1
-    block["content"] = _styled(content, iter(aligned))
-
-
-def _styled(spans: list[dict[str, Any]], marks: Any) -> list[dict[str, Any]]:
-    out: list[dict[str, Any]] = []
-    for span in spans:
-        if isinstance(span.get("content"), list):
-            out.append({**span, "content": _styled(span["content"], marks)})
-        elif span["type"] != "text":
-            out.append(span)
-            for _ in span["content"]:
-                next(marks)
-        else:
-            others = [style for style in span.get("styles", ()) if style not in _STYLES.values()]
-            for char in span["content"]:
-                mark = next(marks)
-                append_text_span(out, char, [*others, _STYLES[mark]] if mark in _STYLES else others)
-    return out
