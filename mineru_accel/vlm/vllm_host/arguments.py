@@ -54,7 +54,7 @@ def engines_each(accelerator: Accelerator, memory_gib: float, cores: float, give
 
     Two on a large one from Hopper on with plenty of cores, if the user's arguments leave it to us: the engine's thread
     of Python can't keep such a GPU busy alone. On an H200 (140 GiB, 16 cores for each GPU) two converted 19.1 pages/s
-    and one 14.5 to 16.3 (README.md, "The VLM on a GPU"). Nobody has measured it on others; two fit into 60 GiB.
+    and one 14.5 to 16.3 (docs/history.md). Nobody has measured it on others; two fit into 60 GiB.
     """
     fast = accelerator.kind == "cuda" and int(accelerator.arch.removeprefix("sm_")) >= _FAST
     return 2 if fast and memory_gib >= _LARGE and cores >= _CORES and not _ONES_OWN & given.keys() else 1
