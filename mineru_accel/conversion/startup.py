@@ -86,7 +86,7 @@ def start(
     later = (*_LAZY, *(_LAZY_NATIVE if plan.layout is Layout.NATIVE else ()), "mineru_accel.export.writer")
     modules = [extraction]
     if plan.engine is Engine.VLLM:  # which takes longer to start than these to be imported
-        from ..vlm.image_patches import MODULES
+        from ..models.image_patches import MODULES
 
         modules += MODULES
     if plan.engine:

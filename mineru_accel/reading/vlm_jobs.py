@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from PIL import Image
 
 from ..document import PageStatus, Region, Source
+from ..models.image_patches import Cutter, cut
 from ..pdf.opening import open_page
 from ..pdf.rendering import render
 from ..pdf.types import Key
 from ..vlm import mineru_client
-from ..vlm.image_patches import Cutter, cut
 from ..vlm.types import Answer, Crop, Draft, Pending, Prepared
 from ..workers import arena
 from . import draft as drafts

@@ -38,7 +38,7 @@ class Crop:
 
 @dataclass(slots=True, eq=False)
 class Patches:
-    """A picture that was cut into patches in a worker; see :mod:`mineru_accel.vlm.image_patches`."""
+    """A picture that was cut into patches in a worker; see :mod:`mineru_accel.models.image_patches`."""
 
     size: tuple[int, int]
     """Of the picture, width and height in pixels."""

@@ -10,7 +10,7 @@ from ...hardware import accelerator
 from ..patch import NotNeeded, Patch, Undo
 
 if TYPE_CHECKING:
-    from ...layout.runtime.choose import Runtime
+    from ...layout.runtime.base import Runtime
 
 log = logging.getLogger(__name__)
 _ENGINE = "_mineru_accel_engine"

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...vlm.image_patches import Cutter, cut
+from ...models.image_patches import Cutter, cut
 
 _CUT = uuid.uuid4().hex
 _numbers = itertools.count()

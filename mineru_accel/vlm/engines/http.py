@@ -18,7 +18,7 @@ from ..errors import NoAnswer, Refused
 from ..types import Generated, Sampling
 
 if TYPE_CHECKING:
-    from ..image_patches import Cutter
+    from ...models.image_patches import Cutter
 
 _PER_SERVER = 100
 """Requests in flight for each server, as MinerU's client has them."""

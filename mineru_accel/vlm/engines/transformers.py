@@ -13,7 +13,7 @@ from ..errors import NoAnswer
 from ..types import Generated, Sampling
 
 if TYPE_CHECKING:
-    from ..image_patches import Cutter
+    from ...models.image_patches import Cutter
 
 
 class TransformersEngine:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from ...models.image_patches import Cutter
 from ..errors import EngineError, NoAnswer, Refused
-from ..image_patches import Cutter
 from ..types import Generated, Patches, Sampling
 from ..vllm_host import async_llm as llms
 from ..vllm_host.process import apply
