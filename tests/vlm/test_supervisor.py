@@ -131,7 +131,7 @@ def test_tokens_are_the_same_patched_killed_and_plain(untrained: Path, tmp_path:
         assert after == expected  # patched, killed with half of it said, started again
         assert {name for name, state in states.items() if state.startswith("active")} == set(ON_A_CPU)
         assert trace["pid"] != os.getpid() and trace["norm"] == "SingleFrameNorm" and trace["folded"]
-        assert trace["forward"].endswith("vllm_vit_fused.py")
+        assert trace["forward"].endswith("vit_fused.py")
         assert left == []
         assert not [path for path in temporary.rglob("*") if path.is_socket() or "mineru-accel" in path.name]
 

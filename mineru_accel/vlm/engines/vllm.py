@@ -104,7 +104,7 @@ def client_of(llm: Any, name: str, kind: Callable[[], type]) -> Any:
 
 async def cutter(llm: Any) -> Cutter | None:
     """How the workers may cut pictures for it, where the AsyncLLM is."""
-    from ...patches.vllm.qwen2vl_processor import cutter_of
+    from ...patches.vllm.fast_processor_qwen2vl import cutter_of
 
     return cutter_of(llm)
 
@@ -113,7 +113,7 @@ def rendered(llm: Any, tokens: Sequence[int], picture: Patches) -> Any:
     """vLLM's input for a prompt and a picture that a worker cut."""
     import torch
 
-    from ...patches.vllm.qwen2vl_processor import from_patches
+    from ...patches.vllm.fast_processor_qwen2vl import from_patches
 
     rows, columns = picture.grid
     patches = torch.frombuffer(picture.data, dtype=torch.uint8).view(rows * columns, -1)
