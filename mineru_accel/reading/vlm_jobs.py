@@ -133,7 +133,7 @@ def _ask(
 
 
 def _store(
-    asked: Sequence[mineru_client.Asked], kinds: Sequence[str], cutter: Cutter | None, slot: int, slot_bytes: int
+    asked: Sequence[mineru_client.VlmRequest], kinds: Sequence[str], cutter: Cutter | None, slot: int, slot_bytes: int
 ) -> list[Crop]:
     """Requests with their pixels put into the arena."""
     crops = []

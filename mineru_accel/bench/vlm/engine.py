@@ -32,7 +32,7 @@ from ...errors import EXIT_FAILED, EXIT_OK, UsageError
 from ...hardware import accelerator
 from ...patches import selected
 from ...vlm.engines import vllm
-from ...vlm.vllm_host.arguments import graphs, merge, parse
+from ...vlm.vllm_host.arguments import cuda_graph_sizes, merge, parse
 from ...vlm.vllm_host.process import apply
 from ...workers import owner_watch
 from ..report import stacks
@@ -105,7 +105,7 @@ def configurations() -> dict[str, dict[str, Any]]:
 
 def _step(tokens: int, up_to: int | None = None) -> dict[str, Any]:
     """Arguments for steps of at most so many tokens, with CUDA graphs of all or of those up to a size."""
-    config = {"cudagraph_capture_sizes": graphs(up_to or tokens)}
+    config = {"cudagraph_capture_sizes": cuda_graph_sizes(up_to or tokens)}
     return {"max_num_batched_tokens": tokens, "compilation_config": config}
 
 
@@ -305,7 +305,7 @@ async def _child(job: dict[str, Any]) -> None:
             replicas=job.get("replicas", 1),
             patches=job.get("patches", "auto"),
             devices=job["devices"],
-            apart=job.get("apart"),
+            own_processes=job.get("apart"),
         )
         await engine.start()
         row["patches"] = await apply(engine.llm, requests.patches)
@@ -356,7 +356,7 @@ async def _child(job: dict[str, Any]) -> None:
 
 async def _cut(llms: list[Any], cutters: Cutters) -> Callable[[int], Awaitable[Any]] | None:
     """What hands a crop over as the workers of a conversion do: cut into patches. None where vLLM cuts them itself."""
-    how = {await apply(llm, vllm.cutter) for llm in llms}
+    how = {await apply(llm, vllm.find_cutter) for llm in llms}
     return partial(cutters.cut, cutter=how.pop()) if len(how) == 1 and None not in how else None
 
 

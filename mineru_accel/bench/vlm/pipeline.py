@@ -306,21 +306,21 @@ class _Bench:
 
 def _forced(pipeline: Pipeline, bench: _Bench) -> Any:
     """vLLM, whose generations are as long as the truth and say the truth."""
-    from ...vlm.engines.vllm import LocalVllm
+    from ...vlm.engines.vllm import VllmEngine
     from ...vlm.vllm_host.arguments import parse
     from ...vlm.vllm_host.process import apply
     from ...vlm.vllm_host.supervisor import EngineSupervisor
 
-    class Forced(LocalVllm):
+    class Forced(VllmEngine):
         def __init__(self, model: Path, args: dict[str, Any]) -> None:
             super().__init__(model)
-            self._engine = EngineSupervisor(model, args=args, replicas=bench.args.replicas or "auto", devices=[0])
+            self.supervisor = EngineSupervisor(model, args=args, replicas=bench.args.replicas or "auto", devices=[0])
 
         @property
         def llm(self) -> Any:
-            return self._engine.llm
+            return self.supervisor.llm
 
-        async def _ask(self, replica: Any, picture: Any, prompt: str, sampling: Sampling) -> Generated:
+        async def generate_on(self, replica: Any, picture: Any, prompt: str, sampling: Sampling) -> Generated:
             tokens, text = bench.wanted(picture.size, prompt)
             await apply(replica.llm, forced_length.ours, picture, prompt, sampling, tokens)
             return Generated(text)
