@@ -88,7 +88,7 @@ def start(
     if plan.engine:
         modules += _READING_WITH_VLM
     if plan.engine is Engine.VLLM:  # which takes longer to start than these to be imported
-        from ..vlm.image_patches import MODULES
+        from ..patches.image_patches import MODULES
 
         modules += MODULES
     if plan.engine:

@@ -85,20 +85,20 @@ def _answer(kind: str, text: str) -> str:
 
 def forced_engine(model: Path, args: dict[str, Any], replicas: int | None, answers: ForcedAnswers) -> Any:
     """vLLM on the first GPU whose generations have the lengths, and whose answers have the texts, of ``answers``."""
-    from ...vlm.engines.vllm import LocalVllm
+    from ...vlm.engines.vllm import VllmEngine
     from ...vlm.vllm_host.process import apply
     from ...vlm.vllm_host.supervisor import EngineSupervisor
 
-    class ForcedVllm(LocalVllm):
+    class ForcedVllm(VllmEngine):
         def __init__(self, model: Path, args: dict[str, Any]) -> None:
             super().__init__(model)
-            self._engine = EngineSupervisor(model, args=args, replicas=replicas or "auto", devices=[0])
+            self.supervisor = EngineSupervisor(model, args=args, replicas=replicas or "auto", devices=[0])
 
         @property
         def llm(self) -> Any:
-            return self._engine.llm
+            return self.supervisor.llm
 
-        async def _ask(self, replica: Any, picture: Any, prompt: str, sampling: Sampling) -> Generated:
+        async def generate_on(self, replica: Any, picture: Any, prompt: str, sampling: Sampling) -> Generated:
             tokens, text = answers.answer(picture.size, prompt)
             await apply(replica.llm, forced_length.generate_as_mineru_accel, picture, prompt, sampling, tokens)
             return Generated(text)

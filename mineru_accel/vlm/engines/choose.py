@@ -18,6 +18,6 @@ def make_engine(options: Options, plan: Plan) -> VlmEngine:
         from .transformers import TransformersEngine
 
         return TransformersEngine(plan.vlm, options.device)
-    from .vllm import LocalVllm
+    from .vllm import VllmEngine
 
-    return LocalVllm(plan.vlm, options.vllm_args, options.vlm_replicas or "auto")
+    return VllmEngine(plan.vlm, options.vllm_args, options.vlm_replicas or "auto")

@@ -13,11 +13,11 @@ from ..errors import NoAnswer
 from ..types import Generated, Sampling
 
 if TYPE_CHECKING:
-    from ..image_patches import Cutter
+    from ...patches.image_patches import Cutter
 
 
 class TransformersEngine:
-    """One request after the other in a thread, so that no answer depends on what else is asked.
+    """Answers one request after the other in a thread, so that no answer depends on other requests.
 
     Args:
         model: a folder with a checkpoint.
@@ -27,7 +27,7 @@ class TransformersEngine:
     png = False
     cutter: Cutter | None = None
     concurrency = 2
-    """One at work, one ready."""
+    """One request at work, one ready."""
 
     def __init__(self, model: Path, device: str = "auto") -> None:
         self.name = f"transformers {model.name}"
@@ -97,7 +97,7 @@ class TransformersEngine:
 
 
 class _Limit:
-    """A stopping criterion: counts tokens, ends the generation at its deadline."""
+    """A stopping criterion that counts tokens and ends the generation at its deadline."""
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline

@@ -1,4 +1,4 @@
-"""Patches of one frame in bytes, and the patch embedding that takes them: what `vllm-uint8-pixels` puts in place."""
+"""The patch embedding for image patches of one frame in bytes, which ``vllm-uint8-pixels`` puts in place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from torch import Tensor, nn
 
 
 class SingleFrameNorm(nn.Module):
-    """In place of a model's FusedInputNorm: patches of one frame pass as they are, all others are normalized."""
+    """In place of a model's FusedInputNorm: patches of one frame pass unchanged, all others are normalized.
+
+    Args:
+        norm: the model's FusedInputNorm.
+        columns: numbers in a patch of one frame.
+    """
 
     is_identity = False
 
@@ -22,18 +27,18 @@ class SingleFrameNorm(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """As FusedInputNorm's."""
+        """FusedInputNorm's."""
         return self.norm.dtype
 
     def forward(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
-        """(L, columns) uint8 as they are; (L, 2 columns) normalized in `dtype`."""
+        """``(L, columns) uint8`` unchanged; ``(L, 2 columns)`` normalized, in ``dtype``."""
         if pixels.dtype is torch.uint8 and pixels.shape[1] == self.columns:
             return pixels
         return self.norm(pixels, dtype)
 
 
 def prepare(model: Any) -> None:
-    """Give a just built model the norm above and its patch embedding the processor's mean and deviation."""
+    """Give a newly built model the norm above, and its patch embedding the processor's mean and standard deviation."""
     norm, embedding = getattr(model, "input_norm", None), getattr(model.visual, "patch_embed", None)
     if norm is None or embedding is None or norm.is_identity or norm.weight.shape != (3,):
         return
@@ -44,14 +49,14 @@ def prepare(model: Any) -> None:
 
 
 def is_single_frame(embedding: Any, x: Tensor) -> bool:
-    """Whether x (L, K) holds one frame for an embedding that was prepared."""
+    """Whether ``x (L, K)`` holds one frame, for an embedding that :func:`prepare` has seen."""
     return "_accel_norm" in embedding.__dict__ and x.shape[1] * embedding.temporal_patch_size == (
         embedding.proj.weight[0].numel()
     )
 
 
 def embed(embedding: Any, x: Tensor) -> Tensor:
-    """(L, C P P) pixels 0..255 of any dtype -> (L, N) in the weight's dtype."""
+    """Pixels ``(L, C P P)``, 0..255 in any dtype -> ``(L, N)`` in the weight's dtype."""
     weight, bias = embedding.proj.weight, embedding.proj.bias
     mean, std = embedding.__dict__["_accel_norm"]
     folded = embedding.__dict__.get("_accel_folded")
@@ -65,7 +70,7 @@ def embed(embedding: Any, x: Tensor) -> Tensor:
 
 
 def fold_float32(weight: Tensor, mean: list[float], std: list[float], bias: Tensor | None) -> tuple[Tensor, Tensor]:
-    """W' (N, C P P) and b' (N,) for patches of 0..255."""
+    """Weight ``(N, C P P)`` and bias ``(N,)`` in float32 that take pixels 0..255; see `accel_kernels.patch_embed`."""
     mean_, std_ = (torch.tensor(v, dtype=torch.float64, device=weight.device).view(1, -1, 1, 1) for v in (mean, std))
     exact = weight.detach().double().sum(2) / (255 * std_)
     offset = -(exact * 255 * mean_).flatten(1).sum(1)
@@ -75,7 +80,9 @@ def fold_float32(weight: Tensor, mean: list[float], std: list[float], bias: Tens
 def drop_second_frame(processed: Any, both_frames: int) -> Any:
     """Keep the first of the two equal frames of every still image in a processor's result.
 
-    both_frames: columns of a patch (3, 2, P, P); items that have fewer come from the processor's cache, done already.
+    Args:
+        both_frames: numbers in a patch of two frames, ``(3, 2, P, P)``. Items with fewer come from the processor's
+            cache and have one frame already.
     """
     items = processed["mm_kwargs"].get("image") or ()
     for item in items:
