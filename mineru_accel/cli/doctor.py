@@ -9,7 +9,7 @@ import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from ..errors import EXIT_FAILED, EXIT_OK, AccelError
+from ..errors import EXIT_FAILED, EXIT_OK, AccelError, one_line
 from ..hardware.cores import usable_cores
 from ..version import __version__
 
@@ -72,7 +72,7 @@ def _gpu() -> str:
     try:
         import torch
     except Exception as error:
-        return f"torch can't be imported: {' '.join(str(error).split())[:120]}"
+        return f"torch can't be imported: {one_line(error, 120)}"
     if not torch.cuda.is_available():
         return f"none that torch {torch.__version__} can use"
     kind = f"HIP {torch.version.hip}" if torch.version.hip else f"CUDA {torch.version.cuda}"
@@ -85,7 +85,7 @@ def _gpu() -> str:
 
 
 def _models() -> dict[str, str]:
-    from ..models.layout_weights import list_models
+    from ..models.catalogue import list_models
 
     rows = {}
     for model in list_models():

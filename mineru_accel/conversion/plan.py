@@ -89,10 +89,11 @@ def _with_vlm(options: Options, backend: Backend, engine: Engine, vlm: Path | No
 
 
 def _layout_weights(options: Options) -> tuple[Path | None, str]:
+    from ..layout.verify import verify
     from ..models.layout_weights import find_layout_weights, require_layout_weights
 
     if options.layout is Layout.DOCLAYOUT_YOLO:  # only who asks for it by name may cause a download
-        found = require_layout_weights(options.layout_weights, allow_download=not options.offline)
+        found = require_layout_weights(options.layout_weights, download_check=None if options.offline else verify)
     else:
         maybe = find_layout_weights(options.layout_weights)
         if maybe is None:

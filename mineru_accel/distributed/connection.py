@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..conversion.plan import Plan
-from ..errors import AccelError, UsageError
+from ..errors import AccelError, UsageError, one_line
 from ..hardware.cores import usable_cores
 from ..options import Engine, Layout, Options
-from ..storage.remote import line
 from . import ray_internals
 from .ray_errors import Errors, without_notice
 
@@ -181,7 +180,7 @@ def _join(address: str) -> None:
             with without_notice():
                 ray.init(address=address, **_QUIET)
         except (OSError, ValueError, RuntimeError) as error:
-            raise UsageError(f"no Ray cluster at {address}: {line(error)}") from error
+            raise UsageError(f"no Ray cluster at {address}: {one_line(error)}") from error
 
 
 @contextlib.contextmanager
@@ -229,7 +228,7 @@ def _start(address: str | None) -> bool:
                 _join("auto")
                 return False
             if not left:
-                raise AccelError(f"Ray does not start: {line(error)}") from error
+                raise AccelError(f"Ray does not start: {one_line(error)}") from error
     return True
 
 

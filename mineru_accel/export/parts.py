@@ -14,7 +14,7 @@ from typing import Any
 from loguru import logger
 from mineru.types import MiddleJson
 
-from ..errors import OutputError
+from ..errors import OutputError, one_line
 from ..options import Format
 from ..pdf.opening import open_document
 from ..storage import page_store
@@ -69,7 +69,7 @@ def write_part(job: PartJob) -> PartDone:
                 raise
             except Exception as error:  # told when the document is written
                 logger.opt(exception=error).debug("{} of part {} of {}", fmt, part.number, document.name)
-                path.with_suffix(".failed").write_text(_why(error), encoding="utf-8")
+                path.with_suffix(".failed").write_text(one_line(error, named=True), encoding="utf-8")
                 continue
             page_store.write_file(path, data)
         if Format.MD in job.formats:
@@ -117,10 +117,6 @@ def write_joined(fmt: Format, document: Writing, parts: int, pdf: bytes, target:
             out.truncate(out.tell() - len(_GAP))
         out.seek(0, 2)
         out.write(tail)
-
-
-def _why(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _path(staging: Path, number: int, fmt: Format) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from ...errors import one_line
 from ..errors import EngineError, NoAnswer, Refused
 from ..image_patches import Cutter
 from ..types import Generated, Patches, Sampling
@@ -49,7 +50,9 @@ class LocalVllm:
             seats = [await apply(llm, llms.seats) for llm in self._engine.llms]
             cutters = {await apply(llm, cutter) for llm in self._engine.llms}
         except _failures() as error:
-            raise EngineError(f"vLLM ended when it had just been started: {llms.line(error)}") from error
+            raise EngineError(
+                f"vLLM ended when it had just been started: {one_line(error, 300, named=True)}"
+            ) from error
         self.concurrency = sum(n + n // 4 for n in seats)  # so that new ones are ready when old ones leave
         self.cutter = cutters.pop() if len(cutters) == 1 else None
 
@@ -59,9 +62,9 @@ class LocalVllm:
                 f"request {next(self._count)}", lambda replica: self._ask(replica, picture, prompt, sampling)
             )
         except _refusals() as error:  # too long for the model, for instance
-            raise Refused(f"vLLM: {' '.join(str(error).split())[:200]}") from error
+            raise Refused(f"vLLM: {one_line(error)}") from error
         except _failures() as error:
-            raise NoAnswer(f"vLLM: {' '.join(str(error).split())[:200]}") from error
+            raise NoAnswer(f"vLLM: {one_line(error)}") from error
 
     async def _ask(self, replica: Replica, picture: Any, prompt: str, sampling: Sampling) -> Generated:
         answer: Generated = await apply(replica.llm, generate, picture, prompt, sampling)

@@ -119,8 +119,3 @@ def quiet(llm: Any) -> None:
     """To be called in the loop before `shutdown`: it would take the end for a crash, and print a traceback."""
     if (handler := getattr(llm, "output_handler", None)) is not None:
         handler.cancel()
-
-
-def line(error: BaseException) -> str:
-    """An exception in one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

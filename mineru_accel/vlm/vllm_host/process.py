@@ -31,6 +31,7 @@ from typing import Any
 
 from loguru import logger
 
+from ...errors import one_line
 from ...workers import owner_watch
 from ...workers.log_level import LOG_LEVEL
 from . import async_llm as llms
@@ -140,7 +141,7 @@ def _sendable(error: Exception) -> Exception:
     with contextlib.suppress(Exception):
         if type(pickle.loads(pickle.dumps(error))) is type(error):
             return error
-    return RuntimeError(llms.line(error))
+    return RuntimeError(one_line(error, 300, named=True))
 
 
 class _EngineServer:

@@ -32,6 +32,7 @@ from typing import Any, Literal, TypeVar
 
 from loguru import logger
 
+from ...errors import one_line
 from ...hardware import accelerator, gpus
 from ...hardware.visible_devices import pinned
 from ...patches.registry import SWITCH, selected
@@ -193,7 +194,9 @@ class EngineSupervisor:
                     except Exception as error:
                         if not llms.dead(llm) and (isinstance(llm, EngineProcess) or not await llms.dies(llm)):
                             raise
-                        logger.warning("engine {} died under {}: {}", replica.index, key, llms.line(error))
+                        logger.warning(
+                            "engine {} died under {}: {}", replica.index, key, one_line(error, 300, named=True)
+                        )
                     else:
                         if not llms.dead(llm):
                             return result
@@ -285,7 +288,7 @@ class EngineSupervisor:
         try:
             replica.llm = await self._make(replica)
         except Exception as error:
-            raise EngineError(f"vLLM does not start: {llms.line(error)}") from error
+            raise EngineError(f"vLLM does not start: {one_line(error, 300, named=True)}") from error
         replica.generation += 1
         logger.info("engine {} started in {:.0f} s", replica.index, time.monotonic() - started)
         if not await self._answers(replica, 120.0):
@@ -383,7 +386,7 @@ class EngineSupervisor:
         try:
             return await asyncio.wait_for(apply(replica.llm, llms.answer), timeout) > 0
         except Exception as error:
-            logger.warning("engine {} does not answer: {}", replica.index, llms.line(error))
+            logger.warning("engine {} does not answer: {}", replica.index, one_line(error, 300, named=True))
             return False
 
     def _kill(self) -> None:
