@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..hardware import gpus
 from ..layout.tune import OPS, Shapes, export, tune
 
 
@@ -18,7 +19,7 @@ def run(argv: list[str]) -> int:
     import torch
     from accel_kernels.shape_cache import user_file
 
-    if not torch.cuda.is_available():
+    if not gpus.usable():
         print("mineru-accel tune measures on a GPU, and torch sees none here", file=sys.stderr)
         return 1
     device = torch.device("cuda", torch.cuda.current_device())

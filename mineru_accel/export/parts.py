@@ -17,9 +17,10 @@ from mineru.types import MiddleJson
 from ..errors import OutputError, one_line
 from ..options import Format
 from ..pdf.opening import open_document
+from ..pdf.page_copies import join
 from ..storage import page_store
 from . import mineru
-from .layout_pdf import join, layout_pages
+from .layout_pdf import layout_pages
 from .pages import assemble
 from .types import PART, Part, PartDone, PartJob, Writing
 

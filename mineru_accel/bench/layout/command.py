@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import EXIT_FAILED, EXIT_OK
+from ...hardware import gpus
 from ..report.model import Chart, Column, Report, add_output, finish
 from . import network, pages
 from .model import LayoutModel
@@ -59,7 +60,7 @@ def run(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     import torch
 
-    if not torch.cuda.is_available():
+    if not gpus.usable():
         print("mineru-accel bench layout measures on a GPU, and torch sees none here", file=sys.stderr)
         return EXIT_FAILED
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}")

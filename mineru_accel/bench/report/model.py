@@ -19,8 +19,6 @@ import json
 import os
 import platform
 import shlex
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -30,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ...hardware import gpus
 from ...hardware.cores import usable_cores
 
 FORMAT = 1
@@ -117,7 +116,7 @@ def machine() -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": usable_cores(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "gpus": _gpus(),
+        "gpus": gpus.names(),
         "system": f"{platform.system()} {platform.release()}",
         "load": [round(os.getloadavg()[0], 1)],
     }
@@ -130,25 +129,6 @@ def _cpu() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _gpus() -> list[str]:
-    """Names of the GPUs: by torch if it is loaded already, else by the vendor's tool; [] if nobody sees any."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    for tool, *arguments in (
-        ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"),
-        ("amd-smi", "static", "--asic", "--csv"),
-    ):
-        if shutil.which(tool):
-            try:
-                done = subprocess.run([tool, *arguments], capture_output=True, text=True, timeout=30)
-            except (OSError, subprocess.TimeoutExpired):
-                continue
-            if done.returncode == 0:
-                return [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    return []
 
 
 def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
@@ -167,10 +147,10 @@ def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
 def describe(report: dict[str, Any]) -> str:
     """Machine and versions in one line."""
     m = report["machine"]
-    gpus = ", ".join(m["gpus"]) or "no GPU"
+    names = ", ".join(m["gpus"]) or "no GPU"
     load = " -> ".join(str(x) for x in m["load"])
     packages = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
-    return f"{m['cores']} cores of {m['cpu']}, {m['memory_gib']} GiB, {gpus}; {packages}; load {load}"
+    return f"{m['cores']} cores of {m['cpu']}, {m['memory_gib']} GiB, {names}; {packages}; load {load}"
 
 
 def markdown(report: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import EXIT_FAILED, EXIT_OK, UsageError
-from ...hardware import accelerator
+from ...hardware import accelerator, gpus
 from ...patches import selected
 from ...vlm.engines import vllm
 from ...vlm.vllm_host.arguments import graphs, merge, parse
@@ -213,9 +213,8 @@ def _scaling(text: str) -> dict[str, Any]:
         raise UsageError(f"--gpus {text}: expected numbers of GPUs, like 1,2")
     if accelerator.accelerator().kind == "cpu":
         return {"ours": True, "gpus": counts, "replicas": max(counts)}
-    import torch
 
-    if (there := torch.cuda.device_count()) < max(counts):
+    if (there := gpus.visible()) < max(counts):
         raise UsageError(f"--gpus {text}: {there} are there")
     return {"ours": True, "gpus": counts, "devices": list(range(max(counts)))}
 

@@ -17,14 +17,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import math
 import os
 import signal
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -37,6 +36,7 @@ from ...hardware import accelerator, gpus
 from ...hardware.visible_devices import pinned
 from ...patches.registry import SWITCH, selected
 from ...workers import owner_watch
+from ...workers.exclusive_lock import AsyncExclusiveLock
 from ..errors import EngineDied, EngineError
 from . import async_llm as llms
 from .arguments import engines_each, fitted, longest_context
@@ -74,7 +74,7 @@ class Replica:
     """The latest of these starts."""
     rests_until: float = 0.0
     """Before then it gets work only if no other one can have it: it could not be started again."""
-    gate: _Gate = field(default_factory=lambda: _Gate())
+    gate: AsyncExclusiveLock = field(default_factory=AsyncExclusiveLock)
 
     @property
     def rests(self) -> bool:
@@ -394,51 +394,6 @@ class EngineSupervisor:
             llms.shutdown(replica.llm, timeout=0.1)
         if self._sockets:
             self._sockets.cleanup()
-
-
-class _Gate:
-    """Many share it, or one has it alone; who waits to be alone lets nobody in behind."""
-
-    def __init__(self) -> None:
-        self._inside = 0
-        self._alone = 0
-        self._changed = asyncio.Condition()
-
-    @property
-    def closed(self) -> bool:
-        """Whether somebody is, or waits to be, alone."""
-        return self._alone > 0
-
-    @contextlib.asynccontextmanager
-    async def shared(self) -> AsyncIterator[None]:
-        async with self._changed:
-            await self._changed.wait_for(lambda: not self._alone)
-            self._inside += 1
-        try:
-            yield
-        finally:
-            await self._leave()
-
-    @contextlib.asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        self._alone += 1
-        try:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self._inside == 0)
-                self._inside += 1
-            try:
-                yield
-            finally:
-                await self._leave()
-        finally:
-            self._alone -= 1
-            async with self._changed:
-                self._changed.notify_all()
-
-    async def _leave(self) -> None:
-        async with self._changed:
-            self._inside -= 1
-            self._changed.notify_all()
 
 
 def _folder_for_sockets() -> tempfile.TemporaryDirectory[str] | None:
