@@ -115,7 +115,7 @@ def test_a_short_model_limits_what_is_not_said(tmp_path: Path) -> None:
 def test_cores_for_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpus, "usable_cores", lambda: 48)
     for installed, visible, expected in ((8, 1, 6.0), (0, 2, 24.0), (0, 0, 48.0)):
-        monkeypatch.setattr(gpus, "_installed", lambda n=installed: n)
+        monkeypatch.setattr(gpus, "installed", lambda n=installed: n)
         monkeypatch.setattr(gpus, "visible", lambda n=visible: n)
         assert gpus.cores_each() == expected
 
