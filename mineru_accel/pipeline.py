@@ -26,7 +26,7 @@ from .options import Executor, Options
 from .pdf.languages import unknown
 from .storage.inputs import Input, find
 from .storage.remote import to_path
-from .workers.protocol import Job
+from .workers.protocol import job
 from .workers.trace import Tracer
 
 if TYPE_CHECKING:
@@ -211,13 +211,17 @@ class Pipeline:
         """Give up a document: its future says so once nothing of it is left. All others go on."""
         self._scheduler.cancel([future])
 
-    def ask(self, function: str, timeout: float = 60.0, **kwargs: Any) -> Future[Any]:
-        """Call ``"module:function"`` of this package in a worker, before everything else: somebody is looking.
+    def ask(self, function: Callable[..., Any], timeout: float = 60.0, **kwargs: Any) -> Future[Any]:
+        """Call a function in a worker, before everything else: somebody is looking.
+
+        Args:
+            function: of a module that can be imported; see :func:`mineru_accel.workers.protocol.job`.
+            timeout: seconds.
 
         Returns:
             A future that raises what the function raised, and WorkerError if the worker died or took too long.
         """
-        return self._scheduler.ask(Job(f"mineru_accel.{function}", timeout, kwargs))
+        return self._scheduler.ask(job(function, timeout, "", **kwargs))
 
     @property
     def layout_on_gpu(self) -> bool:

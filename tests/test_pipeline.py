@@ -21,7 +21,9 @@ from mineru_accel.conversion.scheduler import Scheduler
 from mineru_accel.document import Block
 from mineru_accel.errors import ModelError
 from mineru_accel.events import DocumentDone, DocumentStarted, Event, PageDone, RunDone, RunStarted
+from mineru_accel.export import jobs as export
 from mineru_accel.options import DEFAULT_FORMATS
+from mineru_accel.pdf import jobs as pdf
 from mineru_accel.pdf.types import Key
 from mineru_accel.storage import page_store
 from mineru_accel.storage.inputs import Input
@@ -356,8 +358,8 @@ def test_documents_with_options_and_listeners_of_their_own(tmp_path: Path, make_
         assert one.result().ok and two.result().ok
         with pytest.raises(UsageError, match="workers"):
             pipeline.submit(Input(a), tmp_path, workers=2)
-        view = pipeline.ask("export.page_view:page", folder=str(tmp_path / "kept"), index=0).result()
-        picture = pipeline.ask("pdf.jobs:picture", key=Key(str(a)), index=0, side=200).result()
+        view = pipeline.ask(export.page, folder=str(tmp_path / "kept"), index=0).result()
+        picture = pipeline.ask(pdf.picture, key=Key(str(a)), index=0, side=200).result()
     assert one.result().name == "my report" and sorted(one.result().files) == ["md", "report"]
     report = json.loads(one.result().files["report"].read_text())
     assert report["source"] == "../../etc/my report.pdf" and str(tmp_path) not in json.dumps(report)

@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Callable, Sequence
 
 from ..errors import EXIT_OK, EXIT_USAGE
 
-_MODULES = {
-    "pipeline": "systems.pipeline",
-    "quality": "quality.command",
-    "layout": "layout.command",
-    "vlm": "vlm.engine",
-    "tower": "vlm.tower",
-    "vlm-pipeline": "vlm.pipeline",
-    "kernels": "layout.kernels",
-    "peers": "systems.peers",
-    "plot": "report.plot",
-}
 BENCHMARKS = {
     "pipeline": "whole conversions, beside MinerU, docling and Flash-MinerU",
     "quality": "text, tables, reading order and layout against a ground truth, beside the same",
@@ -35,8 +23,31 @@ BENCHMARKS = {
 def run(argv: Sequence[str]) -> int:
     """Run the benchmark that the first argument names."""
     if argv and argv[0] in BENCHMARKS:
-        return int(import_module(f".{_MODULES[argv[0]]}", __name__).run(list(argv[1:])))
+        return _find(argv[0])(list(argv[1:]))
     asked = bool(argv) and argv[0] in ("-h", "--help")
     lines = ["usage: mineru-accel bench NAME [options]", ""] + [f"  {n:<10} {t}" for n, t in BENCHMARKS.items()]
     print("\n".join(lines), file=sys.stdout if asked else sys.stderr)
     return EXIT_OK if asked else EXIT_USAGE
+
+
+def _find(name: str) -> Callable[[list[str]], int]:
+    """The function of a benchmark; only its own module is imported."""
+    if name == "pipeline":
+        from .systems.pipeline import run
+    elif name == "quality":
+        from .quality.command import run
+    elif name == "layout":
+        from .layout.command import run
+    elif name == "vlm":
+        from .vlm.engine import run
+    elif name == "tower":
+        from .vlm.tower import run
+    elif name == "vlm-pipeline":
+        from .vlm.pipeline import run
+    elif name == "kernels":
+        from .layout.kernels import run
+    elif name == "peers":
+        from .systems.peers import run
+    else:
+        from .report.plot import run
+    return run

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..document import DocumentResult, PageResult, PageStatus, Region
 from ..errors import AccelError, InputError, OutputError
+from ..export import jobs as export
 from ..export.types import PART, Part, PartJob, WriteJob, Writing
 from ..options import Format, Images, Layout, Options
 from ..page_range import select
+from ..pdf import jobs as pdf
 from ..pdf.types import Key
+from ..reading import jobs as reading
 from ..reading.source_policy import make_rule
 from ..reading.types import CHUNK, PageSource
 from ..storage import page_store
-from ..storage.inputs import Input
+from ..storage.inputs import Input, digest
 from ..storage.journal import Entry, warn
 from ..storage.output_folder import (
     Fingerprint,
@@ -31,13 +35,14 @@ from ..storage.output_folder import (
     write_report,
 )
 from ..version import __version__
-from ..workers.protocol import Job
+from ..workers.protocol import Job, job
 from .plan import Plan
 
 if TYPE_CHECKING:
     from ..vlm.protocol import VlmEngine
     from .state import DocumentState, PageState
 
+W = TypeVar("W")
 _WRITE_SECONDS_PER_PAGE = 3.0
 _DIGEST_SECONDS = 600.0
 _NO_MATTER = {
@@ -104,7 +109,7 @@ class Stages:
                 raise
 
     def digest(self, item: Input) -> Job:
-        return job("storage.inputs:digest", _DIGEST_SECONDS, item.path.name, path=str(item.path))
+        return job(digest, _DIGEST_SECONDS, item.path.name, path=str(item.path))
 
     def refuse(self, item: Input, output: Path, name: str, report: dict[str, Any], digest: str) -> WorkFolder | None:
         """Where the document is made anew although a result is there; None if that result is still good.
@@ -155,7 +160,7 @@ class Stages:
 
     def inspect(self, item: Input) -> Job:
         return job(
-            "pdf.jobs:inspect",
+            pdf.inspect,
             self._options.page_timeout,
             item.path.name,
             path=str(item.path),
@@ -179,7 +184,7 @@ class Stages:
     def read(self, item: Input, index: int, slot: int | None, slot_bytes: int) -> Job:
         o = self._options
         return job(
-            "pdf.jobs:read",
+            pdf.read,
             o.page_timeout,
             f"{item.path.name} {index + 1}",
             key=self._key(item),
@@ -202,7 +207,7 @@ class Stages:
     ) -> Job:
         draft, answers = page.vlm or (None, [])
         return job(
-            "reading.vlm_jobs:prepare",
+            reading.prepare,
             self._options.page_timeout,
             f"{state.input.path.name} {page.index + 1}",
             key=self._key(state.input),
@@ -226,7 +231,7 @@ class Stages:
 
     def extract(self, state: DocumentState, pages: list[PageState], regions: list[Region] | None) -> Job:
         sources = [PageSource(p.index, p.read.ocr) for p in pages]
-        common = {
+        common: dict[str, Any] = {
             "key": self._key(state.input),
             "staging": str(state.staging),
             "dpi": self._options.dpi,
@@ -239,13 +244,11 @@ class Stages:
             del common["first"]
             draft, answers = pages[0].vlm
             describe = self._options.describe_images
-            return job(
-                "reading.vlm_jobs:finish", limit, what, draft=draft, answers=answers, describe=describe, **common
-            )
+            return job(reading.finish, limit, what, draft=draft, answers=answers, describe=describe, **common)
         if regions is None:
-            native = job("reading.jobs:native", limit, what, pages=sources, **common)
+            native = job(reading.native, limit, what, pages=sources, **common)
             return replace(native, complete=True)
-        one = job("reading.jobs:regions", limit, what, page=sources[0], regions=regions, **common)
+        one = job(reading.regions, limit, what, page=sources[0], regions=regions, **common)
         return replace(one, complete=True)
 
     def part(self, state: DocumentState, part: Part, pages: list[int], until: int | None) -> Job:
@@ -255,8 +258,8 @@ class Stages:
             pages: 0-based numbers of the pages around the part.
             until: number of the page after the last that the layout PDF shows with it.
         """
-        job = PartJob(self._writing(state, pages), part, self._options.formats, until)
-        return self._write_job("export.parts:write_part", state, len(pages), job=job)
+        part_job = PartJob(self._writing(state, pages), part, self._options.formats, until)
+        return self._write_job(export.write_part, state, len(pages), part_job)
 
     def write(self, state: DocumentState, apart: bool) -> list[Job]:
         """Write a document's files.
@@ -270,11 +273,11 @@ class Stages:
             formats = [tuple(f for f in formats[0] if (f is Format.LAYOUT_PDF) is drawn) for drawn in (True, False)]
         jobs = [WriteJob(self._writing(state, pages), some, state.parts) for some in formats if some]
         alone = len(pages) > PART
-        return [replace(self._write_job("export.writer:write", state, len(pages), job=j), alone=alone) for j in jobs]
+        return [replace(self._write_job(export.write, state, len(pages), j), alone=alone) for j in jobs]
 
-    def _write_job(self, function: str, state: DocumentState, pages: int, **kwargs: Any) -> Job:
+    def _write_job(self, function: Callable[[W], Any], state: DocumentState, pages: int, what: W) -> Job:
         limit = self._options.page_timeout + _WRITE_SECONDS_PER_PAGE * pages
-        return replace(job(function, limit, state.input.path.name, **kwargs), complete=True)
+        return replace(job(function, limit, state.input.path.name, what), complete=True)
 
     def _writing(self, state: DocumentState, pages: list[int]) -> Writing:
         return Writing(
@@ -333,10 +336,6 @@ class Stages:
 
     def _key(self, item: Input) -> Key:
         return Key(str(item.path), self._options.password)
-
-
-def job(function: str, timeout: float, what: str, **kwargs: Any) -> Job:
-    return Job(f"mineru_accel.{function}", timeout, kwargs, what=what)
 
 
 def pages_of(report: dict[str, Any]) -> list[PageResult]:

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 from ..events import Event
 from ..hardware.cores import usable_cores
 from ..options import Engine, Layout, Options
-from ..reading.source_policy import make_rule, trusts_text
 from ..vlm.crop_queue import VlmStage
 from ..workers.arena import Arena
 from ..workers.memory_limit import default_limit
 from ..workers.pool import WorkerPool
-from ..workers.spawn import PRELOAD
 from ..workers.trace import Tracer
 from .page_jobs import Stages
 from .plan import Plan
+from .preload import EVERY_WORKER, at_once, when_idle
 from .scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -28,22 +27,6 @@ if TYPE_CHECKING:
 
 WORKER_OUTPUT = "MINERU_ACCEL_WORKER_OUTPUT"
 """Environment variable: if set, what native libraries print in workers is shown."""
-_LAZY = (
-    "docvortex.analyzers.native.pdf.inline.materialize",
-    "docvortex.analyzers.native.pdf.table_materialization",
-    "docvortex.analyzers.native.pdf.line_merging",
-    "docvortex.document.pdf.snapshot_bridge",
-    "docvortex.document.pdf._object_bridge",
-    "PIL.JpegImagePlugin",
-)
-"""What docvortex and Pillow import when they first need it: once in the zygote is cheaper than in each worker."""
-_LAZY_NATIVE = ("docvortex.analyzers.native.pdf.pipeline", "docvortex.analyzers.native.pdf._native_geometry")
-_CLIENT = ("mineru_vl_utils.vlm_client.http_client", "httpcore")
-"""What MinerU's client imports when it is made."""
-_EXTRACTION = {
-    Layout.NATIVE: "mineru_accel.reading.native",
-    Layout.DOCLAYOUT_YOLO: "mineru_accel.reading.blocks",
-}
 _MAX_WORKERS = 32
 _MAX_IMGSZ = 2048
 _SLOT_BYTES = 3 * 2200 * 2200
@@ -82,21 +65,12 @@ def start(
     Raises:
         ModelError: if a model is not there.
     """
-    extraction = "mineru_accel.reading.vlm_jobs" if plan.engine else _EXTRACTION[plan.layout]
-    later = (*_LAZY, *(_LAZY_NATIVE if plan.layout is Layout.NATIVE else ()), "mineru_accel.export.writer")
-    modules = [extraction]
-    if plan.engine is Engine.VLLM:  # which takes longer to start than these to be imported
-        from ..vlm.image_patches import MODULES
-
-        modules += MODULES
-    if plan.engine:
-        modules += _CLIENT
-    if plan.engine and trusts_text(make_rule(plan.backend, options.vlm_for, options.describe_images)):
-        modules.append("mineru_accel.pdf.ocr_preload")
     with contextlib.ExitStack() as failed:
         if arena := _make_arena(options, plan, workers):
             failed.callback(arena.close)
-        pool = make_pool(options, workers, modules, arena, tracer, later)  # starts while the models are loaded
+        pool = make_pool(
+            options, workers, at_once(options, plan), arena, tracer, when_idle(plan)
+        )  # starts while the models are loaded
         failed.callback(pool.close)
         detector = vlm = None
         if plan.layout is Layout.DOCLAYOUT_YOLO:
@@ -112,15 +86,15 @@ def start(
 def make_pool(
     options: Options,
     workers: int,
-    modules: Sequence[str],
+    modules: Sequence[str] = EVERY_WORKER,
     arena: Arena | None = None,
     tracer: Tracer | None = None,
     later: Sequence[str] = (),
 ) -> WorkerPool:
-    """Start workers that have imported some modules besides what all have; complete ones also what comes later."""
+    """Start workers that have imported ``modules`` before their first job; complete ones have ``later`` as well."""
     return WorkerPool(
         workers,
-        (*PRELOAD, *modules),
+        modules,
         arena,
         later,
         memory=options.worker_memory << 20 if options.worker_memory else default_limit(workers),
@@ -156,7 +130,8 @@ def make_engine(options: Options, plan: Plan) -> VlmEngine:
     """The VLM's engine, not started."""
     from ..vlm.engines import choose
 
-    return choose.make_engine(options, plan)
+    assert plan.engine is not None
+    return choose.make_engine(options, plan.engine, plan.vlm)
 
 
 def _start_vlm(engine: VlmEngine, arena: Arena, timeout: float, tracer: Tracer | None) -> VlmStage:

@@ -54,7 +54,7 @@ class Open:
         self._names = Names()
         self._given: dict[int, str] = {}
         self._cache = remote.Cache(scratch_folder() / "inputs")
-        self._pool = make_pool(settings.options, 1, ("mineru_accel.pdf.jobs",))
+        self._pool = make_pool(settings.options, 1)
         if not remote.is_url(self._output):
             check_output(self._output)
 

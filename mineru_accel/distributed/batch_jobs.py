@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..conversion.page_jobs import Stages, job
+from ..conversion.page_jobs import Stages
 from ..conversion.plan import Plan
 from ..document import DocumentResult
 from ..errors import OutputError
@@ -17,9 +17,10 @@ from ..options import Options
 from ..storage.inputs import Input
 from ..storage.journal import Entry
 from ..storage.output_folder import WorkFolder
-from ..workers.protocol import Job
+from ..workers.protocol import Job, job
 from . import batch_files
 from .messages import Document, PageBatch
+from .worker_jobs import known
 
 if TYPE_CHECKING:
     from ..conversion.state import DocumentState, PageState
@@ -34,13 +35,7 @@ class _Shared(Stages):
 
     def inspect(self, item: Input) -> Job:
         made_from = self._document.made_from
-        return job(
-            "distributed.worker_jobs:known",
-            60.0,
-            item.path.name,
-            pages=self._document.total,
-            digest=made_from["sha256"],
-        )
+        return job(known, 60.0, item.path.name, pages=self._document.total, digest=made_from["sha256"])
 
     def resumes(self, item: Input) -> bool:
         return False  # what is done of it waits elsewhere
@@ -80,7 +75,7 @@ class BatchStages(_Shared):
 
     def write(self, state: DocumentState, apart: bool) -> list[Job]:
         limit = self._options.page_timeout
-        return [job("distributed.worker_jobs:pack", limit, state.input.path.name, staging=str(state.staging))]
+        return [job(batch_files.pack, limit, state.input.path.name, staging=str(state.staging))]
 
     def result(
         self, state: DocumentState, error: str | None, written: Any, report: dict[str, Any] | None

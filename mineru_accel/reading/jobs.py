@@ -1,8 +1,12 @@
-"""What the pipeline asks of a worker about a page whose way is clear: read it, put its blocks away, say how it went."""
+"""What the pipeline asks of a worker about a page whose way is clear: read it, put its blocks away, say how it went.
+
+Imports nothing heavy: the parent names these functions, too.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ..document import Found, Region
 from ..errors import OutputError
@@ -25,6 +29,20 @@ def regions(
     from .blocks import extract
 
     return [store(extract(key, page, regions, images_folder(staging, images), dpi, first), staging)]
+
+
+def prepare(**kwargs: Any) -> Any:
+    """Decide what the VLM is asked about a page, see :func:`mineru_accel.reading.vlm_jobs.prepare`."""
+    from . import vlm_jobs
+
+    return vlm_jobs.prepare(**kwargs)
+
+
+def finish(**kwargs: Any) -> list[PageSummary]:
+    """Give a page's blocks the VLM's answers, see :func:`mineru_accel.reading.vlm_jobs.finish`."""
+    from . import vlm_jobs
+
+    return vlm_jobs.finish(**kwargs)
 
 
 def _found(content: PageContent) -> list[Found]:

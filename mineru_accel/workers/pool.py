@@ -190,9 +190,7 @@ class WorkerPool:
                 try:
                     value = self._call(process.connection, job)
                 finally:
-                    self._tracer.span(
-                        threading.current_thread().name, job.function.partition(":")[2], started, what=job.what
-                    )
+                    self._tracer.span(threading.current_thread().name, job.name, started, what=job.what)
                 if job.alone:
                     self._forget(process)
                     process = None

@@ -8,7 +8,7 @@ product and the bytes (each input read and each output written once) over the me
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..report import model as r
@@ -26,7 +26,7 @@ COLUMNS = (
 )
 
 
-def run(argv: list[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Print a Markdown table; 1 if a result was wrong or there is no GPU."""
     parser = argparse.ArgumentParser(prog="mineru-accel bench kernels", description=run.__doc__)
     parser.add_argument(
