@@ -184,8 +184,8 @@ def test_pipeline_outlives_the_thread_that_made_it(tmp_path: Path, make_pdf: Mak
     time.sleep(0.3)
     with made[0] as pipeline:
         assert pipeline.convert(make_pdf("a.pdf", ["some text"]), tmp_path).ok
-        pipeline._pool._zygote.kill()
-        for pid in list(pipeline._pool._pids):
+        pipeline.executor.pool.zygote.kill()
+        for pid in pipeline.executor.pool.pids:
             with contextlib.suppress(ProcessLookupError):  # it has followed the zygote
                 os.kill(pid, signal.SIGKILL)
         assert pipeline.convert(make_pdf("b.pdf", ["other text"]), tmp_path).ok  # and a killed zygote is replaced
@@ -305,7 +305,7 @@ def test_worker_killed_in_mid_run(tmp_path: Path, make_pdf: MakePdf) -> None:
             for _ in range(4):
                 if stop.wait(0.15):
                     return
-                for pid in list(pipeline._pool._pids)[:1]:
+                for pid in pipeline.executor.pool.pids[:1]:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
 

@@ -16,9 +16,10 @@ from ..workers.arena import Arena
 from ..workers.memory_limit import default_limit
 from ..workers.pool import WorkerPool
 from ..workers.trace import Tracer
-from .page_jobs import Stages
+from .page_jobs import PageJobs
 from .plan import Plan
 from .preload import EVERY_WORKER, at_once, when_idle
+from .routes import choose_route
 from .scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -32,17 +33,18 @@ _MAX_IMGSZ = 2048
 _SLOT_BYTES = 3 * 2200 * 2200
 """A page at 200 dpi, of A4 or Letter; crops of a larger one that don't fit travel otherwise."""
 _VLM_PAGES = 192
+"""Maximum pages in flight with a VLM."""
 _VLM_BYTES = 1 << 30
-"""Pages in flight with a VLM: at most so many, and at least so many bytes."""
+"""Memory that pages in flight with a VLM may take even where little is available."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A scheduler that is ready for documents; closing it closes the rest."""
+    """What is ready for documents; closing the scheduler closes the rest."""
 
     scheduler: Scheduler
-    stages: Stages
-    """Of documents that bring none of their own."""
+    jobs: PageJobs
+    """Of documents that are converted with the pipeline's own options."""
     pool: WorkerPool
 
 
@@ -68,9 +70,8 @@ def start(
     with contextlib.ExitStack() as failed:
         if arena := _make_arena(options, plan, workers):
             failed.callback(arena.close)
-        pool = make_pool(
-            options, workers, at_once(options, plan), arena, tracer, when_idle(plan)
-        )  # starts while the models are loaded
+        modules = at_once(options, plan)
+        pool = make_pool(options, workers, modules, arena, tracer, when_idle(plan))  # starts while models are loaded
         failed.callback(pool.close)
         detector = vlm = None
         if plan.layout is Layout.DOCLAYOUT_YOLO:
@@ -79,8 +80,8 @@ def start(
         if plan.engine and arena:
             vlm = _start_vlm(engine() if engine else make_engine(options, plan), arena, options.timeout, tracer)
         failed.pop_all()  # it is the scheduler that closes them
-    stages = Stages(options, plan, detector.imgsz if detector else 0)
-    return Started(Scheduler(stages, pool, arena, detector, on_event, vlm, tracer), stages, pool)
+    scheduler = Scheduler(choose_route(plan), pool, on_event, arena=arena, detector=detector, vlm=vlm, tracer=tracer)
+    return Started(scheduler, PageJobs(options, plan, detector.imgsz if detector else 0), pool)
 
 
 def make_pool(
@@ -104,7 +105,7 @@ def make_pool(
 
 
 def default_workers() -> int:
-    """One worker a core that this process may use, 32 at most."""
+    """The number of cores that this process may use, but no more than 32."""
     return min(usable_cores(), _MAX_WORKERS)
 
 

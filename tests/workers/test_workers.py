@@ -107,7 +107,7 @@ def test_workers_die_with_a_killed_parent(path: None, tmp_path: Path) -> None:
         "from mineru_accel.workers.protocol import job\n"
         "import worker_jobs\n"
         "p = WorkerPool(2, ['worker_jobs'])\n"
-        "print(*{p.submit(job(worker_jobs.pid, 20)).result() for _ in range(6)}, p._zygote.pid, flush=True)\n"
+        "print(*{p.submit(job(worker_jobs.pid, 20)).result() for _ in range(6)}, p.zygote.pid, flush=True)\n"
         "p.submit(job(worker_jobs.hang, 99)); time.sleep(60)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
@@ -124,7 +124,7 @@ def test_a_zygote_started_early_serves_the_pool(path: None) -> None:
     (early,) = spawn._early
     pool = WorkerPool(1, ["worker_jobs"], quiet=True)
     try:
-        assert pool._zygote is early
+        assert pool.zygote is early
         assert not spawn._early
         assert pool.submit(job("square", x=3)).result(PATIENCE) == 9
     finally:

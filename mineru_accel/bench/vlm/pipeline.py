@@ -26,7 +26,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...conversion.page_jobs import Stages
+from ...conversion.document_folder import DocumentFolder
+from ...conversion.executor import LocalExecutor
+from ...conversion.page_jobs import PageJobs
 from ...conversion.startup import default_workers
 from ...document import Region, Source
 from ...errors import EXIT_FAILED, EXIT_OK
@@ -225,6 +227,10 @@ class _Bench:
         pages = index + 1
         return {"pages": pages, "crops_per_page": round(count / pages, 1), "tokens_per_page": round(tokens / pages)}
 
+    def _executor(self) -> LocalExecutor:
+        assert isinstance(self.pipeline.executor, LocalExecutor)
+        return self.pipeline.executor
+
     def layout(self, pdf: Path) -> list[list[Region]]:
         """The detector's regions of each page, as the pipeline has them."""
         from ...pdf.opening import inspect, open_page
@@ -232,7 +238,8 @@ class _Bench:
         from ...pdf.types import Key
 
         key = Key(str(pdf))
-        detector = self.pipeline._scheduler._layout._detector  # type: ignore[union-attr]
+        detector = self._executor().scheduler.detector
+        assert detector is not None
         found: list[list[Region]] = []
         for index in range(len(inspect(str(pdf)).page_sizes)):
             with open_page(key, index) as page:
@@ -241,17 +248,19 @@ class _Bench:
 
     def ours(self, back_end: str, pdf: Path, out: Path) -> dict[str, Any]:
         """One document through our pipeline."""
-        p = self.pipeline
-        before = dict(p._scheduler._vlm.counts)  # type: ignore[union-attr]
-        stages = Stages(p.options, replace(p.plan, backend=Backend(back_end)), p._stages.imgsz)
-        result = p._scheduler.submit(Input(pdf), out, stages).result()
+        executor = self._executor()
+        assert executor.scheduler.vlm is not None
+        before = dict(executor.scheduler.vlm.counts)
+        options, plan = executor.options, replace(executor.plan, backend=Backend(back_end))
+        folder = DocumentFolder(Input(pdf), out, options, plan, executor.outputs)
+        result = executor.scheduler.submit(folder, PageJobs(options, plan, executor.jobs.imgsz)).result()
         if not result.ok:
             raise RuntimeError(result.error or next(r.error for r in result.pages if r.error))
         shares: dict[str, float] = {}
         for page in result.pages:
             for stage, seconds in page.timings.items():
                 shares[stage] = shares.get(stage, 0.0) + seconds
-        after = p._scheduler._vlm.counts  # type: ignore[union-attr]
+        after = executor.scheduler.vlm.counts
         sources = [s for page in result.pages for s in page.sources]
         return {
             "pages": len(result.pages),
@@ -262,7 +271,9 @@ class _Bench:
 
     def mineru(self, pdf: Path, out: Path) -> dict[str, Any]:
         """One document through MinerU's flow, in the engine's own loop."""
-        loop = self.pipeline._scheduler._vlm._loop  # type: ignore[union-attr]
+        vlm = self._executor().scheduler.vlm
+        assert vlm is not None
+        loop = vlm._loop
         return asyncio.run_coroutine_threadsafe(self._mineru(pdf, out), loop).result()
 
     async def _mineru(self, pdf: Path, out: Path) -> dict[str, Any]:
@@ -296,7 +307,8 @@ class _Bench:
         """Layout as MinerU runs it; the boxes are those that we found, so that all systems ask for the same crops."""
         import numpy as np
 
-        detector = self.pipeline._scheduler._layout._detector  # type: ignore[union-attr]
+        detector = self._executor().scheduler.detector
+        assert detector is not None
         arrays = [np.asarray(picture).copy() for picture in pictures]
         for start in range(0, len(arrays), _LAYOUT_BATCH):
             detector.detect(arrays[start : start + _LAYOUT_BATCH])
