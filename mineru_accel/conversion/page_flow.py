@@ -19,9 +19,9 @@ from .steps import Rank, Steps
 
 if TYPE_CHECKING:
     from ..pdf.types import PageRead
-    from ..reading.types import PageSummary
+    from ..reading.types import PageSummary, Prepared
     from ..vlm.crop_queue import VlmStage
-    from ..vlm.types import Answer, Prepared
+    from ..vlm.types import Answer
 
 _READ_ATTEMPTS = 2
 _ATTEMPTS = 3

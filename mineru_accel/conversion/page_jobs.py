@@ -12,10 +12,9 @@ from ..export.types import PART, Part, PartJob, WriteJob, Writing
 from ..options import Format, Images, Options
 from ..page_range import select
 from ..pdf import jobs as pdf
-from ..pdf.types import DocumentInfo, Key
+from ..pdf.types import DocumentInfo, Key, PageSource
 from ..reading import jobs as reading
-from ..reading.source_policy import make_rule
-from ..reading.types import PageSource
+from ..reading.source_policy import make_source_policy
 from ..storage.inputs import Input, digest
 from ..workers.protocol import Job, job
 from .plan import Plan
@@ -42,7 +41,7 @@ class PageJobs:
         self.imgsz = imgsz
         self._options = options
         self._plan = plan
-        self._rule = make_rule(plan.backend, options.vlm_for, options.describe_images) if plan.engine else {}
+        self._policy = make_source_policy(plan.backend, options.vlm_for, options.describe_images)
 
     def with_options(self, options: Options) -> PageJobs:
         """The jobs of a document with other options."""
@@ -103,11 +102,11 @@ class PageJobs:
             self._options.page_timeout,
             self._what(document, page),
             key=self._key(document),
-            index=page.index,
+            page=PageSource(page.index, None, page.read.why_ocr),
             regions=page.regions,
-            why_ocr=page.read.why_ocr,
-            rule=self._rule,
+            policy=self._policy,
             describe=self._options.describe_images,
+            dpi=self._options.dpi,
             png=engine.png,
             cutter=engine.cutter,
             first=self.is_first(page),
@@ -128,16 +127,17 @@ class PageJobs:
             "dpi": self._options.dpi,
             "images": self._options.images is not Images.NONE,
         }
+        sources = [PageSource(p.index, p.read.ocr if p.read else None) for p in pages]
         if first.vlm is not None:
             draft, answers = first.vlm
-            describe = self._options.describe_images
-            return job(reading.finish, limit, what, draft=draft, answers=answers, describe=describe, **common)
+            common |= {"page": sources[0], "describe": self._options.describe_images}
+            return job(reading.finish, limit, what, draft=draft, answers=answers, **common)
         common["first"] = self.is_first(first)
-        sources = [PageSource(p.index, p.read.ocr if p.read else None) for p in pages]
         if first.regions is None:
             native = job(reading.native, limit, what, pages=sources, **common)
             return replace(native, complete=True)
-        one = job(reading.regions, limit, what, page=sources[0], regions=first.regions, **common)
+        common |= {"page": sources[0], "policy": self._policy}
+        one = job(reading.regions, limit, what, regions=first.regions, **common)
         return replace(one, complete=True)
 
     def is_first(self, page: PageState) -> bool:

@@ -20,7 +20,8 @@ from ..events import OnEvent
 
 if TYPE_CHECKING:
     from ..pdf.types import PageRead
-    from ..vlm.types import Answer, Draft, Prepared
+    from ..reading.types import Draft, Prepared
+    from ..vlm.types import Answer
     from .document_folder import DocumentFolder
     from .page_jobs import PageJobs
     from .statistics import RunStatistics

@@ -203,23 +203,23 @@ class _Bench:
 
     def learn(self, pdf: Path) -> dict[str, Any]:
         """What the text layer says of every region, by the crop that MinerU's client makes of it."""
-        from ...pdf.types import Key
-        from ...reading import draft as drafts
-        from ...reading.source_policy import make_rule
-        from ...reading.vlm_jobs import _blocks, _render
+        from ...pdf.types import Key, PageSource
+        from ...reading.blocks import build
+        from ...reading.source_policy import make_source_policy
+        from ...reading.vlm_requests import as_mineru_blocks, page_image, waiting
         from ...vlm import mineru_client
 
         key = Key(str(pdf))
         count = tokens = 0
         for index, regions in enumerate(self.layout(pdf)):
-            draft = drafts.of_regions(key, index, regions, None, make_rule(Backend.VLM, None, False), index == 0)
-            image = _render(key, index)
-            self.boxes.append(_blocks(draft))
-            asked, owners = mineru_client.ask_content(image, _blocks(draft), False, False)
+            policy = make_source_policy(Backend.VLM, None, False)
+            blocks = waiting(build(key, PageSource(index), regions, policy, 200, index == 0))
+            self.boxes.append(as_mineru_blocks(blocks))
+            asked, owners = mineru_client.ask_content(page_image(key, index), self.boxes[-1], False, False)
             for one, owner in zip(asked, owners, strict=True):
-                pending = draft.pending[owner] if owner is not None else None
-                text = pending.spare if pending else ""
-                kind = pending.type if pending else "text"
+                task = blocks[owner].task if owner is not None else None
+                text = task.text_layer if task else ""
+                kind = task.kind if task else "text"
                 length = max(4, round(len(text) / _CHARS_PER_TOKEN.get(kind, _CHARS_PER_TEXT_TOKEN)))
                 picture: Any = one.picture
                 self.truth[picture.size, one.prompt] = length, _answer(kind, text)
@@ -411,8 +411,10 @@ def _mineru_finish(results: Sequence[Any], images: list[dict[str, Any]]) -> list
     """As MinerU ends a window: formula numbers folded, types of its raw blocks, pictures cropped."""
     from docvortex.document.pdf.visuals import attach_visual_block_images
 
-    from ...reading.draft import raw_type
+    from ...document import Source
     from ...reading.regions.formula_numbers import fold
+    from ...reading.types import PageBlock
+    from ...reading.vlm_layout import raw_type
 
     pages = []
     for blocks in results:
@@ -423,8 +425,8 @@ def _mineru_finish(results: Sequence[Any], images: list[dict[str, Any]]) -> list
             raw["type"] = raw_type(kind)
             if kind == "title":
                 raw.update(type="paragraph_title", level=2)
-            page.append(raw)
-        pages.append([page[place] for place in fold(page)])
+            page.append(PageBlock(raw, Source.VLM))
+        pages.append([block.raw for block in fold(page)])
     attach_visual_block_images(pages, images)
     return pages
 
