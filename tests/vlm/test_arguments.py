@@ -154,8 +154,7 @@ def test_only_what_is_told_its_memory_starts_beside_others(two_gpus: Path, monke
 def test_the_option_reaches_the_engine(tmp_path: Path) -> None:
     for given, wanted in (({}, None), ({"vlm_replicas": 3}, 3)):
         options = Options(backend="vlm", engine="vllm", vlm=str(tmp_path), **given)
-        plan = SimpleNamespace(engine=Engine.VLLM, vlm=tmp_path)
-        assert make_engine(options, plan).supervisor.wanted == wanted  # type: ignore[arg-type,attr-defined]
+        assert make_engine(options, Engine.VLLM, tmp_path).supervisor.wanted == wanted  # type: ignore[attr-defined]
 
 
 @pytest.fixture

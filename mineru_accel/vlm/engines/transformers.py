@@ -43,7 +43,7 @@ class TransformersEngine:
 
     def _load(self) -> None:
         try:
-            import torch
+            import torch  # noqa: F401 - or the message says what is missing
             from mineru_vl_utils.transformers_loading import load_transformers_model, load_transformers_processor
             from mineru_vl_utils.vlm_client.transformers_client import TransformersVlmClient
             from transformers.utils import logging as transformers_logging
