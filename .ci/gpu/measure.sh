@@ -100,7 +100,7 @@ pipeline() {
   local to=$AT/pipeline-${NAME:-$(date +%H%M%S)} pdf=$AT/demo1.pdf; mkdir -p "$to"
   [ -e "$pdf" ] || pdf=samples/paper.pdf
   "$PY" - <<'PY' || log "some import failed: what follows may fail, too"
-import mineru_accel.conversion.worker_imports, mineru_accel.export.writer, mineru_accel.reading.vlm_jobs, mineru_accel.pipeline, mineru_accel.vlm.engines.vllm
+import mineru_accel.conversion.worker_imports, mineru_accel.export.writer, mineru_accel.reading.vlm_answers, mineru_accel.pipeline, mineru_accel.vlm.engines.vllm
 import mineru.backend.analysis.pdf.images
 from mineru_accel.pdf.ocr import _engine
 _engine()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from ..errors import OutputError
+from ..errors import OutputError, one_line
 from ..options import Images
 from ..pdf.opening import open_document
 from . import mineru
@@ -26,7 +26,7 @@ def write(job: WriteJob) -> Written:
     started = time.perf_counter()
     document = job.document
     staging = Path(document.staging)
-    pdf = open_document(document.key).bytes
+    pdf = open_document(document.key).data
     written = Written()
     if job.parts == 0 or any(fmt not in IN_PARTS for fmt in job.formats):
         model, middle, written.warnings = assemble(document, document.pages, pdf, document.whole)
@@ -42,7 +42,7 @@ def write(job: WriteJob) -> Written:
                 raise
             except Exception as error:  # one format that a document breaks must not cost the others
                 logger.opt(exception=error).debug("{} of {}", fmt, document.name)
-                written.failed_formats[fmt] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                written.failed_formats[fmt] = one_line(error, named=True)
                 (staging / name).unlink(missing_ok=True)
                 continue
             written.files[fmt] = name

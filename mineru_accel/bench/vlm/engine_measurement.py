@@ -57,7 +57,7 @@ async def measure_engine(job: dict[str, Any]) -> None:
             replicas=job.get("replicas", 1),
             patches=job.get("patches", "auto"),
             devices=job["devices"],
-            apart=job.get("apart"),
+            own_processes=job.get("apart"),
         )
         await engine.start()
         row["patches"] = await apply(engine.llm, engine_requests.patches)
@@ -108,7 +108,7 @@ async def measure_engine(job: dict[str, Any]) -> None:
 
 async def _patch_cutter(llms: list[Any], cutters: CropCutterPool) -> Callable[[int], Awaitable[Any]] | None:
     """A function that cuts a crop into patches, as the workers of a conversion do; None where vLLM cuts them itself."""
-    how = {await apply(llm, vllm.cutter) for llm in llms}
+    how = {await apply(llm, vllm.find_cutter) for llm in llms}
     return partial(cutters.cut, cutter=how.pop()) if len(how) == 1 and None not in how else None
 
 

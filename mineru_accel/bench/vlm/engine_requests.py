@@ -71,7 +71,7 @@ async def patches(_: Any) -> dict[str, str]:
 async def _rendered(llm: Any, picture: Any, tokenized: bool) -> Any:
     """The prompt rendered like MinerU's client does; a plain `generate` would skip vLLM's renderer."""
     if isinstance(picture, Patches):
-        return vllm.rendered(llm, _tokens(llm), picture)
+        return vllm.engine_input(llm, _tokens(llm), picture)
     prompt = {"prompt_token_ids": _tokens(llm)} if tokenized else {"prompt": PROMPT}
     return (await llm.renderer.render_cmpl_async([{**prompt, "multi_modal_data": {"image": picture}}]))[0]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from ...document import Region
 from ...options import Backend
-from ...pdf.types import Key
-from ...reading import draft as drafts
-from ...reading.source_policy import make_rule
-from ...reading.vlm_jobs import _blocks, _render
+from ...pdf.types import Key, PageSource
+from ...reading.blocks import build
+from ...reading.source_policy import make_source_policy
+from ...reading.vlm_requests import as_mineru_blocks, page_image, waiting
 from ...vlm import mineru_client
 from ...vlm.types import Generated, Sampling
 from . import forced_length
@@ -48,15 +48,15 @@ class ForcedAnswers:
         """
         key = Key(str(pdf))
         count = tokens = 0
+        policy = make_source_policy(Backend.VLM, None, False)
         for index, regions in enumerate(regions_by_page):
-            draft = drafts.of_regions(key, index, regions, None, make_rule(Backend.VLM, None, False), index == 0)
-            image = _render(key, index)
-            self.boxes.append(_blocks(draft))
-            asked, owners = mineru_client.ask_content(image, _blocks(draft), False, False)
+            blocks = waiting(build(key, PageSource(index), regions, policy, 200, index == 0))
+            self.boxes.append(as_mineru_blocks(blocks))
+            asked, owners = mineru_client.ask_content(page_image(key, index), self.boxes[-1], False, False)
             for one, owner in zip(asked, owners, strict=True):
-                pending = draft.pending[owner] if owner is not None else None
-                text = pending.spare if pending else ""
-                kind = pending.type if pending else "text"
+                task = blocks[owner].task if owner is not None else None
+                text = task.text_layer if task else ""
+                kind = task.kind if task else "text"
                 length = max(4, round(len(text) / _CHARS_PER_TOKEN.get(kind, _CHARS_PER_TEXT_TOKEN)))
                 picture: Any = one.picture
                 self._known[picture.size, one.prompt] = length, _answer(kind, text)
@@ -85,20 +85,20 @@ def _answer(kind: str, text: str) -> str:
 
 def forced_engine(model: Path, args: dict[str, Any], replicas: int | None, answers: ForcedAnswers) -> Any:
     """vLLM on the first GPU whose generations have the lengths, and whose answers have the texts, of ``answers``."""
-    from ...vlm.engines.vllm import LocalVllm
+    from ...vlm.engines.vllm import VllmEngine
     from ...vlm.vllm_host.process import apply
     from ...vlm.vllm_host.supervisor import EngineSupervisor
 
-    class ForcedVllm(LocalVllm):
+    class ForcedVllm(VllmEngine):
         def __init__(self, model: Path, args: dict[str, Any]) -> None:
             super().__init__(model)
-            self._engine = EngineSupervisor(model, args=args, replicas=replicas or "auto", devices=[0])
+            self.supervisor = EngineSupervisor(model, args=args, replicas=replicas or "auto", devices=[0])
 
         @property
         def llm(self) -> Any:
-            return self._engine.llm
+            return self.supervisor.llm
 
-        async def _ask(self, replica: Any, picture: Any, prompt: str, sampling: Sampling) -> Generated:
+        async def generate_on(self, replica: Any, picture: Any, prompt: str, sampling: Sampling) -> Generated:
             tokens, text = answers.answer(picture.size, prompt)
             await apply(replica.llm, forced_length.generate_as_mineru_accel, picture, prompt, sampling, tokens)
             return Generated(text)

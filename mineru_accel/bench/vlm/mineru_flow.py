@@ -116,8 +116,10 @@ def _finish_window(results: Sequence[Any], images: list[dict[str, Any]]) -> list
     """The end of MinerU's window: formula numbers folded, types of raw blocks, pictures cropped."""
     from docvortex.document.pdf.visuals import attach_visual_block_images
 
-    from ...reading.draft import raw_type
+    from ...document import Source
     from ...reading.regions.formula_numbers import fold
+    from ...reading.types import PageBlock
+    from ...reading.vlm_layout import raw_type
 
     pages = []
     for blocks in results:
@@ -128,8 +130,8 @@ def _finish_window(results: Sequence[Any], images: list[dict[str, Any]]) -> list
             raw["type"] = raw_type(kind)
             if kind == "title":
                 raw.update(type="paragraph_title", level=2)
-            page.append(raw)
-        pages.append([page[place] for place in fold(page)])
+            page.append(PageBlock(raw, Source.VLM))
+        pages.append([block.raw for block in fold(page)])
     attach_visual_block_images(pages, images)
     return pages
 

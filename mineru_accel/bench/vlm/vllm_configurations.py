@@ -7,7 +7,7 @@ from typing import Any
 from ...errors import UsageError
 from ...hardware import accelerator
 from ...patches import selected
-from ...vlm.vllm_host.arguments import graphs, merge
+from ...vlm.vllm_host.arguments import cuda_graph_sizes, merge
 
 MINERU_ARGUMENTS = {
     "limit_mm_per_prompt": {"image": 1, "video": 0},
@@ -61,7 +61,7 @@ def configurations() -> dict[str, dict[str, Any]]:
 
 def _step_arguments(tokens: int, up_to: int | None = None) -> dict[str, Any]:
     """Arguments for a maximum number of tokens per step, with CUDA graphs up to that size or up to ``up_to`` tokens."""
-    config = {"cudagraph_capture_sizes": graphs(up_to or tokens)}
+    config = {"cudagraph_capture_sizes": cuda_graph_sizes(up_to or tokens)}
     return {"max_num_batched_tokens": tokens, "compilation_config": config}
 
 
