@@ -14,7 +14,7 @@ from ..options import Format, Images, Layout, Options
 from ..page_range import select
 from ..pdf.types import Key, PageSource
 from ..reading.source_policy import make_source_policy
-from ..reading.types import CHUNK
+from ..reading.types import PAGES_PER_ANALYSIS
 from ..storage import page_store
 from ..storage.inputs import Input
 from ..storage.journal import Entry, warn
@@ -70,7 +70,7 @@ class Stages:
         self._plan = plan
         self._policy = make_source_policy(plan.backend, options.vlm_for, options.describe_images)
         self.document_timeout = options.document_timeout
-        self.chunk = CHUNK if plan.layout is Layout.NATIVE else 1
+        self.chunk = PAGES_PER_ANALYSIS if plan.layout is Layout.NATIVE else 1
         self._checked: set[Path] = set()
         self._names = Names()
         weights = plan.weights.name if plan.weights else None

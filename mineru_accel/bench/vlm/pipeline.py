@@ -202,16 +202,16 @@ class _Bench:
     def learn(self, pdf: Path) -> dict[str, Any]:
         """What the text layer says of every region, by the crop that MinerU's client makes of it."""
         from ...pdf.types import Key, PageSource
-        from ...reading.blocks import build
+        from ...reading.blocks import build_draft
         from ...reading.source_policy import make_source_policy
-        from ...reading.vlm_requests import as_mineru_blocks, page_image, waiting
+        from ...reading.vlm_requests import as_mineru_blocks, blocks_with_task, page_image
         from ...vlm import mineru_client
 
         key = Key(str(pdf))
         count = tokens = 0
         for index, regions in enumerate(self.layout(pdf)):
             policy = make_source_policy(Backend.VLM, None, False)
-            blocks = waiting(build(key, PageSource(index), regions, policy, 200, index == 0))
+            blocks = blocks_with_task(build_draft(key, PageSource(index), regions, policy, 200, index == 0))
             self.boxes.append(as_mineru_blocks(blocks))
             asked, owners = mineru_client.ask_content(page_image(key, index), self.boxes[-1], False, False)
             for one, owner in zip(asked, owners, strict=True):
@@ -400,7 +400,7 @@ def _mineru_finish(results: Sequence[Any], images: list[dict[str, Any]]) -> list
     from docvortex.document.pdf.visuals import attach_visual_block_images
 
     from ...document import Source
-    from ...reading.regions.formula_numbers import fold
+    from ...reading.regions.formula_numbers import fold_formula_numbers
     from ...reading.types import PageBlock
     from ...reading.vlm_layout import raw_type
 
@@ -414,7 +414,7 @@ def _mineru_finish(results: Sequence[Any], images: list[dict[str, Any]]) -> list
             if kind == "title":
                 raw.update(type="paragraph_title", level=2)
             page.append(PageBlock(raw, Source.VLM))
-        pages.append([block.raw for block in fold(page)])
+        pages.append([block.raw for block in fold_formula_numbers(page)])
     attach_visual_block_images(pages, images)
     return pages
 

@@ -6,14 +6,14 @@ import re
 
 from ...document import BBox, Region
 from ...layout.classes import Label
-from ..geometry import area, centre, holds, share_inside
+from ..geometry import box_area, centre, holds, share_inside
 
 TEXT = frozenset(
     {Label.TITLE, Label.PLAIN_TEXT, Label.ABANDON, Label.FIGURE_CAPTION, Label.TABLE_CAPTION, Label.TABLE_FOOTNOTE}
 )
 """Regions of running text."""
 _VISUAL = frozenset({Label.FIGURE, Label.TABLE})
-_NESTED = 0.8
+_MIN_NESTED_SHARE = 0.8
 """Share of a region that lies in another from which it counts as part of it."""
 
 CAPTION = re.compile(
@@ -30,8 +30,8 @@ def without_nested(regions: list[Region]) -> list[Region]:
     def swallowed(inner: Region) -> bool:
         return any(
             other is not inner
-            and area(other.bbox) >= area(inner.bbox)
-            and share_inside(inner.bbox, other.bbox) > _NESTED
+            and box_area(other.bbox) >= box_area(inner.bbox)
+            and share_inside(inner.bbox, other.bbox) > _MIN_NESTED_SHARE
             and (
                 (other.label == Label.TABLE and inner.label in TEXT)
                 or (other.label in TEXT and inner.label in TEXT and other.score > 0.5 * inner.score)

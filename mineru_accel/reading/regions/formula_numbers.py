@@ -12,7 +12,7 @@ from ..types import PageBlock
 FORMULA_NUMBER = "formula_number"
 
 
-def fold(blocks: Sequence[PageBlock]) -> list[PageBlock]:
+def fold_formula_numbers(blocks: Sequence[PageBlock]) -> list[PageBlock]:
     """Put each formula's number into the formula before it, or the one after; a number of none becomes text.
 
     Args:
@@ -29,9 +29,9 @@ def fold(blocks: Sequence[PageBlock]) -> list[PageBlock]:
             continue
         following = types[place + 1 : place + 3]
         if place and types[place - 1] == "equation":
-            _merge(blocks[place - 1], block)
+            _fold_into(blocks[place - 1], block)
         elif following[:1] == ["equation"] and following[1:] != [FORMULA_NUMBER]:
-            _merge(blocks[place + 1], block)
+            _fold_into(blocks[place + 1], block)
         else:
             block.raw["type"] = "text"
             block.raw.setdefault("lines", [{"bbox": block.raw["bbox"]}])
@@ -39,11 +39,11 @@ def fold(blocks: Sequence[PageBlock]) -> list[PageBlock]:
     return left
 
 
-def _merge(equation: PageBlock, number: PageBlock) -> None:
+def _fold_into(equation: PageBlock, number: PageBlock) -> None:
     equation.raw["bbox"] = list(union([equation.raw["bbox"], number.raw["bbox"]]))
     text = plain_text(number.raw)
     if equation.raw.get("content"):
         latex = equation.raw["content"].strip().removeprefix("\\[").removesuffix("\\]").strip()
         equation.raw["content"] = tagged_formula(latex, text) or latex
     elif text:
-        equation.characters = f"{equation.characters} {text}".strip()
+        equation.formula_text = f"{equation.formula_text} {text}".strip()

@@ -16,65 +16,65 @@ from .areas import Area
 
 _MARGIN = 0.12
 """Share of a page's height at its top and bottom where running heads stand."""
-_LARGE = 1.35
+_TITLE_SIZE = 1.35
 """Type so much larger than the page's text is a title: slides repeat theirs."""
-_LEAST = 4
+_MIN_LETTERS = 4
 """Letters that must agree."""
-_NO_LETTER = re.compile(r"[\W\d_]+")
-_FLOW = frozenset({Label.TITLE, Label.PLAIN_TEXT})
+_NOT_LETTERS = re.compile(r"[\W\d_]+")
+_TEXT_LABELS = frozenset({Label.TITLE, Label.PLAIN_TEXT})
 
-Peek = Callable[[int, BBox], str]
+NeighbourText = Callable[[int, BBox], str]
 """What stands so many pages further in a box (points)."""
 
 
-def set_aside(areas: list[Area], size: tuple[float, float], peek: Peek) -> None:
+def relabel_running_heads(areas: list[Area], size: tuple[float, float], text_of: NeighbourText) -> None:
     """Make running heads ``abandon``: lines of the page's first or last row that a page one or two away has as well.
 
     Also their page numbers, which count on from page to page.
     """
     width, height = size
     flow = [a for a in areas if a.region.label != Label.ABANDON]
-    sizes = [line.bbox[3] - line.bbox[1] for a in flow if a.turn == 0 for line in a.lines]
+    sizes = [line.bbox[3] - line.bbox[1] for a in flow if a.rotation == 0 for line in a.lines]
     if not sizes:
         return
     usual = statistics.median(sizes)
     for area in flow:
         _, top, _, bottom = area.box
-        if area.region.label not in _FLOW or len(area.lines) != 1 or area.turn or bottom - top > 3 * usual:
+        if area.region.label not in _TEXT_LABELS or len(area.lines) != 1 or area.rotation or bottom - top > 3 * usual:
             continue
         others = [a.box for a in flow if a is not area]
         first = bottom < _MARGIN * height and all(box[3] > top for box in others)
         last = top > (1 - _MARGIN) * height and all(box[1] < bottom for box in others)
         line = area.lines[0]
-        large = line.bbox[3] - line.bbox[1] > _LARGE * usual
-        if (first or last) and _repeats(line.text, line.bbox, width, large, peek):
+        large = line.bbox[3] - line.bbox[1] > _TITLE_SIZE * usual
+        if (first or last) and _repeats(line.text, line.bbox, width, large, text_of):
             area.region.label = Label.ABANDON
 
 
-def _repeats(text: str, box: BBox, width: float, large: bool, peek: Peek) -> bool:
+def _repeats(text: str, box: BBox, width: float, large: bool, text_of: NeighbourText) -> bool:
     x0, y0, x1, y1 = box
     number = text.strip(" -–—·.|/")
     if number.isdecimal() and len(number) <= 4:
         row = (0.0, y0 - 1, width, y1 + 1)
-        return any(str(int(number) + away) in re.findall(r"\d+", peek(away, row)) for away in (-1, 1))
-    letters = _letters(text)
+        return any(str(int(number) + away) in re.findall(r"\d+", text_of(away, row)) for away in (-1, 1))
+    letters = _only_letters(text)
     return (
         not large
-        and len(letters) >= _LEAST
-        and any(letters == _letters(peek(away, (x0 - 3, y0 - 1, x1 + 3, y1 + 1))) for away in (-1, 1, -2, 2))
+        and len(letters) >= _MIN_LETTERS
+        and any(letters == _only_letters(text_of(away, (x0 - 3, y0 - 1, x1 + 3, y1 + 1))) for away in (-1, 1, -2, 2))
     )
 
 
-def _letters(text: str) -> str:
-    return _NO_LETTER.sub("", unicodedata.normalize("NFKD", text)).casefold()
+def _only_letters(text: str) -> str:
+    return _NOT_LETTERS.sub("", unicodedata.normalize("NFKD", text)).casefold()
 
 
-def peek_from(key: Key, index: int) -> Peek:
+def neighbour_text_reader(key: Key, index: int) -> NeighbourText:
     """How to look at the text layers of the pages around one; those that are turned or damaged say nothing."""
 
-    def peek(away: int, box: BBox) -> str:
+    def text_of(away: int, box: BBox) -> str:
         if not 0 <= index + away < open_document(key).page_count:
             return ""
         return text_in_box(key, index + away, box)
 
-    return peek
+    return text_of

@@ -36,8 +36,8 @@ def document_title(areas: list[Area]) -> Area | None:
     ]
     if not titles:
         return None
-    largest = max(map(_type_size, titles))
-    return min((a for a in titles if _type_size(a) > 0.93 * largest), key=lambda a: a.box[1])
+    largest = max(map(_line_height, titles))
+    return min((a for a in titles if _line_height(a) > 0.93 * largest), key=lambda a: a.box[1])
 
 
 def demote_authors(areas: list[Area], title: Area | None) -> None:
@@ -54,9 +54,9 @@ def demote_authors(areas: list[Area], title: Area | None) -> None:
     headings = [a for a in areas if a.region.label == Label.TITLE and a.lines and a is not title]
     for area in headings:
         between = title.box[3] <= area.box[3] <= min(sections)
-        if between and _type_size(area) < 0.9 * _type_size(title):
+        if between and _line_height(area) < 0.9 * _line_height(title):
             area.region.label = Label.PLAIN_TEXT
 
 
-def _type_size(area: Area) -> float:
+def _line_height(area: Area) -> float:
     return max(line.bbox[3] - line.bbox[1] for line in area.lines)

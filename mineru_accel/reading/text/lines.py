@@ -18,8 +18,8 @@ import numpy as np
 from ...document import BBox
 from ...pdf.docvortex.characters import Char, is_guessed_cjk_space, is_word_gap, merge_lines
 from ...pdf.docvortex.pages import TextLine
-from ..geometry import area, union
-from .accents import compose
+from ..geometry import box_area, union
+from .accents import compose_accents
 from .scripts import scripts_of
 
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ft", "ﬆ": "st"})
@@ -27,9 +27,9 @@ _BRACKETS = dict(zip(range(0xF8EB, 0xF8FF), "⎛⎜⎝⎡⎢⎣⎧⎨⎩⎪⎮�
 """Adobe's private characters for the pieces of tall brackets."""
 _HYPHEN = "\x02"
 """pdfium's mark for a hyphen at a line's end."""
-_LETTERS = _LIGATURES | _BRACKETS
+_REPLACEMENTS = _LIGATURES | _BRACKETS
 _CONTROL = re.compile("[\x00\x01\x03-\x1f\x7f\ufffe\uffff]")
-_SPACE = 0.16
+_WORD_GAP = 0.16
 """A gap wider than this many line heights parts two words of turned text, whose spaces pdfium does not know."""
 
 
@@ -39,7 +39,7 @@ class Line:
 
     bbox: BBox
     text: str
-    marks: str = ""
+    scripts: str = ""
     """For each character that is no white space whether it is a script, see :mod:`.scripts`; empty if none is."""
     chars: list[Char] = field(default_factory=list, repr=False, compare=False)
     """From left to right; none of turned text."""
@@ -49,16 +49,16 @@ class Line:
 class Fragment:
     """Characters of one text-layer line that fell into one region.
 
-    ``bbox`` is theirs as displayed; ``upright`` with the text turned upright by ``turn`` degrees (0, 90, 180, 270).
+    ``bbox`` is theirs as displayed; ``upright`` with the text turned upright by ``rotation`` degrees (0, 90, 180, 270).
     """
 
     chars: list[Char]
-    turn: int
+    rotation: int
     bbox: BBox
     upright: BBox
 
 
-def assign(lines: list[TextLine], regions: list[BBox]) -> tuple[dict[int, list[Fragment]], list[Fragment]]:
+def assign_to_regions(lines: list[TextLine], regions: list[BBox]) -> tuple[dict[int, list[Fragment]], list[Fragment]]:
     """Give each character of each line to the smallest region that holds its centre.
 
     Args:
@@ -74,7 +74,7 @@ def assign(lines: list[TextLine], regions: list[BBox]) -> tuple[dict[int, list[F
     for char in chain.from_iterable(chars):
         # Loose boxes have the advance as width and the font's height: gaps and rows are told by them.
         char["bbox"] = char.get("loose_bbox") or cast(BBox, tuple(char["bbox"][:]))
-    owners = iter(_owners([c["bbox"] for line in chars for c in line], regions))
+    owners = iter(_smallest_holding([c["bbox"] for line in chars for c in line], regions))
     for line in chars:
         runs: list[tuple[list[Char], int | None]] = []
         for char in line:
@@ -85,34 +85,34 @@ def assign(lines: list[TextLine], regions: list[BBox]) -> tuple[dict[int, list[F
             if not runs or runs[-1][1] != owner:
                 runs.append(([], owner))
             runs[-1][0].append(char)
-        for run, owner in _adopted(runs):
+        for run, owner in _join_cut_ends(runs):
             fragment = make_fragment(run)
             if fragment:
                 (outside if owner is None else inside[owner]).append(fragment)
     return inside, outside
 
 
-def _owners(boxes: list[BBox], regions: list[BBox]) -> list[int | None]:
+def _smallest_holding(boxes: list[BBox], regions: list[BBox]) -> list[int | None]:
     """For each box the smallest region that holds its centre."""
     if not boxes or not regions:
         return [None] * len(boxes)
     flat = np.fromiter(chain.from_iterable(boxes), float, 4 * len(boxes)).reshape(-1, 4)
     x, y = ((flat[:, :2] + flat[:, 2:]) / 2).T[:, :, None]
-    by_size = sorted(range(len(regions)), key=lambda i: area(regions[i]))
+    by_size = sorted(range(len(regions)), key=lambda i: box_area(regions[i]))
     x0, y0, x1, y1 = np.array([regions[i] for i in by_size]).T[:, None, :]
     held = (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)
     first, any_ = held.argmax(axis=1).tolist(), held.any(axis=1).tolist()
     return [by_size[i] if found else None for i, found in zip(first, any_, strict=True)]
 
 
-def _adopted(runs: list[tuple[list[Char], int | None]]) -> list[tuple[list[Char], int | None]]:
+def _join_cut_ends(runs: list[tuple[list[Char], int | None]]) -> list[tuple[list[Char], int | None]]:
     """Runs of a line where those in no region went to the neighbour they touch: detected boxes cut lines short."""
     out: list[tuple[list[Char], int | None]] = []
     for i, (run, owner) in enumerate(runs):
         if owner is None:
-            if out and out[-1][1] is not None and _touch(out[-1][0], run):
+            if out and out[-1][1] is not None and _are_adjacent(out[-1][0], run):
                 owner = out[-1][1]
-            elif i + 1 < len(runs) and _touch(run, runs[i + 1][0]):
+            elif i + 1 < len(runs) and _are_adjacent(run, runs[i + 1][0]):
                 owner = runs[i + 1][1]
         if out and out[-1][1] == owner:
             out[-1] = (out[-1][0] + run, owner)
@@ -121,7 +121,7 @@ def _adopted(runs: list[tuple[list[Char], int | None]]) -> list[tuple[list[Char]
     return out
 
 
-def _touch(left: list[Char], right: list[Char]) -> bool:
+def _are_adjacent(left: list[Char], right: list[Char]) -> bool:
     """Is there no more than a line height between the ink of two runs?"""
     before = [c["bbox"] for c in left if not c["char"].isspace()]
     after = [c["bbox"] for c in right if not c["char"].isspace()]
@@ -138,23 +138,25 @@ def make_fragment(chars: list[Char]) -> Fragment | None:
     if not ink:
         return None
     angles = [c.get("writing_angle") or 0.0 for c in ink]
-    turn = _turn(angles[0]) if len(set(angles)) == 1 else Counter(map(_turn, angles)).most_common(1)[0][0]
+    rotation = (
+        quarter_turn(angles[0]) if len(set(angles)) == 1 else Counter(map(quarter_turn, angles)).most_common(1)[0][0]
+    )
     box = union([c["bbox"] for c in ink])
-    return Fragment(chars, turn, box, turned(box, turn))
+    return Fragment(chars, rotation, box, upright_box(box, rotation))
 
 
 @lru_cache(maxsize=1024)
-def _turn(angle: float) -> int:
+def quarter_turn(angle: float) -> int:
     return round(math.degrees(angle) / 90) * 90 % 360
 
 
-def turned(box: Any, turn: int) -> BBox:
-    """A box as seen when text that is turned clockwise by ``turn`` degrees stands upright (coordinates may be < 0)."""
+def upright_box(box: Any, rotation: int) -> BBox:
+    """A box as seen when text that is turned clockwise by ``rotation`` degrees stands upright (coordinates may be < 0)."""
     x0, y0, x1, y1 = box[0], box[1], box[2], box[3]
-    return {0: (x0, y0, x1, y1), 90: (y0, -x1, y1, -x0), 180: (-x1, -y1, -x0, -y0), 270: (-y1, x0, -y0, x1)}[turn]
+    return {0: (x0, y0, x1, y1), 90: (y0, -x1, y1, -x0), 180: (-x1, -y1, -x0, -y0), 270: (-y1, x0, -y0, x1)}[rotation]
 
 
-def rows_of(fragments: list[Fragment]) -> list[list[Fragment]]:
+def group_rows(fragments: list[Fragment]) -> list[list[Fragment]]:
     """Fragments by row, top to bottom: those on one baseline together, left to right; turned text as if upright."""
     rows: list[list[Fragment]] = []
     for fragment in sorted(fragments, key=lambda f: f.upright[1] + f.upright[3]):
@@ -173,7 +175,7 @@ def _same_row(row: list[Fragment], fragment: Fragment) -> bool:
     """Does it overlap each of them by half the smaller height?"""
     top, bottom = fragment.upright[1], fragment.upright[3]
     return all(
-        f.turn == fragment.turn
+        f.rotation == fragment.rotation
         and min(f.upright[3], bottom) - max(f.upright[1], top) >= 0.5 * min(f.upright[3] - f.upright[1], bottom - top)
         for f in row
     )
@@ -186,7 +188,7 @@ def to_lines(fragments: list[Fragment], *, split: bool = False) -> list[Line]:
         split: also cut lines at gaps wider than a line is high, for text of which no one knows the columns.
     """
     lines = []
-    for row in rows_of(fragments):
+    for row in group_rows(fragments):
         groups: list[list[Fragment]] = [[row[0]]]
         for fragment in row[1:]:
             before = groups[-1][-1]
@@ -195,50 +197,53 @@ def to_lines(fragments: list[Fragment], *, split: bool = False) -> list[Line]:
                 groups.append([])
             groups[-1].append(fragment)
         for group in groups:
-            text, composed = "", [compose(f.chars) for f in group]
+            text, composed = "", [compose_accents(f.chars) for f in group]
             for number, (fragment, chars) in enumerate(zip(group, composed, strict=True)):
-                if number and _apart(group[number - 1], fragment):
+                if number and _are_separate_words(group[number - 1], fragment):
                     text += " "
-                text += _text(chars, fragment.turn)
+                text += _plain_text(chars, fragment.rotation)
             if text := text.strip():
-                upright = [] if group[0].turn else list(chain.from_iterable(composed))
-                lines.append(Line(union([f.bbox for f in group]), text, _marks(upright), upright))
+                upright = [] if group[0].rotation else list(chain.from_iterable(composed))
+                lines.append(Line(union([f.bbox for f in group]), text, _script_codes(upright), upright))
     return lines
 
 
-def _marks(chars: list[Char]) -> str:
+def _script_codes(chars: list[Char]) -> str:
     """An upright line's marks of scripts, one for each letter of its text."""
     chars = [c for c in chars if not c["char"].isspace()]
-    marks = scripts_of(chars) if chars else ""
-    if not marks or marks.isspace():
+    codes = scripts_of(chars) if chars else ""
+    if not codes or codes.isspace():
         return ""
-    return "".join(mark * len("".join(_letters(c["char"]).split())) for c, mark in zip(chars, marks, strict=True))
+    return "".join(mark * len("".join(_normalized(c["char"]).split())) for c, mark in zip(chars, codes, strict=True))
 
 
-def _apart(left: Fragment, right: Fragment) -> bool:
+def _are_separate_words(left: Fragment, right: Fragment) -> bool:
     """Is there a space between two pieces of a row? pdfium also breaks a line where a superscript ends."""
-    ends = [turned(f.chars[i]["bbox"], f.turn) for f, i in ((left, _ink(left)[-1]), (right, _ink(right)[0]))]
+    ends = [
+        upright_box(f.chars[i]["bbox"], f.rotation)
+        for f, i in ((left, _visible_indices(left)[-1]), (right, _visible_indices(right)[0]))
+    ]
     height = max(box[3] - box[1] for box in ends)  # a piece with scripts is higher than its letters
-    return abs(right.upright[0] - left.upright[2]) > _SPACE * height
+    return abs(right.upright[0] - left.upright[2]) > _WORD_GAP * height
 
 
-def _ink(fragment: Fragment) -> list[int]:
+def _visible_indices(fragment: Fragment) -> list[int]:
     """Places of its characters that are no white space."""
     return [i for i, c in enumerate(fragment.chars) if not c["char"].isspace()]
 
 
-def fragment_text(chars: list[Char], turn: int = 0) -> str:
+def join_chars(chars: list[Char], rotation: int = 0) -> str:
     """Characters of a line as text: gaps become spaces, ligatures letters, soft hyphens hyphens, controls nothing."""
-    return _text(compose(chars), turn)
+    return _plain_text(compose_accents(chars), rotation)
 
 
-def _text(chars: list[Char], turn: int) -> str:
-    out = _upright_text(chars) if turn == 0 else _turned_text(chars, turn)
-    return unicodedata.normalize("NFC", _letters("".join(out))).strip()
+def _plain_text(chars: list[Char], rotation: int) -> str:
+    out = _upright_text(chars) if rotation == 0 else _turned_text(chars, rotation)
+    return unicodedata.normalize("NFC", _normalized("".join(out))).strip()
 
 
-def _letters(text: str) -> str:
-    return _CONTROL.sub("", text.replace(_HYPHEN, "-").translate(_LETTERS))
+def _normalized(text: str) -> str:
+    return _CONTROL.sub("", text.replace(_HYPHEN, "-").translate(_REPLACEMENTS))
 
 
 def _upright_text(chars: list[Char]) -> list[str]:
@@ -259,12 +264,12 @@ def _upright_text(chars: list[Char]) -> list[str]:
         out.append(letter)
         if i < last and not letter.isspace() and not letters[i + 1].isspace():
             gap = boxes[i + 1][0] - boxes[i][2]
-            if gap > wide or _tight_space(chars[i], chars[i + 1]):
+            if gap > wide or has_tight_word_gap(chars[i], chars[i + 1]):
                 out.append(" ")
     return out
 
 
-def _tight_space(left: Char, right: Char) -> bool:
+def has_tight_word_gap(left: Char, right: Char) -> bool:
     """docvortex's test for a word gap between inks that touch by their advances; its costly part only where it can say
     yes, which is not one pair in a hundred.
 
@@ -279,13 +284,13 @@ def _tight_space(left: Char, right: Char) -> bool:
     return is_word_gap(left, right)
 
 
-def _turned_text(chars: list[Char], turn: int) -> list[str]:
+def _turned_text(chars: list[Char], rotation: int) -> list[str]:
     """As :func:`_upright_text`; white space that pdfium guessed is along the wrong axis, so gaps decide."""
-    ink = [(c["char"], turned(c["bbox"], turn)) for c in chars if not c["char"].isspace()]
+    ink = [(c["char"], upright_box(c["bbox"], rotation)) for c in chars if not c["char"].isspace()]
     height = statistics.median(box[3] - box[1] for _, box in ink)
     out = [ink[0][0]]
     for (_, before), (letter, box) in itertools.pairwise(ink):
-        out.append((" " if box[0] - before[2] > _SPACE * height else "") + letter)
+        out.append((" " if box[0] - before[2] > _WORD_GAP * height else "") + letter)
     return out
 
 
@@ -296,9 +301,9 @@ def join_lines(lines: list[Line]) -> str:
 
 def join_texts(texts: list[str]) -> str:
     """:func:`join_lines` for lines of which only the text is known."""
-    return _joined(tuple(texts))
+    return _join_cached(tuple(texts))
 
 
 @lru_cache(maxsize=256)  # a paragraph is asked for three times, and takes as long as its lines squared
-def _joined(texts: tuple[str, ...]) -> str:
+def _join_cached(texts: tuple[str, ...]) -> str:
     return merge_lines(texts)
