@@ -11,7 +11,7 @@ from .geometry import clamped
 from .text.lines import join_texts
 
 _LINE_DPI = 144
-"""Enough for the recognition model, which scales a line to 48 pixels of height."""
+"""Ordinary lines are then 20 to 30 pixels high: enough to compare them with the text layer."""
 _MARGIN = 0.15
 """Margin around a line as a share of its height: recognition models expect some."""
 _MIN_CONTRAST = 4

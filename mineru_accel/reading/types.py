@@ -8,8 +8,8 @@ from ..document import Block, PageStatus, Region, Source
 from ..vlm.types import Crop
 
 PAGES_PER_ANALYSIS = 16
-"""Pages that one native analysis takes together: it compares them to tell running heads and headings. A fixed number, so
-that results don't depend on the number of workers, and memory not on the document's length."""
+"""Pages that one native analysis takes together: it compares them to find running heads and headings. A fixed number:
+results don't depend on the number of workers, nor memory on the document's length."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Numbers of formulas, folded into the formula as ``\\tag{...}``, by MinerU's rule."""
+"""Folds numbers of formulas into the formulas as ``\\tag{...}``, by MinerU's rule."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ FORMULA_NUMBER = "formula_number"
 
 
 def fold_formula_numbers(blocks: Sequence[PageBlock]) -> list[PageBlock]:
-    """Put each formula's number into the formula before it, or the one after; a number of none becomes text.
+    """Fold each number into the formula before it, or else the one after it; a number without a formula becomes text.
 
     Args:
         blocks: in reading order; changed in place.
 
     Returns:
-        The blocks that are left.
+        The blocks without the folded numbers.
     """
-    left: list[PageBlock] = []
+    kept: list[PageBlock] = []
     types = [block.raw["type"] for block in blocks]
     for place, block in enumerate(blocks):
         if types[place] != FORMULA_NUMBER:
-            left.append(block)
+            kept.append(block)
             continue
         following = types[place + 1 : place + 3]
         if place and types[place - 1] == "equation":
@@ -35,8 +35,8 @@ def fold_formula_numbers(blocks: Sequence[PageBlock]) -> list[PageBlock]:
         else:
             block.raw["type"] = "text"
             block.raw.setdefault("lines", [{"bbox": block.raw["bbox"]}])
-            left.append(block)
-    return left
+            kept.append(block)
+    return kept
 
 
 def _fold_into(equation: PageBlock, number: PageBlock) -> None:

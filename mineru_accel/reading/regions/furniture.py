@@ -1,4 +1,4 @@
-"""Running heads, feet, page numbers and side notes told apart."""
+"""Types of furniture: running heads, feet, page numbers, side notes, footnotes."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ from ...document import BBox
 
 _ROMAN_DIGITS = frozenset("ivxlc")
 _FOOTER_BOTTOM = 0.93
-"""Share of the page's height below which a foot ends."""
+"""Share of the page's height; furniture that reaches below it is a running foot."""
 _MAX_FOOTER_LENGTH = 60
-"""Characters below which text in the lower half is a foot rather than a note."""
+"""Characters; shorter furniture in the lower half of a page is a running foot, longer is a footnote."""
 _SIDE_MARGIN = 0.12
-"""Share of the page's width on each side where side notes stand."""
+"""Width of the side margins, where side notes stand, as a share of the page's width."""
+_MAX_PAGE_DIGITS = 4
+"""Longer numbers are dates or identifiers."""
 
 
 def furniture_type(bbox: BBox, text: str, is_footnote: bool = False) -> str:
-    """MinerU's type of an ``abandon`` region, by where it stands and what it says.
+    """MinerU's type of an ``abandon`` region, by its place and text.
 
     Args:
         bbox: as fractions of the page.
-        is_footnote: whether it is known for a footnote.
+        is_footnote: whether it was found to be a footnote.
     """
     if is_footnote:
         return "page_footnote"
     digits = text.strip(" -–—·.|/").replace(" ", "")
-    if (digits.isdigit() and len(digits) <= 4) or (digits and set(digits.lower()) <= _ROMAN_DIGITS):
+    if (digits.isdigit() and len(digits) <= _MAX_PAGE_DIGITS) or (digits and set(digits.lower()) <= _ROMAN_DIGITS):
         return "page_number"
     if bbox[1] > 0.5:
         return "footer" if bbox[3] > _FOOTER_BOTTOM or len(text) < _MAX_FOOTER_LENGTH else "page_footnote"

@@ -1,8 +1,8 @@
-"""Lists: a region of several items becomes a block an item, and runs of items a list as MinerU has them.
+"""Lists: splits regions into items (one block each), and puts runs of items into MinerU's lists.
 
-A raw ``list`` block stands before the text blocks inside its bbox; MinerU's types then hold them as its children, whose
-text begins with ``- `` or their number. Letters (``(a)``, ``iv.``) and references (``[7]``) stay paragraphs, since
-Markdown has no list that shows them.
+In MinerU's raw blocks a ``list`` block stands before the text blocks inside its bbox, which become its children; their
+text begins with ``- `` or a number. Items with letters (``(a)``, ``iv.``) and references (``[7]``) stay paragraphs:
+Markdown has no such lists.
 """
 
 from __future__ import annotations
@@ -21,50 +21,51 @@ from ..types import PageBlock, PageContent
 from .areas import Area
 
 _CERTAIN_BULLETS = "•‣▪●►▶➢➤✓✔❖\uf0a7\uf0b7"
-"""Bullets, whatever stands around them; the private ones are Word's, in Symbol and Wingdings."""
+"""Signs that are always bullets; the private-use ones are Word's, in Symbol and Wingdings."""
 _AMBIGUOUS_BULLETS = "◦○□■◆◇▫·∙⁃–−*∗⋆★-"
-"""Bullets if there are two of them: they are also signs of formulas, dashes, ends of proofs."""
+"""Signs that are bullets if there are two of a kind: alone they may be of formulas, dashes, ends of proofs."""
 _BULLET = re.compile(rf"\s*([{re.escape(_CERTAIN_BULLETS + _AMBIGUOUS_BULLETS)}])\s+(?=\S)")
 _NUMBER = re.compile(r"\s*(\(?)(\d{1,3}|[ivxl]{1,6}|[a-z])([.)])\s+(?=\S)|\s*(\[)(\d{1,3})(\])\s+(?=\S)")
 _ROMAN_DIGITS = {"i": 1, "v": 5, "x": 10, "l": 50}
 _INDENT = 0.4
-"""Line heights by which the first lines of items stand out from the others, or in line with each other."""
+"""Minimum indentation, in line heights, between the first lines of items and the others."""
 _MAX_MISALIGNMENT = 0.02
-"""Share of a page's width by which two items of a level are out of line."""
+"""Maximum distance between the left edges of items of one level, as a share of the page's width."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What an item begins with."""
+    """The bullet or number with which an item begins."""
 
     kind: str
-    """The bullet, or the signs around the number."""
+    """The bullet, or the form of the number: ``(1)``, `` a.``, ..."""
     values: tuple[int, ...] = ()
-    """What the number may be: ``i`` is 1 and the 9th letter. None of a bullet."""
+    """Possible values of the number: ``i`` is 1 or the 9th letter; empty for a bullet."""
     length: int = 0
-    """Characters, with the white space after it."""
+    """Characters, including the white space after it."""
 
     @property
     def is_certain(self) -> bool:
+        """Whether it is a sign that is always a bullet."""
         return self.kind in _CERTAIN_BULLETS
 
     @property
     def markdown(self) -> str | None:
-        """The marker as Markdown has it; None if it has none."""
+        """The marker in Markdown; None if Markdown has no such list."""
         if not self.values:
             return "- "
         opening, digits, closing = self.kind[0], self.kind[1], self.kind[2]
         return f"{self.values[0]}{closing} " if opening == " " and digits == "1" else None
 
     def follows(self, before: Marker) -> bool:
-        """Is it the next one of the same list?"""
+        """Whether it is the next marker of a list after ``before``."""
         if self.kind != before.kind:
             return False
         return not self.values or any(v + 1 in self.values for v in before.values)
 
 
 def marker_of(text: str) -> Marker | None:
-    """The marker with which a text begins, if it does."""
+    """The marker with which a text begins; None without one."""
     if match := _BULLET.match(text):
         return Marker(match[1], (), match.end())
     match = _NUMBER.match(text)
@@ -78,6 +79,7 @@ def marker_of(text: str) -> Marker | None:
 
 
 def _possible_values(number: str) -> Iterator[int]:
+    """The values of digits, a letter or a Roman number."""
     if number.isdigit():
         yield int(number)
         return
@@ -89,18 +91,20 @@ def _possible_values(number: str) -> Iterator[int]:
 
 
 def split_items(area: Area) -> list[Area]:
-    """A paragraph, or the items of which it is made: lines that begin with bullets, or with numbers in order."""
+    """The items of a list, whose lines begin with bullets or consecutive numbers; other areas as they are."""
     if area.region.label != Label.PLAIN_TEXT or len(area.lines) < 2 or area.rotation:
         return [area]
     return area.split_before(_item_starts(area.lines))
 
 
 def _item_starts(lines: list[Line]) -> list[int]:
-    """Where items begin."""
+    """Indices of the lines that begin an item; empty for prose."""
     markers = [marker_of(line.text) for line in lines]
     sure = [i for i, m in enumerate(markers) if m and m.is_certain]
     if sure:
-        inside = any(set(_CERTAIN_BULLETS) & set(line.text.strip()[1:]) for line in lines)  # things parted by bullets
+        inside = any(
+            set(_CERTAIN_BULLETS) & set(line.text.strip()[1:]) for line in lines
+        )  # a bullet also separates things within a line
         return [] if inside else sure
     first = next((i for i, m in enumerate(markers) if m), None)
     if first is None:
@@ -120,7 +124,7 @@ def _item_starts(lines: list[Line]) -> list[int]:
 
 
 def add_list_blocks(content: PageContent) -> None:
-    """Put a ``list`` block before each run of items of a page, and Markdown's markers into them.
+    """Insert a ``list`` block before each run of items of a page, and give the items Markdown's markers.
 
     Args:
         content: with final bboxes; changed in place.
@@ -142,7 +146,7 @@ def add_list_blocks(content: PageContent) -> None:
 
 
 def _item_runs(blocks: list[Block], lists: Iterable[list[float]]) -> Iterator[list[int]]:
-    """Places of items that stand below each other."""
+    """Indices of the blocks of each run of items that stand below each other, without those in a known list."""
     items: dict[int, Marker] = {}
     for i, block in enumerate(blocks):
         marker = marker_of(plain_text(block)) if block["type"] == "text" else None
@@ -158,7 +162,7 @@ def _item_runs(blocks: list[Block], lists: Iterable[list[float]]) -> Iterator[li
 
 
 def _confirmed_runs(run: list[int], blocks: list[Block], items: dict[int, Marker]) -> Iterator[list[int]]:
-    """Parts of a run in which every item has a sure bullet, or another one of its kind."""
+    """Parts of a run whose items all have a certain bullet, or another item before or after them in their level."""
     kept: list[int] = []
     for i in run:
         x0 = blocks[i]["bbox"][0]
@@ -179,7 +183,7 @@ def _stands_below(above: BBox, below: BBox) -> bool:
 
 
 def _set_markdown_marker(block: Block) -> None:
-    """Put the marker as Markdown has it where the printed one is."""
+    """Replace the printed marker by Markdown's."""
     marker = marker_of(plain_text(block))
     assert marker and marker.markdown
     content = block["content"]

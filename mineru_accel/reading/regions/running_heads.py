@@ -1,4 +1,4 @@
-"""Running heads that the detector took for headings or text: the pages before and after say the same at that place."""
+"""Finds running heads that were detected as headings or text: neighbouring pages have the same text at their place."""
 
 from __future__ import annotations
 
@@ -15,22 +15,29 @@ from ...pdf.types import Key
 from .areas import Area
 
 _MARGIN = 0.12
-"""Share of a page's height at its top and bottom where running heads stand."""
+"""Height of the top and bottom margins, where running heads stand, as a share of the page's height."""
 _TITLE_SIZE = 1.35
-"""Type so much larger than the page's text is a title: slides repeat theirs."""
+"""Height of a line, relative to the page's text, from which it is a title: slides repeat theirs."""
 _MIN_LETTERS = 4
-"""Letters that must agree."""
+"""Letters; shorter texts agree by chance."""
+_NEIGHBOURS = (-1, 1, -2, 2)
+"""Offsets of the pages that are compared: left and right pages may have heads of their own."""
+_MARGIN_AROUND = (3, 1)
+"""Points by which a line's box is widened to the sides, and up and down: neighbours differ by a little."""
 _NOT_LETTERS = re.compile(r"[\W\d_]+")
 _TEXT_LABELS = frozenset({Label.TITLE, Label.PLAIN_TEXT})
 
 NeighbourText = Callable[[int, BBox], str]
-"""What stands so many pages further in a box (points)."""
+"""(offset, box in points) -> text in that box on the page ``offset`` pages further."""
 
 
 def relabel_running_heads(areas: list[Area], size: tuple[float, float], text_of: NeighbourText) -> None:
-    """Make running heads ``abandon``: lines of the page's first or last row that a page one or two away has as well.
+    """Relabel running heads as furniture, in place: single lines in a page's first or last row that a neighbour repeats.
 
-    Also their page numbers, which count on from page to page.
+    Page numbers, which count on from page to page, are relabelled as well.
+
+    Args:
+        size: width and height of the page in points.
     """
     width, height = size
     flow = [a for a in areas if a.region.label != Label.ABANDON]
@@ -52,16 +59,18 @@ def relabel_running_heads(areas: list[Area], size: tuple[float, float], text_of:
 
 
 def _repeats(text: str, box: BBox, width: float, large: bool, text_of: NeighbourText) -> bool:
+    """Whether a neighbouring page has the same text in a box, or the next number in its row."""
     x0, y0, x1, y1 = box
+    dx, dy = _MARGIN_AROUND
     number = text.strip(" -–—·.|/")
     if number.isdecimal() and len(number) <= 4:
-        row = (0.0, y0 - 1, width, y1 + 1)
-        return any(str(int(number) + away) in re.findall(r"\d+", text_of(away, row)) for away in (-1, 1))
-    letters = _only_letters(text)
+        row = (0.0, y0 - dy, width, y1 + dy)
+        return any(str(int(number) + offset) in re.findall(r"\d+", text_of(offset, row)) for offset in (-1, 1))
+    letters, around = _only_letters(text), (x0 - dx, y0 - dy, x1 + dx, y1 + dy)
     return (
         not large
         and len(letters) >= _MIN_LETTERS
-        and any(letters == _only_letters(text_of(away, (x0 - 3, y0 - 1, x1 + 3, y1 + 1))) for away in (-1, 1, -2, 2))
+        and any(letters == _only_letters(text_of(offset, around)) for offset in _NEIGHBOURS)
     )
 
 
@@ -70,11 +79,11 @@ def _only_letters(text: str) -> str:
 
 
 def neighbour_text_reader(key: Key, index: int) -> NeighbourText:
-    """How to look at the text layers of the pages around one; those that are turned or damaged say nothing."""
+    """A reader of the text layers of the pages around one; rotated and damaged pages give no text."""
 
-    def text_of(away: int, box: BBox) -> str:
-        if not 0 <= index + away < open_document(key).page_count:
+    def text_of(offset: int, box: BBox) -> str:
+        if not 0 <= index + offset < open_document(key).page_count:
             return ""
-        return text_in_box(key, index + away, box)
+        return text_in_box(key, index + offset, box)
 
     return text_of

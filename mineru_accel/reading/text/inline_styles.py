@@ -1,8 +1,8 @@
-"""What a page says about its text beside the letters: bold, super- and subscripts, links."""
+"""Inline styles of a block's text: bold, superscript, subscript, links."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ...document import BBox, Block
@@ -20,15 +20,15 @@ _SPAN_TYPES = frozenset(
         *("header", "footer", "page_number", "aside_text", "page_footnote"),
     }
 )
-"""Blocks whose content MinerU has as spans."""
+"""Types of blocks whose content MinerU keeps as spans."""
 
 
 def apply_styles(blocks: list[Block], page: TextPage, tables: Sequence[BBox] = ()) -> None:
-    """Turn the plain text of blocks, in place, into spans with the styles, scripts and links that the page has there.
+    """Turn the plain text of blocks, in place, into spans with the styles, scripts and links of the page.
 
     Args:
-        blocks: with unit bboxes.
-        tables: boxes in points whose text is no running text.
+        blocks: with bboxes in fractions of the page.
+        tables: boxes in points whose text is not running text.
     """
     page.apply_styles(blocks, tables, compose_evidence_line)
     make_literal_spans(blocks)
@@ -41,7 +41,7 @@ def plain_text(block: Block) -> str:
 
 
 def make_literal_spans(blocks: Iterable[Block]) -> None:
-    r"""Turn what a page says in so many characters into spans, in place: in strings ``\(...\)`` is LaTeX."""
+    r"""Turn strings into spans, in place: in a string MinerU would take a printed ``\(...\)`` for LaTeX."""
     for block in blocks:
         content = block["content"]
         if block["type"] in _SPAN_TYPES and isinstance(content, str):
@@ -55,7 +55,10 @@ def make_literal_spans(blocks: Iterable[Block]) -> None:
 
 
 def set_scripts(block: Block, lines: Sequence[Line]) -> None:
-    """Give a block of spans the scripts of its lines, in place of those it has; nothing where its text is another."""
+    """Replace the scripts of a block of spans by those of its lines, in place.
+
+    A block whose text is not that of the lines stays as it is.
+    """
     if not any(line.scripts for line in lines):
         return
     letters = [c for line in lines for c in line.text if not c.isspace()]
@@ -64,21 +67,22 @@ def set_scripts(block: Block, lines: Sequence[Line]) -> None:
     if len(letters) != len(codes) or not isinstance(content, list):
         return
     aligned: list[str] = []
-    place = 0
+    next_letter = 0
     for char in plain_text_of_spans(content):
         if char.isspace():
             aligned.append(" ")
             continue
-        while place < len(letters) and letters[place] != char and letters[place] in "-\u00ad":
-            place += 1  # a hyphen at a line's end
-        if place == len(letters) or letters[place] != char:
+        while next_letter < len(letters) and letters[next_letter] != char and letters[next_letter] in "-\u00ad":
+            next_letter += 1  # a hyphen at a line's end, which joining the lines has removed
+        if next_letter == len(letters) or letters[next_letter] != char:
             return
-        aligned.append(codes[place])
-        place += 1
+        aligned.append(codes[next_letter])
+        next_letter += 1
     block["content"] = _with_scripts(content, iter(aligned))
 
 
-def _with_scripts(spans: list[dict[str, Any]], codes: Any) -> list[dict[str, Any]]:
+def _with_scripts(spans: list[dict[str, Any]], codes: Iterator[str]) -> list[dict[str, Any]]:
+    """Spans whose characters take their scripts from ``codes``, one code a character."""
     out: list[dict[str, Any]] = []
     for span in spans:
         if isinstance(span.get("content"), list):

@@ -1,6 +1,6 @@
-"""Sub- and superscripts, told by size and baseline: ``H2O``, ``10-3``, references to notes.
+"""Finds sub- and superscripts by size and baseline: ``H2O``, ``10-3``, references to footnotes.
 
-docvortex's own evidence leaves out lines with many of them and parts of those with signs (the ``,j`` of ``y_i,j``).
+docvortex's own evidence leaves out lines with many scripts, and signs within scripts (the ``,j`` of ``y_i,j``).
 """
 
 from __future__ import annotations
@@ -14,28 +14,29 @@ from ...pdf.docvortex.characters import Char
 from ..geometry import horizontal_overlap
 
 BODY, SUPER, SUB = " ", "^", "_"
+"""Codes of a character: on the baseline, superscript, subscript."""
 _MIN_FREQUENCY = 0.3
-"""Of the most frequent size's characters a line has so many of its type size, at least."""
+"""A line's type size is the largest that occurs at least this often, relative to its most frequent size."""
 _MAX_SIZE = 0.86
-"""Share of the line's type size up to which a character is a script."""
+"""Maximum size of a script, relative to the line's type size."""
 _SHIFT_RANGE = (0.08, 0.8)
-"""How far its baseline is from the line's, in type sizes."""
+"""Distance of a script's baseline from the line's, in type sizes: less is noise, more is another line."""
 _MIN_FRACTION_SHIFT = 0.3
-"""How far numerator and denominator are from it, at least; TeX's subscripts under superscripts are 0.25."""
+"""Minimum distance of a numerator's or denominator's baseline; TeX sets subscripts under superscripts at 0.25."""
 _MAX_GAP = 0.35
-"""Type sizes between a script and what it stands at, at most; one after a note's code, which begins its line."""
+"""Maximum gap between a script and its neighbour, in type sizes; 1 after a footnote's mark at the start of a line."""
 
 
 def scripts_of(chars: Sequence[Char]) -> str:
-    """A code for each character of a line of upright text: body, super- or subscript.
+    """A string of codes, one for each character of a line of upright text.
 
     Args:
-        chars: docvortex's records, left to right, without white space.
+        chars: left to right, without white space.
     """
     given = [c["font"]["size"] for c in chars]
     known = {size: round(float(size), 1) for size in set(given)}
     sizes = [known[size] for size in given]
-    if len(set(known.values())) == 1:  # a matrix makes the type small, not its size
+    if len(set(known.values())) == 1:  # a transformation matrix scales the type: only the boxes show it
         sizes = [round(c["bbox"][3] - c["bbox"][1], 1) for c in chars]
     counts = Counter(sizes)
     main = max(size for size, n in counts.items() if n >= _MIN_FREQUENCY * max(counts.values()))
@@ -55,7 +56,7 @@ def scripts_of(chars: Sequence[Char]) -> str:
 
 
 def _places_in_fractions(shifts: Sequence[float], codes: Sequence[str], chars: Sequence[Char]) -> set[int]:
-    """Places of small characters far above and far below the baseline, one over the other: no scripts are so far."""
+    """Indices of the numerators and denominators: small characters far above the baseline and others far below them."""
     high = [i for i, code in enumerate(codes) if code == SUPER and shifts[i] < -_MIN_FRACTION_SHIFT]
     deep = [i for i, code in enumerate(codes) if code == SUB and shifts[i] > _MIN_FRACTION_SHIFT]
     pairs = [(i, j) for i in high for j in deep if _stands_over(chars[i]["bbox"], chars[j]["bbox"])]
@@ -63,12 +64,13 @@ def _places_in_fractions(shifts: Sequence[float], codes: Sequence[str], chars: S
 
 
 def _stands_over(above: Any, below: Any) -> bool:
+    """Whether two boxes share more than half of the narrower one's width."""
     narrower = min(above[2] - above[0], below[2] - below[0])
     return horizontal_overlap(above, below) > 0.5 * narrower
 
 
 def _without_detached(codes: str, chars: Sequence[Char], size: float) -> str:
-    """Without the scripts that stand at nothing: runs of them with a gap on either side."""
+    """Codes where runs of scripts with a gap on either side are body: they belong to no character."""
     out, start = list(codes), 0
     while start < len(codes):
         stop = start + 1
@@ -84,5 +86,5 @@ def _without_detached(codes: str, chars: Sequence[Char], size: float) -> str:
 
 
 def _gap_before(chars: Sequence[Char], place: int) -> float:
-    """Between a character and the one before it, in points."""
+    """Distance in points between a character and the one before it."""
     return float(chars[place]["bbox"][0] - chars[place - 1]["bbox"][2])
