@@ -19,7 +19,7 @@ from .document import DocumentResult
 from .events import Event, OnEvent
 from .options import Executor as Place
 from .options import Options
-from .pdf.languages import unknown
+from .pdf.languages import language_warning
 from .storage.inputs import Input, find
 from .storage.remote import to_path
 from .workers.trace import Tracer
@@ -58,7 +58,7 @@ class Pipeline:
         base = options.model_dump(exclude_unset=True) if options else {}
         self.options = Options(**{**base, **fields})
         self.plan = make_plan(self.options)
-        if warning := unknown(self.options.lang):
+        if warning := language_warning(self.options.lang):
             logger.warning(warning)
         self._on_event = on_event or _ignore
         self._tracer = Tracer(self.options.profile)

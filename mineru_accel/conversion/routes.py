@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..options import Layout
-from ..reading.types import CHUNK
+from ..reading.types import PAGES_PER_ANALYSIS
 from .plan import Plan
 
 
@@ -42,7 +42,7 @@ class Route:
         return not _IN_SLOT.isdisjoint(self.stages[step:])
 
 
-NATIVE = Route((Stage.READ, Stage.EXTRACT), pages_together=CHUNK)
+NATIVE = Route((Stage.READ, Stage.EXTRACT), pages_together=PAGES_PER_ANALYSIS)
 DETECTOR = Route((Stage.READ, Stage.DETECT, Stage.EXTRACT))
 DETECTOR_AND_VLM = Route((Stage.READ, Stage.DETECT, Stage.PREPARE, Stage.ASK, Stage.EXTRACT))
 VLM_TWICE = Route((Stage.READ, Stage.PREPARE, Stage.ASK, Stage.PREPARE, Stage.ASK, Stage.EXTRACT))

@@ -22,7 +22,7 @@ NAMES = {
 """Languages to choose from, by their own names."""
 
 
-def unknown(lang: str) -> str | None:
+def language_warning(lang: str) -> str | None:
     """A warning if the shipped model can't read a language, else None."""
     if lang.lower() in KNOWN:
         return None

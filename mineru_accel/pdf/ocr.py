@@ -45,10 +45,10 @@ def read_page(pixels: np.ndarray, page_size: tuple[float, float]) -> OcrLayer:
     angle = _skew(quads)
     height, width = pixels.shape[:2]
     if angle:
-        quads = _turn(quads, -angle, (width / 2, height / 2))
+        quads = _rotate_points(quads, -angle, (width / 2, height / 2))
         pixels = rotate(pixels, angle)
     lines = [
-        OcrLine((float(q[:, 0].min()), _side(q, 0, 1), float(q[:, 0].max()), _side(q, 2, 3)), text, score)
+        OcrLine((float(q[:, 0].min()), _mean_y(q, 0, 1), float(q[:, 0].max()), _mean_y(q, 2, 3)), text, score)
         for q, text, score in zip(quads, texts, scores, strict=True)
     ]
     weight = sum(len(line.text) for line in lines)
@@ -85,7 +85,7 @@ def read_line(pixels: np.ndarray) -> str:
 
 @lru_cache(maxsize=1)
 def _engine() -> Any:
-    with _read_once():
+    with _loading_configuration_once():
         from rapidocr import RapidOCR  # its attributes are imported when they are first asked for
 
     # The models lie in the wheel. A worker is one core of many: one thread each.
@@ -106,7 +106,7 @@ def _engine() -> Any:
 
 
 @contextlib.contextmanager
-def _read_once() -> Iterator[None]:
+def _loading_configuration_once() -> Iterator[None]:
     """RapidOCR reads its list of models twice while it is imported, a fifth of a second each time: here once."""
     from omegaconf import OmegaConf
 
@@ -120,13 +120,13 @@ def _read_once() -> Iterator[None]:
 
 def _recognise(pixels: np.ndarray) -> tuple[np.ndarray, list[str], list[float]]:
     """Quads (n, 4, 2) in pixels (clockwise from the top left), their texts and scores."""
-    result = _engine()(_squat(pixels)[:, :, ::-1].copy(), use_det=True, use_rec=True)  # RapidOCR takes BGR arrays
+    result = _engine()(_pad_strip(pixels)[:, :, ::-1].copy(), use_det=True, use_rec=True)  # RapidOCR takes BGR arrays
     if result.boxes is None or len(result.boxes) == 0:
         return np.zeros((0, 4, 2)), [], []
     return np.asarray(result.boxes, dtype=np.float64), list(result.txts), [float(s) for s in result.scores]
 
 
-def _squat(pixels: np.ndarray) -> np.ndarray:
+def _pad_strip(pixels: np.ndarray) -> np.ndarray:
     """Strips padded with white: RapidOCR scales the long side to 2000 pixels, which must leave the short one some."""
     height, width = pixels.shape[:2]
     least = max(height, width) // 40 + 1
@@ -153,14 +153,14 @@ def _skew(quads: np.ndarray) -> float:
     return angle if MIN_SKEW <= abs(angle) <= 15 else 0.0
 
 
-def _turn(quads: np.ndarray, degrees: float, centre: tuple[float, float]) -> np.ndarray:
+def _rotate_points(quads: np.ndarray, degrees: float, centre: tuple[float, float]) -> np.ndarray:
     """Turn points (n, 4, 2) about ``centre``; positive degrees turn clockwise as seen (y points down)."""
     radians = math.radians(degrees)
     cos, sin = math.cos(radians), math.sin(radians)
     return (quads - centre) @ np.array([[cos, sin], [-sin, cos]]) + centre
 
 
-def _side(quad: np.ndarray, a: int, b: int) -> float:
+def _mean_y(quad: np.ndarray, a: int, b: int) -> float:
     return float((quad[a, 1] + quad[b, 1]) / 2)
 
 
@@ -216,7 +216,7 @@ def _draw_line(page: Any, line: OcrLine, size: float, scale: float, page_height:
     from reportlab.pdfbase import pdfmetrics
 
     x0, y0, x1, y1 = (v * scale for v in line.box)
-    font = _font(line.text)
+    font = _font_for(line.text)
     natural = pdfmetrics.stringWidth(line.text, font, size)
     if natural <= 0 or x1 - x0 < 1:
         return
@@ -228,7 +228,7 @@ def _draw_line(page: Any, line: OcrLine, size: float, scale: float, page_height:
     page.drawText(text)
 
 
-def _font(text: str) -> str:
+def _font_for(text: str) -> str:
     """A font that every PDF reader knows without embedding it: Helvetica for Latin-1, else a CID font."""
     try:
         text.encode("cp1252")

@@ -20,7 +20,7 @@ from .types import DocumentInfo, Key
 MAX_IMAGE_PIXELS = 200_000_000
 """Images above this are refused: 600 MB of pixels, far above any scanned page."""
 _MAX_FRAMES = 5000
-_MAX_FILE = 2 << 30
+_MAX_FILE_BYTES = 2 << 30
 
 _PDFIUM_ERRORS = {
     pdfium_c.FPDF_ERR_FILE: "can't be read",
@@ -29,11 +29,11 @@ _PDFIUM_ERRORS = {
 }
 
 
-_State = tuple[int, int, int]
-_open: dict[Key, tuple[Document, int, _State | None]] = {}
+_FileState = tuple[int, int, int]
+_open_documents: dict[Key, tuple[Document, int, _FileState | None]] = {}
 """Open documents with how often they were asked for and the state of their file; the last used last."""
-_held: list[Key] = []
-_MAX_USES = 200  # pdfium keeps what it parsed until a document is closed, which adds up over a thousand pages
+in_use: list[Key] = []
+MAX_USES = 200  # pdfium keeps what it parsed until a document is closed, which adds up over a thousand pages
 _MAX_OPEN = 2  # a worker sees pages of few documents at a time; each holds its file's bytes
 
 
@@ -43,27 +43,27 @@ def open_document(key: Key) -> Document:
     Raises:
         InputError: one line with the cause.
     """
-    document, uses, opened = _open.pop(key, (None, 0, None))
-    state = _state(key.path)
-    stale = uses >= _MAX_USES or (state is not None and state != opened)
-    if document is not None and stale and key not in _held:
+    document, uses, opened = _open_documents.pop(key, (None, 0, None))
+    state = _file_state(key.path)
+    stale = uses >= MAX_USES or (state is not None and state != opened)
+    if document is not None and stale and key not in in_use:
         document.close()
         document, uses = None, 0
     if document is None:
-        while len(_open) >= _MAX_OPEN:
-            _open.pop(next(iter(_open)))[0].close()
-        document, opened = Document(_load(key)), state
-    _open[key] = (document, uses + 1, opened)
+        while len(_open_documents) >= _MAX_OPEN:
+            _open_documents.pop(next(iter(_open_documents)))[0].close()
+        document, opened = Document(_read_as_pdf(key)), state
+    _open_documents[key] = (document, uses + 1, opened)
     return document
 
 
-def hold(key: Key) -> Callable[[], None]:
+def keep_open(key: Key) -> Callable[[], None]:
     """Keep a document open, come what may, until the function that is returned is called: its pages are in use."""
-    _held.append(key)
-    return lambda: _held.remove(key)
+    in_use.append(key)
+    return lambda: in_use.remove(key)
 
 
-def _state(path: str) -> _State | None:
+def _file_state(path: str) -> _FileState | None:
     """What changes when a file is replaced; None for a file that is gone, of which what was read is still good."""
     try:
         status = os.stat(path)
@@ -74,8 +74,8 @@ def _state(path: str) -> _State | None:
 
 def close_documents() -> None:
     """Close what :func:`open_document` keeps."""
-    while _open:
-        _open.popitem()[1][0].close()
+    while _open_documents:
+        _open_documents.popitem()[1][0].close()
 
 
 @contextmanager
@@ -116,13 +116,13 @@ def inspect(path: str, password: str | None = None) -> DocumentInfo:
     return DocumentInfo(sizes, digest(path))
 
 
-def _load(key: Key) -> bytes:
+def _read_as_pdf(key: Key) -> bytes:
     try:
         size = os.path.getsize(key.path)
         if size == 0:
             raise InputError("empty file")
-        if size > _MAX_FILE:
-            raise InputError(f"larger than {_MAX_FILE >> 30} GB")
+        if size > _MAX_FILE_BYTES:
+            raise InputError(f"larger than {_MAX_FILE_BYTES >> 30} GB")
         with open(key.path, "rb") as file:
             data = file.read()
     except OSError as error:

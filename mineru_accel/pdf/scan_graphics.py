@@ -7,7 +7,7 @@ import numpy as np
 
 Box = tuple[float, float, float, float]
 
-_MIN_RULE = 1 / 40
+_MIN_RULE_LENGTH = 1 / 40
 """Shortest rule, as a fraction of the page's longer side: about the width of a table cell."""
 
 
@@ -21,8 +21,8 @@ def find_rules(pixels: np.ndarray, text: list[Box]) -> list[Box]:
     Returns:
         Segments (x0, y0, x1, y1) in pixels, each with y0 == y1 or x0 == x1.
     """
-    ink = _ink(pixels)
-    shortest = max(15, round(max(ink.shape) * _MIN_RULE))
+    ink = _ink_mask(pixels)
+    shortest = max(15, round(max(ink.shape) * _MIN_RULE_LENGTH))
     rules: list[Box] = []
     for horizontal in (True, False):
         size = (shortest, 1) if horizontal else (1, shortest)
@@ -41,7 +41,7 @@ def find_rules(pixels: np.ndarray, text: list[Box]) -> list[Box]:
                 segment = (float(x + 1), cy, float(x + width - 1), cy)
             else:
                 segment = (cx, float(y + 1), cx, float(y + height - 1))
-            if not _inside_text(segment, text):
+            if not _runs_through_text(segment, text):
                 rules.append(segment)
     return rules
 
@@ -52,7 +52,7 @@ def find_figures(pixels: np.ndarray, text: list[Box], rules: list[Box]) -> list[
     Returns:
         Boxes (x0, y0, x1, y1) in pixels.
     """
-    ink = _ink(pixels)
+    ink = _ink_mask(pixels)
     height, width = ink.shape
     for x0, y0, x1, y1 in text:
         pad = 0.25 * (y1 - y0)
@@ -75,7 +75,7 @@ def find_figures(pixels: np.ndarray, text: list[Box], rules: list[Box]) -> list[
     return _without_nested(boxes)
 
 
-def _ink(pixels: np.ndarray) -> np.ndarray:
+def _ink_mask(pixels: np.ndarray) -> np.ndarray:
     """255 where there is ink, (H, W) uint8; adaptive, so that shadows don't count."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     grey = cv2.medianBlur(grey, 3)
@@ -83,7 +83,7 @@ def _ink(pixels: np.ndarray) -> np.ndarray:
     return cv2.adaptiveThreshold(grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, 18)
 
 
-def _inside_text(segment: Box, text: list[Box]) -> bool:
+def _runs_through_text(segment: Box, text: list[Box]) -> bool:
     """Does most of a stroke run through text lines? Baselines of bold or blurred type look like rules."""
     horizontal = segment[1] == segment[3]
     length = max(segment[2] - segment[0], segment[3] - segment[1], 1.0)

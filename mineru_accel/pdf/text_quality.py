@@ -16,9 +16,9 @@ MAX_ABNORMAL = 0.03
 """Share of replacement, private-use and control characters."""
 _MIN_CHARS = 10
 _SCAN_COVERAGE = 0.8
-_STAMP_CHARS = 250
+_MAX_STAMP_CHARS = 250
 """With fewer on a page that an image covers, the text is a stamp, a header or a page number on a scan."""
-_SAMPLES = 400
+_MAX_SAMPLES = 400
 
 _ABNORMAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ufffe\uffff\ue000-\uf8e4\uf8ff]")
 """Without Adobe's U+F8E5 to F8FE, the pieces of tall brackets: everybody knows what they are."""
@@ -37,18 +37,18 @@ def why_ocr(page: pdfium.PdfPage) -> str | None:
             if visible and _image_coverage(page) < 0.5:
                 return None
             return "no text layer" if has_ink else None
-        step = max(1, count // _SAMPLES)
+        step = max(1, count // _MAX_SAMPLES)
         sampled = range(0, count, step)
-        errors = sum(_is_lost(textpage, i, count) for i in sampled)
+        errors = sum(_is_unmapped(textpage, i, count) for i in sampled)
         if errors > MAX_MAP_ERRORS * len(sampled):
             return f"the text layer's fonts map {errors / len(sampled):.0%} of the characters to nothing"
-        abnormal = _lost_in_words(text)
+        abnormal = _count_abnormal_in_words(text)
         if len(visible) >= 30 and abnormal > MAX_ABNORMAL * len(visible):
             return f"{abnormal / len(visible):.0%} of the text layer is not text"
         if _image_coverage(page) >= _SCAN_COVERAGE:
-            if len(visible) < _STAMP_CHARS:
+            if len(visible) < _MAX_STAMP_CHARS:
                 return "the text layer is but a stamp on a scan"
-            if _is_invisible(textpage, sampled):
+            if _is_mostly_invisible(textpage, sampled):
                 return "the text layer is somebody's invisible OCR"
         if is_scrambled("".join(visible)):
             return "the text layer is scrambled"
@@ -57,7 +57,7 @@ def why_ocr(page: pdfium.PdfPage) -> str | None:
         textpage.close()
 
 
-def _is_lost(textpage: pdfium.PdfTextPage, index: int, count: int) -> bool:
+def _is_unmapped(textpage: pdfium.PdfTextPage, index: int, count: int) -> bool:
     """Is a character within a word one that its font maps to nothing?
 
     Signs between words are left alone: pages of formulas and plots are full of such, while their prose is sound.
@@ -76,7 +76,7 @@ def _is_lost(textpage: pdfium.PdfTextPage, index: int, count: int) -> bool:
     )
 
 
-def _lost_in_words(text: str) -> int:
+def _count_abnormal_in_words(text: str) -> int:
     """How many characters within words are no text."""
     signs = {c for c in set(text) if _ABNORMAL.match(c) or unicodedata.category(c) == "Cn"}
     if not signs:
@@ -116,7 +116,7 @@ def _image_coverage(page: pdfium.PdfPage) -> float:
     return best
 
 
-def _is_invisible(textpage: pdfium.PdfTextPage, sampled: range) -> bool:
+def _is_mostly_invisible(textpage: pdfium.PdfTextPage, sampled: range) -> bool:
     """Is most of the text drawn in render mode 3 (invisible)?"""
     hidden = seen = 0
     for index in sampled:

@@ -1,4 +1,4 @@
-"""Pictures of regions, written beside the results."""
+"""JPEG pictures of regions, written beside the results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from ..document import VISUAL_TYPES, BBox, Block
 from ..pdf.rendering import PdfPage, render, rotate
 
 _MAX_CROP_SIDE = 4000
+"""Longest side of a picture in pixels: a page of 20 inches at 200 dpi."""
 _JPEG_QUALITY = 90
+"""Text in tables and formulas stays free of visible artefacts."""
 
 
 def save_crops(
@@ -24,7 +26,7 @@ def save_crops(
         page: the page itself, not its OCR layer.
         index: 0-based page number, for the file names.
         blocks: bboxes on the page straightened by ``angle``.
-        folder: created when the first picture is written; None: make no pictures.
+        folder: created when the first picture is written; None writes no pictures.
         dpi: resolution of the pictures.
         angle: degrees that straighten the page (counter-clockwise as seen); whole pages are turned before cropping.
     """
@@ -57,12 +59,12 @@ def save_crops(
         block["image_path"] = f"images/{name}"
 
 
-# docvortex's angle says how far the content is turned clockwise.
+# A block's ``angle`` is the clockwise rotation of its content.
 _TURN_BACK = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
 def _padded(bbox: BBox, width: float, height: float) -> BBox:
-    """A bbox with a point of air around it, inside the page."""
+    """A bbox widened by a point on each side, within the page."""
     x0, y0, x1, y1 = bbox
     return (
         max(0.0, x0 - 1 / width),

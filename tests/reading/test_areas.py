@@ -98,7 +98,7 @@ def test_table_printed_sideways() -> None:
     ]
     # The detector saw a piece of it as a figure.
     (area,) = find_areas([region(Label.FIGURE, (110, 500, 140, 720))], lines, [], SIZE)
-    assert area.region.label == Label.TABLE and area.turn == 270 and len(area.fragments) == 30
+    assert area.region.label == Label.TABLE and area.rotation == 270 and len(area.fragments) == 30
 
 
 def test_lone_text_in_the_middle_is_kept() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mineru_accel.reading.tables.grid import Grid, build
-from mineru_accel.reading.tables.recover import combine
+from mineru_accel.reading.tables.grid import Grid, build_grid
+from mineru_accel.reading.tables.recover import merge_tables
 from mineru_accel.reading.text.lines import Fragment, make_fragment
 
 
@@ -46,7 +46,7 @@ SIMPLE = [("Name", 0, 0), ("Age", 100, 0), ("Ann", 0, 20), ("31", 100, 20), ("Bo
 
 @pytest.mark.parametrize("turn", [0, 270])
 def test_simple(turn: int) -> None:
-    grid = build([text(x, y, t, turn) for t, x, y in SIMPLE], [])
+    grid = build_grid([text(x, y, t, turn) for t, x, y in SIMPLE], [])
     assert cells(grid) == [["Name", "Age"], ["Ann", "31"], ["Bob", "7"]]
 
 
@@ -60,7 +60,7 @@ def test_columns_that_are_mostly_empty() -> None:
         ("b", 0, 40),
         ("6", 200, 40),
     ]
-    assert cells(build([text(x, y, t) for t, x, y in places], [])) == [
+    assert cells(build_grid([text(x, y, t) for t, x, y in places], [])) == [
         ["Item", "In", "Out"],
         ["a", "5", ""],
         ["b", "", "6"],
@@ -77,7 +77,7 @@ def test_heading_over_a_short_rule_spans() -> None:
         ("5", 100, 40),
         ("6", 200, 40),
     ]
-    grid = build([text(x, y, t) for t, x, y in places], [(95.0, 13.0, 220.0, 13.0)])
+    grid = build_grid([text(x, y, t) for t, x, y in places], [(95.0, 13.0, 220.0, 13.0)])
     assert grid is not None and 'colspan="2">Both' in grid.html()
 
 
@@ -92,7 +92,7 @@ def test_lines_between_rules_are_one_row() -> None:
         ("y", 100, 52),
     ]
     rules = [(0.0, y, 130.0, y) for y in (0.0, 28.0, 48.0, 66.0)]
-    assert cells(build([text(x, y, t) for t, x, y in places], rules)) == [
+    assert cells(build_grid([text(x, y, t) for t, x, y in places], rules)) == [
         ["one", "long cell"],
         ["two", "x"],
         ["three", "y"],
@@ -101,22 +101,22 @@ def test_lines_between_rules_are_one_row() -> None:
 
 def test_one_fragment_is_cut_at_wide_gaps() -> None:
     wide = text(0, 0, "ab" + " " * 10 + "cd")
-    assert cells(build([wide, text(0, 20, "ef" + " " * 10 + "gh")], [])) == [["ab", "cd"], ["ef", "gh"]]
+    assert cells(build_grid([wide, text(0, 20, "ef" + " " * 10 + "gh")], [])) == [["ab", "cd"], ["ef", "gh"]]
 
 
 def test_text_is_escaped() -> None:
-    grid = build([text(0, 0, "<b>"), text(100, 0, "&"), text(0, 20, "x"), text(100, 20, "y")], [])
+    grid = build_grid([text(0, 0, "<b>"), text(100, 0, "&"), text(0, 20, "x"), text(100, 20, "y")], [])
     assert grid is not None and "<td>&lt;b&gt;</td><td>&amp;</td>" in grid.html()
 
 
 @pytest.mark.parametrize("fragments", [[], [text(0, 0, "alone")], [text(0, 0, "a"), text(0, 20, "b")]])
 def test_no_table(fragments: list[Fragment]) -> None:
-    assert build(fragments, []) is None
+    assert build_grid(fragments, []) is None
 
 
 def test_dashes_that_docvortex_lost_come_back() -> None:
-    grid = build([text(0, 0, "a"), text(100, 0, "b"), text(0, 20, "c"), text(100, 20, "-")], [])
-    html, warning = combine(
+    grid = build_grid([text(0, 0, "a"), text(100, 0, "b"), text(0, 20, "c"), text(100, 20, "-")], [])
+    html, warning = merge_tables(
         "<table><tr><td>a</td><td><b>b</b></td></tr><tr><td>c</td><td></td></tr></table>", grid, True
     )
     assert html == "<table><tr><td>a</td><td><b>b</b></td></tr><tr><td>c</td><td>-</td></tr></table>"
@@ -124,18 +124,18 @@ def test_dashes_that_docvortex_lost_come_back() -> None:
 
 
 def test_spans_of_docvortex_are_kept() -> None:
-    grid = build([text(0, 0, "a"), text(100, 0, "b"), text(0, 20, "c"), text(100, 20, "d")], [])
-    html, _ = combine('<table><tr><td colspan="2">a b</td></tr><tr><td>c</td><td>d</td></tr></table>', grid, True)
+    grid = build_grid([text(0, 0, "a"), text(100, 0, "b"), text(0, 20, "c"), text(100, 20, "d")], [])
+    html, _ = merge_tables('<table><tr><td colspan="2">a b</td></tr><tr><td>c</td><td>d</td></tr></table>', grid, True)
     assert 'colspan="2">a b<' in html
 
 
 def test_rows_without_rules_between_them() -> None:
     words = [["Set", "Train", "Test"], ["one", "12", "3"], ["two", "4", "-"], ["three", "56", "7"], ["four", "8", "9"]]
     lumped = "<table><tr><td>Set</td><td>Train</td><td>Test</td></tr><tr><td>onetwo</td><td>124568</td><td>-</td></tr>"
-    grid = build([text(80 * k, 20 * r, word) for r, row in enumerate(words) for k, word in enumerate(row)], [])
-    html, _ = combine(f"{lumped}</table>", grid, True)
+    grid = build_grid([text(80 * k, 20 * r, word) for r, row in enumerate(words) for k, word in enumerate(row)], [])
+    html, _ = merge_tables(f"{lumped}</table>", grid, True)
     assert html.count("<tr>") == 5 and "<td>three</td><td>56</td><td>7</td>" in html
     # Lines of cells that are longer than one line are no rows.
     words = [["Set", "Train", "Test"], ["one of", "12", "3"], ["several"], ["others"], ["two", "8", "9"]]
-    grid = build([text(80 * k, 20 * r, word) for r, row in enumerate(words) for k, word in enumerate(row)], [])
-    assert combine(f"{lumped}</table>", grid, True)[0].count("<tr>") == 2
+    grid = build_grid([text(80 * k, 20 * r, word) for r, row in enumerate(words) for k, word in enumerate(row)], [])
+    assert merge_tables(f"{lumped}</table>", grid, True)[0].count("<tr>") == 2

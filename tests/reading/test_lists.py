@@ -16,7 +16,7 @@ from mineru_accel.export import mineru
 from mineru_accel.layout.classes import Label
 from mineru_accel.options import Backend
 from mineru_accel.pdf.types import Key, PageSource
-from mineru_accel.reading.blocks import build
+from mineru_accel.reading.blocks import build_draft
 from mineru_accel.reading.regions.lists import marker_of
 from mineru_accel.reading.source_policy import make_source_policy
 from mineru_accel.reading.types import PageContent
@@ -128,7 +128,7 @@ def test_one_bullet_does(tmp_path: Path) -> None:
 def test_vlm_reads_a_region_as_it_is(tmp_path: Path) -> None:
     key, regions = document(tmp_path / "b.pdf", [(0, "• one"), (0, "• two"), (0, "• three")])
     for backend, blocks in ((Backend.HYBRID, 3), (Backend.VLM, 1)):
-        made = build(key, PageSource(0), list(regions), make_source_policy(backend, None, False), 72, False)
+        made = build_draft(key, PageSource(0), list(regions), make_source_policy(backend, None, False), 72, False)
         assert len(made.blocks) == blocks and sum(b.task is not None for b in made.blocks) == (backend is Backend.VLM)
 
 

@@ -18,7 +18,7 @@ from mineru_accel.options import Format, Images, Method
 from mineru_accel.pdf.jobs import read
 from mineru_accel.pdf.types import Key, PageSource
 from mineru_accel.reading import jobs
-from mineru_accel.reading.geometry import tilt
+from mineru_accel.reading.geometry import undo_deskew
 
 NAMES = ["paper", "report", "slides", "scan", "chinese", "invoice", "newsletter"]
 
@@ -35,7 +35,7 @@ def convert(name: str, staging: Path, jitter: float = 0.0) -> str:
         for region in page["regions"]:
             box = region["bbox"]
             if seen.ocr:
-                box = tilt(box, -seen.ocr.angle, seen.size)
+                box = undo_deskew(box, -seen.ocr.angle, seen.size)
             x0, y0, x1, y1 = box
             dx, dy = jitter / width, jitter / height
             moved = (

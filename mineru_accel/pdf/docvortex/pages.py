@@ -17,12 +17,12 @@ from docvortex.analyzers.pdf import (
 from docvortex.document.pdf import PDFPage
 
 from ...document import BBox, Block
-from ..opening import hold, open_document
+from ..opening import keep_open, open_document
 from ..types import Key, PageSource
 from .characters import Char
 from .documents import Document
 
-RangesOf = Callable[[Any, str], Any]
+LineCorrection = Callable[[Any, str], Any]
 """Corrects a line of style evidence: (line with ``text``, name of the field that holds ranges of it) -> line."""
 
 
@@ -70,7 +70,7 @@ class TextPage:
             return None
         return result.html if result is not None else None
 
-    def apply_styles(self, blocks: list[Block], tables: Sequence[BBox], corrected: RangesOf) -> None:
+    def apply_styles(self, blocks: list[Block], tables: Sequence[BBox], corrected: LineCorrection) -> None:
         """Turn plain text of blocks (unit bboxes), in place, into spans with bold, scripts and links of the page.
 
         Args:
@@ -96,7 +96,7 @@ class TextPages:
 
     def __init__(self, key: Key, pages: Sequence[PageSource]) -> None:
         self._document = open_document(key)
-        self._release = hold(key)
+        self._release = keep_open(key)
         self._pages = pages
         self._layers = {p.index: Document(p.ocr.pdf) for p in pages if p.ocr}
 

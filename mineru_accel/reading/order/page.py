@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from ...document import Region
-from .groups import PICTURES, Grouping
-from .xy_cut import XYCut, line_height, order_boxes
+from .groups import ANCHOR_LABELS, Grouping
+from .xy_cut import XYCut, estimate_line_height, order_boxes
 
 _T = TypeVar("_T")
 
@@ -37,17 +37,17 @@ def sort_regions(regions: Sequence[Region], page_size: tuple[float, float]) -> l
     known = sorted(regions, key=lambda r: (r.bbox[1], r.bbox[0], r.bbox[3], r.bbox[2], r.label, -r.score))
     boxes = [(r.bbox[0] * width, r.bbox[1] * height, r.bbox[2] * width, r.bbox[3] * height) for r in known]
     flow = [i for i, r in enumerate(known) if r.label != "abandon"]
-    text = [i for i in flow if known[i].label not in PICTURES]
-    line = line_height([boxes[i] for i in text or flow], max(width, height))
+    text = [i for i in flow if known[i].label not in ANCHOR_LABELS]
+    line_height = estimate_line_height([boxes[i] for i in text or flow], max(width, height))
 
     out: list[int] = []
     furniture = [i for i, r in enumerate(known) if r.label == "abandon"]
     head = [i for i in furniture if known[i].bbox[1] + known[i].bbox[3] < 1.0]
     foot = [i for i in furniture if known[i].bbox[1] + known[i].bbox[3] >= 1.0]
-    out += [head[i] for i in XYCut([boxes[i] for i in head], line, frozenset()).by_pairs()]
-    units = Grouping(known, boxes, line).make(flow)
+    out += [head[i] for i in XYCut([boxes[i] for i in head], line_height, frozenset()).order_by_pairs()]
+    units = Grouping(known, boxes, line_height).groups_of(flow)
     headings = [n for n, unit in enumerate(units) if known[unit.members[0]].label == "title"]
-    for n in order_boxes([unit.bbox for unit in units], line=line, headings=headings):
+    for n in order_boxes([unit.bbox for unit in units], line_height=line_height, headings=headings):
         out += units[n].members
-    out += [foot[i] for i in XYCut([boxes[i] for i in foot], line, frozenset()).by_pairs()]
+    out += [foot[i] for i in XYCut([boxes[i] for i in foot], line_height, frozenset()).order_by_pairs()]
     return [known[i] for i in out]

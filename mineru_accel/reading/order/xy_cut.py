@@ -6,7 +6,7 @@ single boxes are left. Where this differs:
 
 - Nagy and Seth cut at every empty stripe of one direction before they look at the other. Paragraph gaps that
   happen to line up in neighbouring columns then tear the columns apart. Here the horizontal bands are first put
-  together again while they share a gutter (:meth:`XYCut._sections`), so a *section* is what lies between
+  together again while they share a gutter (:meth:`XYCut._merge_into_sections`), so a *section* is what lies between
   elements that span its columns; only then are its columns cut.
 - A gutter counts only if there is text side by side along it: a date on the right between two lines on the left
   makes no column.
@@ -34,34 +34,34 @@ _TOLERANCES = ((0.4, 0.25), (0.6, 0.6), (0.8, 1.2))
 _MAX_SHRINK = 0.32
 """... but never by more than this part of its size."""
 
-_COLUMN = 6
+_MIN_COLUMN_WIDTH = 6
 """Line heights that a column is wide, at least."""
 
-_SKEW = 0.036
+_MAX_TOP_SKEW = 0.036
 """Tops count as in line if they differ by no more than on a page that is turned by two degrees."""
-_FAR = 1e9
+_INFINITE = 1e9
 
 
-def order_boxes(boxes: Sequence[BBox], *, line: float | None = None, headings: Iterable[int] = ()) -> list[int]:
+def order_boxes(boxes: Sequence[BBox], *, line_height: float | None = None, headings: Iterable[int] = ()) -> list[int]:
     """The reading order of plain boxes, as indices into ``boxes``.
 
     Args:
         boxes: (x0, y0, x1, y1) in any unit that is the same for x and y, origin top left.
-        line: height of a line of text in that unit; estimated from the boxes if not given.
+        line_height: height of a line of text in that unit; estimated from the boxes if not given.
         headings: which boxes are headings, if known. They open a section more readily.
     """
     ids = sorted(range(len(boxes)), key=lambda i: (boxes[i][1], boxes[i][0], boxes[i][3], boxes[i][2]))
     if len(ids) < 2:
         return ids
-    if line is None:
+    if line_height is None:
         extent = max(max(b[2] for b in boxes) - min(b[0] for b in boxes), max(b[3] for b in boxes) - boxes[ids[0]][1])
-        line = line_height(boxes, extent)
+        line_height = estimate_line_height(boxes, extent)
     known = set(headings)
-    cut = XYCut([boxes[i] for i in ids], line, frozenset(n for n, i in enumerate(ids) if i in known))
+    cut = XYCut([boxes[i] for i in ids], line_height, frozenset(n for n, i in enumerate(ids) if i in known))
     return [ids[n] for n in cut.order(list(range(len(ids))))]
 
 
-def line_height(boxes: Sequence[BBox], extent: float) -> float:
+def estimate_line_height(boxes: Sequence[BBox], extent: float) -> float:
     """A line's height: the lower quartile of the boxes' heights, within what is usual on a page of this size."""
     heights = sorted(b[3] - b[1] for b in boxes)
     low, high = extent / 140, extent / 50
@@ -81,15 +81,15 @@ class Band:
 @dataclass(slots=True)
 class XYCut:
     boxes: Sequence[BBox]
-    line: float
+    line_height: float
     headings: frozenset[int]
     _x: list[list[Span]] = field(default_factory=list)
     _y: list[list[Span]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for x, y in _TOLERANCES:
-            self._x.append([self._shrink(b[0], b[2], x * self.line) for b in self.boxes])
-            self._y.append([self._shrink(b[1], b[3], y * self.line) for b in self.boxes])
+            self._x.append([self._shrink(b[0], b[2], x * self.line_height) for b in self.boxes])
+            self._y.append([self._shrink(b[1], b[3], y * self.line_height) for b in self.boxes])
 
     @staticmethod
     def _shrink(low: float, high: float, by: float) -> Span:
@@ -101,18 +101,18 @@ class XYCut:
         if len(ids) < 2:
             return ids
         for step in range(level, len(_TOLERANCES)):
-            bands = self._bands(ids, step)
-            parts = self._sections(bands) if len(bands) > 1 else []
+            bands = self._split_bands(ids, step)
+            parts = self._merge_into_sections(bands) if len(bands) > 1 else []
             if len(parts) < 2:
-                parts = self._columns(ids, step) or [band.ids for band in bands]
+                parts = self._split_columns(ids, step) or [band.ids for band in bands]
             if len(parts) > 1:
                 return [i for part in parts for i in self.order(part, step)]
-        return self.by_pairs(ids)
+        return self.order_by_pairs(ids)
 
-    def _bands(self, ids: list[int], step: int) -> list[Band]:
+    def _split_bands(self, ids: list[int], step: int) -> list[Band]:
         spans = self._y[step]
         groups: list[list[int]] = []
-        reach = -_FAR
+        reach = -_INFINITE
         for i in sorted(ids, key=spans.__getitem__):
             if spans[i][0] > reach or not groups:
                 groups.append([])
@@ -125,11 +125,11 @@ class XYCut:
             bands.append(Band(group, columns, top, bottom))
         return bands
 
-    def _columns(self, ids: list[int], step: int) -> list[list[int]]:
+    def _split_columns(self, ids: list[int], step: int) -> list[list[int]]:
         """Cut at the gutters that have text side by side; no cut gives an empty list."""
         spans, heights = self._x[step], self._y[step]
         parts: list[list[int]] = []
-        reach = -_FAR
+        reach = -_INFINITE
         for i in sorted(ids, key=spans.__getitem__):
             if spans[i][0] > reach or not parts:
                 parts.append([])
@@ -138,13 +138,13 @@ class XYCut:
         columns = parts[:1]
         for number in range(1, len(parts)):
             right = [i for part in parts[number:] for i in part]
-            if self._side_by_side([heights[i] for i in columns[-1]], [heights[i] for i in right]):
+            if self._stand_side_by_side([heights[i] for i in columns[-1]], [heights[i] for i in right]):
                 columns.append([])
             columns[-1] = columns[-1] + parts[number]
         return columns if len(columns) > 1 else []
 
     @staticmethod
-    def _side_by_side(left: list[Span], right: list[Span]) -> bool:
+    def _stand_side_by_side(left: list[Span], right: list[Span]) -> bool:
         """Whether a good part of the side that has less stands beside something on the other."""
         one, two = union_of_spans(left), union_of_spans(right)
         shared, i, j = 0.0, 0, 0
@@ -157,19 +157,19 @@ class XYCut:
         least = min(sum(b - a for a, b in one), sum(b - a for a, b in two))
         return shared > 0.3 * least or (least == 0 and shared >= 0 and bool(one and two))
 
-    def _sections(self, bands: list[Band]) -> list[list[int]]:
+    def _merge_into_sections(self, bands: list[Band]) -> list[list[int]]:
         """Put bands together while they share a gutter."""
         sections: list[list[Band]] = []
         current, columns = [bands[0]], bands[0].columns
         for number, band in enumerate(bands[1:], 1):
             merged = union_of_spans(columns + band.columns)
-            changed = len(columns) > 1 and all(self._straddles(span, columns) for span in band.columns)
+            changed = len(columns) > 1 and all(self._spans_columns(span, columns) for span in band.columns)
             if len(merged) < 2 or changed:
-                moved = self._gutter_below(current, band) or self._trailing(current, columns, band)
+                moved = self._take_bands_of_gutter(current, band) or self._take_heading(current, columns, band)
                 sections.append(current)
                 current = [*moved, band]
                 columns = union_of_spans(span for b in current for span in b.columns)
-            elif self._opens(band, current, columns, bands[number + 1 :]):
+            elif self._opens_section(band, current, columns, bands[number + 1 :]):
                 sections.append(current)
                 current, columns = [band], band.columns
             else:
@@ -178,9 +178,9 @@ class XYCut:
         sections.append(current)
         out: list[list[int]] = []
         for section in sections:
-            start, end = self._form(section)
+            start, end = self._form_rows(section)
             if start == end:
-                out += [[i for band in part for i in band.ids] for part in self._peel(section)]
+                out += [[i for band in part for i in band.ids] for part in self._split_first_line(section)]
                 continue
             if start:
                 out.append([i for band in section[:start] for i in band.ids])
@@ -188,10 +188,10 @@ class XYCut:
         return out
 
     @staticmethod
-    def _straddles(span: Span, columns: list[Span]) -> bool:
+    def _spans_columns(span: Span, columns: list[Span]) -> bool:
         return sum(overlap(*span, *column) > 0 for column in columns) > 1
 
-    def _gutter_below(self, section: list[Band], after: Band) -> list[Band]:
+    def _take_bands_of_gutter(self, section: list[Band], after: Band) -> list[Band]:
         """Take the bands off the end of ``section`` that alone make its gutter, if what follows goes on with theirs.
 
         A narrow abstract has a gutter in common with the first line of the columns below it, by chance. Numbers of
@@ -205,70 +205,74 @@ class XYCut:
             start -= 1
         alone = union_of_spans(span for band in section[:start] for span in band.columns)
         columns = union_of_spans([*after.columns, *(span for band in section[start:] for span in band.columns)])
-        if len(alone) != 1 or any(high - low < _COLUMN * self.line for low, high in columns):
+        if len(alone) != 1 or any(high - low < _MIN_COLUMN_WIDTH * self.line_height for low, high in columns):
             return []
         moved = section[start:]
         del section[start:]
         return moved
 
-    def _trailing(self, section: list[Band], columns: list[Span], after: Band) -> list[Band]:
+    def _take_heading(self, section: list[Band], columns: list[Span], after: Band) -> list[Band]:
         """Take the heading of what follows off the end of ``section``."""
         last = section[-1]
         if len(section) < 2 or len(columns) < 2 or len(last.columns) > 1:
             return []
         if overlap(*last.columns[0], *columns[0]) <= 0:
             return []
-        if not self._is_short(last) or not self._nearer_below(last, section[:-1], after.top):
+        if not self._is_short(last) or not self._is_nearer_below(last, section[:-1], after.top):
             return []
         return [section.pop()]
 
     def _is_short(self, band: Band) -> bool:
-        return band.bottom - band.top <= 3 * self.line
+        return band.bottom - band.top <= 3 * self.line_height
 
-    def _nearer_below(self, band: Band, above: list[Band], below: float) -> bool:
+    def _is_nearer_below(self, band: Band, above: list[Band], below: float) -> bool:
         """Whether a band is nearer to what comes below than to what stands above it in its own column."""
-        bottom = self._last_bottom(band.columns[0], above)
+        bottom = self._lowest_in_column(band.columns[0], above)
         if bottom is None:
             return True
         factor = 1.0 if self.headings.issuperset(band.ids) else 1.25
         return band.top - bottom > factor * (below - band.bottom)
 
-    def _last_bottom(self, column: Span, bands: list[Band]) -> float | None:
+    def _lowest_in_column(self, column: Span, bands: list[Band]) -> float | None:
         for band in reversed(bands):
-            found = [self.boxes[i][3] for i in band.ids if self._in(i, column)]
+            found = [self.boxes[i][3] for i in band.ids if self._is_in_column(i, column)]
             if found:
                 return max(found)
         return None
 
-    def _in(self, i: int, column: Span) -> bool:
+    def _is_in_column(self, i: int, column: Span) -> bool:
         return overlap(*self._x[0][i], *column) >= 0
 
-    def _opens(self, band: Band, section: list[Band], columns: list[Span], rest: list[Band]) -> bool:
+    def _opens_section(self, band: Band, section: list[Band], columns: list[Span], rest: list[Band]) -> bool:
         """Whether ``band`` is a short heading beside which the section's other columns are empty."""
         if len(columns) < 2 or len(band.columns) > 1 or not rest or not self._is_short(band):
             return False
         if overlap(*band.columns[0], *columns[0]) <= 0:
             return False
-        if not self._nearer_below(band, section, rest[0].top):
+        if not self._is_nearer_below(band, section, rest[0].top):
             return False
         for column in columns:
             if overlap(*column, *band.columns[0]) > 0:
                 continue
-            above = self._last_bottom(column, section)
+            above = self._lowest_in_column(column, section)
             below = next(
-                (min(self.boxes[i][1] for i in b.ids if self._in(i, column)) for b in rest if self._has(b, column)),
+                (
+                    min(self.boxes[i][1] for i in b.ids if self._is_in_column(i, column))
+                    for b in rest
+                    if self._reaches_column(b, column)
+                ),
                 None,
             )
-            if above is None or below is None or below - above < 2.2 * self.line:
+            if above is None or below is None or below - above < 2.2 * self.line_height:
                 return False
-            if below > rest[0].top + self.line:  # what follows starts level in all columns
+            if below > rest[0].top + self.line_height:  # what follows starts level in all columns
                 return False
         return True
 
-    def _has(self, band: Band, column: Span) -> bool:
+    def _reaches_column(self, band: Band, column: Span) -> bool:
         return any(overlap(*span, *column) > 0 for span in band.columns)
 
-    def _form(self, section: list[Band]) -> tuple[int, int]:
+    def _form_rows(self, section: list[Band]) -> tuple[int, int]:
         """The rows of a form at the end of a section: where they start and end (the same if there are none).
 
         Rows have columns far apart, tops in line, and space between them. Single blocks may follow.
@@ -278,46 +282,46 @@ class XYCut:
             end -= 1
         start = end
         columns: list[Span] = []
-        while start and self._is_row(section[start - 1]):
-            if start < end and self._gap(section[start - 1], section[start]) < 1.4 * self.line:
+        while start and self._is_form_row(section[start - 1]):
+            if start < end and self._vertical_gap(section[start - 1], section[start]) < 1.4 * self.line_height:
                 break
             wider = union_of_spans([*columns, *section[start - 1].columns])
-            if len(wider) < 2 or any(b[0] - a[1] <= 3 * self.line for a, b in pairwise(wider)):
+            if len(wider) < 2 or any(b[0] - a[1] <= 3 * self.line_height for a, b in pairwise(wider)):
                 break
             start, columns = start - 1, wider
         return (start, end) if end - start > 1 else (end, end)
 
-    def _is_row(self, band: Band) -> bool:
+    def _is_form_row(self, band: Band) -> bool:
         if len(band.columns) < 2 or self.headings.issuperset(band.ids):
             return False
-        tops = [min(self.boxes[i][1] for i in band.ids if self._in(i, column)) for column in band.columns]
-        skew = _SKEW * (band.columns[-1][0] - band.columns[0][0])
-        return max(tops) - min(tops) <= 0.4 * self.line + skew
+        tops = [min(self.boxes[i][1] for i in band.ids if self._is_in_column(i, column)) for column in band.columns]
+        skew = _MAX_TOP_SKEW * (band.columns[-1][0] - band.columns[0][0])
+        return max(tops) - min(tops) <= 0.4 * self.line_height + skew
 
-    def _gap(self, one: Band, two: Band) -> float:
+    def _vertical_gap(self, one: Band, two: Band) -> float:
         """The least space between two bands within a column."""
-        gaps = [_FAR]
+        gaps = [_INFINITE]
         for column in one.columns:
-            bottoms = [self.boxes[i][3] for i in one.ids if self._in(i, column)]
-            tops = [self.boxes[i][1] for i in two.ids if self._in(i, column)]
+            bottoms = [self.boxes[i][3] for i in one.ids if self._is_in_column(i, column)]
+            tops = [self.boxes[i][1] for i in two.ids if self._is_in_column(i, column)]
             if bottoms and tops:
                 gaps.append(min(tops) - max(bottoms))
         return min(gaps)
 
-    def _peel(self, section: list[Band]) -> list[list[Band]]:
+    def _split_first_line(self, section: list[Band]) -> list[list[Band]]:
         """Take a single line off the top of a section, so that a date on the right is not read with its column."""
         if len(section) < 2:
             return [section]
         line, following = section[0], section[1]
-        apart = following.top - line.bottom >= 0.5 * self.line
-        if len(line.columns) == 1 and len(following.columns) > 1 and apart and self._is_line(line):
+        apart = following.top - line.bottom >= 0.5 * self.line_height
+        if len(line.columns) == 1 and len(following.columns) > 1 and apart and self._is_single_line(line):
             return [[line], section[1:]]
         return [section]
 
-    def _is_line(self, band: Band) -> bool:
-        return band.bottom - band.top <= 1.6 * self.line
+    def _is_single_line(self, band: Band) -> bool:
+        return band.bottom - band.top <= 1.6 * self.line_height
 
-    def by_pairs(self, ids: list[int] | None = None) -> list[int]:
+    def order_by_pairs(self, ids: list[int] | None = None) -> list[int]:
         """Breuel's rules for a set (all if not given): a topological order of what must come before what."""
         ids = list(range(len(self.boxes))) if ids is None else ids
         if len(ids) < 2:

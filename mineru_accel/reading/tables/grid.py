@@ -14,9 +14,9 @@ from html import escape
 
 from ...document import BBox
 from ..geometry import union
-from ..text.lines import Char, Fragment, fragment_text, turned
+from ..text.lines import Char, Fragment, join_chars, upright_box
 
-_GAP = 0.75
+_CELL_GAP = 0.75
 """A gap wider than this many line heights parts two cells."""
 
 
@@ -42,7 +42,7 @@ class Grid:
     rows: int
     columns: int
     cells: list[Cell]
-    clean: bool
+    is_consistent: bool
 
     def texts(self) -> dict[tuple[int, int], str]:
         """Text by (row, column) of each cell's first place."""
@@ -64,18 +64,18 @@ class Grid:
                 if (r, k) in covered:
                     continue
                 cell = cells.get((r, k))
-                out.append(td(escape(cell.text), cell.rows, cell.columns) if cell else "<td></td>")
+                out.append(html_cell(escape(cell.text), cell.rows, cell.columns) if cell else "<td></td>")
             out.append("</tr>")
         return f"<table>{''.join(out)}</table>"
 
 
-def td(inner: str, rows: int, columns: int) -> str:
+def html_cell(inner: str, rows: int, columns: int) -> str:
     """An HTML cell."""
     span = (f' rowspan="{rows}"' if rows > 1 else "") + (f' colspan="{columns}"' if columns > 1 else "")
     return f"<td{span}>{inner}</td>"
 
 
-def build(fragments: list[Fragment], rules: list[BBox]) -> Grid | None:
+def build_grid(fragments: list[Fragment], rules: list[BBox]) -> Grid | None:
     """The table that the text of a region makes.
 
     Args:
@@ -88,15 +88,15 @@ def build(fragments: list[Fragment], rules: list[BBox]) -> Grid | None:
     """
     if not fragments:
         return None
-    turn = Counter(f.turn for f in fragments).most_common(1)[0][0]
-    rows = _rows([cell for fragment in fragments for cell in _cells(fragment, turn)])
-    if turn:
+    rotation = Counter(f.rotation for f in fragments).most_common(1)[0][0]
+    rows = _group_rows([cell for fragment in fragments for cell in _split_at_gaps(fragment, rotation)])
+    if rotation:
         rules = []  # they are horizontal on the page, not in the table
     left, right = min(c.x0 for row in rows for c in row), max(c.x1 for row in rows for c in row)
     long = [r for r in rules if min(r[2], right) - max(r[0], left) > 0.8 * (right - left)]
     rows = _merge_between_rules(rows, [r[1] for r in long])
-    columns = _columns(rows)
-    rows = _interleaved(rows)
+    columns = _find_columns(rows)
+    rows = _merge_interleaved_rows(rows)
     if len(rows) < 2 or len(columns) < 2:
         return None
     short = [r for r in rules if r not in long]
@@ -104,16 +104,16 @@ def build(fragments: list[Fragment], rules: list[BBox]) -> Grid | None:
     for number, row in enumerate(rows):
         taken: set[int] = set()
         for cell in row:
-            span = _span(cell, columns, short)
+            span = _columns_of(cell, columns, short)
             cell.row, cell.column, cell.columns = number, span[0], span[-1] - span[0] + 1
-            clean &= not taken & set(span) or any(_above(cell, other) for other in row if other is not cell)
+            clean &= not taken & set(span) or any(_are_stacked(cell, other) for other in row if other is not cell)
             taken |= set(span)
-    cells = _joined([cell for row in rows for cell in row])
+    cells = _merge_same_place([cell for row in rows for cell in row])
     _widen_totals(cells, len(rows), len(columns))
     return Grid(len(rows), len(columns), cells, clean)
 
 
-def _cells(fragment: Fragment, turn: int) -> list[Cell]:
+def _split_at_gaps(fragment: Fragment, rotation: int) -> list[Cell]:
     """A fragment cut at wide gaps."""
     groups: list[list[Char]] = [[]]
     last: BBox | None = None
@@ -122,20 +122,22 @@ def _cells(fragment: Fragment, turn: int) -> list[Cell]:
             if groups[-1]:
                 groups[-1].append(char)
             continue
-        box = turned(char["bbox"], turn)
-        if last is not None and (box[0] - last[2] > _GAP * (box[3] - box[1]) or box[0] < last[0] - (box[3] - box[1])):
+        box = upright_box(char["bbox"], rotation)
+        if last is not None and (
+            box[0] - last[2] > _CELL_GAP * (box[3] - box[1]) or box[0] < last[0] - (box[3] - box[1])
+        ):
             groups.append([])
         groups[-1].append(char)
         last = box
     out = []
     for chars in groups:
-        ink = [turned(c["bbox"], turn) for c in chars if not c["char"].isspace()]
+        ink = [upright_box(c["bbox"], rotation) for c in chars if not c["char"].isspace()]
         if ink:
-            out.append(Cell(*union(ink), fragment_text(chars, fragment.turn)))
+            out.append(Cell(*union(ink), join_chars(chars, fragment.rotation)))
     return out
 
 
-def _rows(cells: list[Cell]) -> list[list[Cell]]:
+def _group_rows(cells: list[Cell]) -> list[list[Cell]]:
     """Cells by line; neighbours with a mere word's gap between them are one cell."""
     rows: list[list[Cell]] = []
     for cell in sorted(cells, key=lambda c: (c.y0 + c.y1) / 2):
@@ -152,7 +154,7 @@ def _rows(cells: list[Cell]) -> list[list[Cell]]:
         for cell in row[1:]:
             before = merged[-1]
             gap, height = cell.x0 - before.x1, max(cell.y1 - cell.y0, before.y1 - before.y0)
-            if gap > _GAP * height:
+            if gap > _CELL_GAP * height:
                 merged.append(cell)
                 continue
             before.text += (" " if gap > 0.16 * height else "") + cell.text
@@ -176,7 +178,7 @@ def _merge_between_rules(rows: list[list[Cell]], rules: list[float]) -> list[lis
     return merged
 
 
-def _columns(rows: list[list[Cell]]) -> list[tuple[float, float]]:
+def _find_columns(rows: list[list[Cell]]) -> list[tuple[float, float]]:
     """Column spans (x0, x1), from the rows with the most cells: a heading that spans columns must not join them."""
     most = max(len(row) for row in rows)
     columns: list[tuple[float, float]] = []
@@ -188,7 +190,7 @@ def _columns(rows: list[list[Cell]]) -> list[tuple[float, float]]:
     return columns
 
 
-def _span(cell: Cell, columns: list[tuple[float, float]], short_rules: list[BBox]) -> list[int]:
+def _columns_of(cell: Cell, columns: list[tuple[float, float]], short_rules: list[BBox]) -> list[int]:
     """The columns that a cell covers: those it touches, and those that a rule right below it runs under."""
     height = cell.y1 - cell.y0
     for x0, y, x1, _ in short_rules:
@@ -202,12 +204,12 @@ def _span(cell: Cell, columns: list[tuple[float, float]], short_rules: list[BBox
     return [min(range(len(columns)), key=lambda i: abs(sum(columns[i]) - cell.x0 - cell.x1))]
 
 
-def _above(one: Cell, other: Cell) -> bool:
+def _are_stacked(one: Cell, other: Cell) -> bool:
     """Does one stand wholly above or below the other, as lines of one cell do?"""
     return one.y1 <= other.y0 + 1 or other.y1 <= one.y0 + 1
 
 
-def _interleaved(rows: list[list[Cell]]) -> list[list[Cell]]:
+def _merge_interleaved_rows(rows: list[list[Cell]]) -> list[list[Cell]]:
     """A row whose text stands between two others, reaching into both, spans them: its cells go to the upper one."""
     out: list[list[Cell]] = []
     for i, row in enumerate(rows):
@@ -222,7 +224,7 @@ def _interleaved(rows: list[list[Cell]]) -> list[list[Cell]]:
     return out
 
 
-def _joined(cells: list[Cell]) -> list[Cell]:
+def _merge_same_place(cells: list[Cell]) -> list[Cell]:
     """One cell a place: lines of one cell are joined from top to bottom."""
     by_place: dict[tuple[int, int], Cell] = {}
     for cell in sorted(cells, key=lambda c: (c.row, c.column, c.y0, c.x0)):

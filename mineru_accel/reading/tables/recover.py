@@ -12,15 +12,15 @@ from html.parser import HTMLParser
 from ...document import BBox
 from ...pdf.docvortex.pages import TextPage
 from ..text.lines import Fragment
-from .grid import Grid, build, td
+from .grid import Grid, build_grid, html_cell
 
 GUESSED = "a table's cells are guessed from the places of its text"
-_LONG_CELL = 4
+_PROSE_WORDS = 4
 """Words; where the median cell has as many, the would-be table is lines of prose in columns."""
 UNREADABLE = "a table has no text that could be read: kept as a picture"
 
 
-def recover(page: TextPage, bbox: BBox, fragments: list[Fragment]) -> tuple[str, str, str | None]:
+def read_table(page: TextPage, bbox: BBox, fragments: list[Fragment]) -> tuple[str, str, str | None]:
     """Read a table region.
 
     Args:
@@ -33,24 +33,24 @@ def recover(page: TextPage, bbox: BBox, fragments: list[Fragment]) -> tuple[str,
     """
     found = (page.recover_table(bbox, angle) for angle in (0, 90, 270))
     html = next((html for html in found if html is not None), None)
-    grid = build(fragments, rules_of(page.horizontal_rules_of_tables(), bbox))
-    if html is None and fragments and not is_table(grid):
+    grid = build_grid(fragments, rules_within(page.horizontal_rules_of_tables(), bbox))
+    if html is None and fragments and not looks_like_table(grid):
         return "image", "", None
-    return "table", *combine(html, grid, bool(fragments))
+    return "table", *merge_tables(html, grid, bool(fragments))
 
 
-def is_table(grid: Grid | None) -> bool:
+def looks_like_table(grid: Grid | None) -> bool:
     """Does text alone make a table? Prose in columns and the labels of a chart don't."""
     return (
         grid is not None
-        and grid.clean
+        and grid.is_consistent
         and grid.columns >= 2
-        and statistics.median(len(c.text.split()) for c in grid.cells) < _LONG_CELL
+        and statistics.median(len(c.text.split()) for c in grid.cells) < _PROSE_WORDS
         and len(grid.cells) > 0.4 * grid.rows * grid.columns
     )
 
 
-def combine(html: str | None, grid: Grid | None, has_text: bool) -> tuple[str, str | None]:
+def merge_tables(html: str | None, grid: Grid | None, has_text: bool) -> tuple[str, str | None]:
     """The better of docvortex's table and ours, or the structure of the one with the text of the other.
 
     docvortex sees rules, so its spans are right; we see columns that are mostly empty, and cells that hold a dash.
@@ -60,11 +60,11 @@ def combine(html: str | None, grid: Grid | None, has_text: bool) -> tuple[str, s
     if html is None:
         assert grid is not None
         return grid.html(), GUESSED
-    if grid is None or not grid.clean:
+    if grid is None or not grid.is_consistent:
         return html, None
-    rows, columns, cells = _parse(html)
+    rows, columns, cells = _parse_table(html)
     if (rows, columns) == (grid.rows, grid.columns):
-        return _with_texts(cells, grid), None
+        return _replace_texts(cells, grid), None
     if grid.columns > columns and grid.rows >= rows:
         return grid.html(), None
     if grid.columns == columns and len(cells) == rows * columns and grid.rows > rows + 1 and _every_line_is_a_row(grid):
@@ -76,12 +76,12 @@ def _every_line_is_a_row(grid: Grid) -> bool:
     """Are lines rows, where no rules say so? Most cells of each have text, while lines of longer cells leave gaps."""
     filled = Counter(c.row for c in grid.cells if c.text)
     first = {c.row for c in grid.cells if c.column == 0 and c.text}
-    short = statistics.median(len(c.text.split()) for c in grid.cells) < _LONG_CELL
+    short = statistics.median(len(c.text.split()) for c in grid.cells) < _PROSE_WORDS
     least = max(2, 0.6 * grid.columns)
     return short and len(first) == grid.rows and all(filled[row] >= least for row in range(grid.rows))
 
 
-def rules_of(horizontal: Iterable[BBox], bbox: BBox) -> list[BBox]:
+def rules_within(horizontal: Iterable[BBox], bbox: BBox) -> list[BBox]:
     """A region's horizontal rules as (x0, y, x1, y), of all those of its page; boxes in points."""
     out = []
     for x0, y0, x1, y1 in horizontal:
@@ -91,11 +91,11 @@ def rules_of(horizontal: Iterable[BBox], bbox: BBox) -> list[BBox]:
     return out
 
 
-_Span = tuple[int, int, int, int, str]
+_HtmlCell = tuple[int, int, int, int, str]
 """(row, column, rows, columns, inner HTML)"""
 
 
-def _parse(html: str) -> tuple[int, int, list[_Span]]:
+def _parse_table(html: str) -> tuple[int, int, list[_HtmlCell]]:
     parser = _TableParser()
     parser.feed(html)
     parser.close()
@@ -109,7 +109,7 @@ class _TableParser(HTMLParser):
         super().__init__(convert_charrefs=False)
         self.row = -1
         self.width = 0
-        self.cells: list[_Span] = []
+        self.cells: list[_HtmlCell] = []
         self._taken: set[tuple[int, int]] = set()
         self._open: tuple[int, int, int, int] | None = None
         self._inner: list[str] = []
@@ -147,7 +147,7 @@ class _TableParser(HTMLParser):
         self.handle_data(f"&#{name};")
 
 
-def _with_texts(cells: list[_Span], grid: Grid) -> str:
+def _replace_texts(cells: list[_HtmlCell], grid: Grid) -> str:
     """docvortex's table; a cell whose text differs in more than markup takes ours."""
     texts = grid.texts()
     rows: list[list[str]] = [[] for _ in range(grid.rows)]
@@ -158,5 +158,5 @@ def _with_texts(cells: list[_Span], grid: Grid) -> str:
         if ours and re.sub(r"<[^>]+>", "", unescape(inner)).split() != ours.split():
             inner = escape(ours)
         if row < len(rows):
-            rows[row].append(td(inner, high, wide))
+            rows[row].append(html_cell(inner, high, wide))
     return "<table>" + "".join(f"<tr>{''.join(row)}</tr>" for row in rows) + "</table>"
