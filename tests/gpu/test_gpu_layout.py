@@ -199,7 +199,7 @@ def test_out_of_memory_halves_the_batch_and_says_so_once(caplog):
     detector._runtime.wait_compiled(300)
     wanted = detector.detect(pages(16))
     detector._runtime._shrink()  # forget the workspace, so that it must be taken again
-    detector._runtime.chunk, detector._runtime._said_memory = 8, False
+    detector._runtime.chunk, detector._runtime._memory_warned = 8, False
     caplog.clear()  # that said so, too
     torch.cuda.empty_cache()
     limit = detector._runtime.fused.workspace_bytes(3, 1024, 736) + (96 << 20)

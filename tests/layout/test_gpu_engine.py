@@ -20,7 +20,7 @@ from mineru_accel.layout.letterbox import Letterbox  # noqa: E402
 from mineru_accel.layout.network.architecture import build_graph  # noqa: E402
 from mineru_accel.layout.network.torch_model import LayoutNetwork  # noqa: E402
 from mineru_accel.layout.postprocess import decode, iou_matrix  # noqa: E402
-from mineru_accel.layout.runtime import gpu  # noqa: E402 - needs torch
+from mineru_accel.layout.runtime import gpu, staging  # noqa: E402 - needs torch
 from mineru_accel.layout.runtime.device_decode import decode_maps  # noqa: E402
 from mineru_accel.layout.runtime.fused_network import FusedNetwork  # noqa: E402
 from mineru_accel.layout.runtime.gpu import GpuRuntime  # noqa: E402
@@ -68,7 +68,7 @@ def test_fused_network(make_model, scale, shape):
     block_bytes = 1 << 16 if scale == "n" else 0
     network = FusedNetwork(graph, torch.device("cpu"), torch.float32, block_bytes=block_bytes)
     network.reserve(*shape)
-    network._workspace.fill_(0xFF)
+    network.workspace.fill_(0xFF)
     with torch.inference_mode():
         program = network.program(images)
         program.run()
@@ -83,8 +83,8 @@ def test_fused_network(make_model, scale, shape):
 
 def test_maps_alive_together_do_not_overlap(graph):
     network = FusedNetwork(graph, torch.device("cpu"), torch.float16)
-    offsets, size = network._layout(2, 128, 96)
-    low = network._lowered
+    offsets, size = network.layout(2, 128, 96)
+    low = network.lowered
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     for i, step in enumerate(network.steps):
@@ -163,10 +163,10 @@ def test_company_order_and_chunks_do_not_matter(engine, pages):
 def test_huge_pages_are_scaled_on_the_host(engine, pages, monkeypatch):
     images, places = batch(pages)
     wanted = engine.detect(images, places, CONF)
-    monkeypatch.setattr(gpu, "LARGE_PAGE", 30_000)
-    monkeypatch.setattr(gpu, "STAGING", 200_000)
+    monkeypatch.setattr(staging, "LARGE_PAGE", 30_000)
+    monkeypatch.setattr(staging, "BUFFER", 200_000)
     assert share_found(wanted, engine.detect(images, places, CONF)) > 0.9
-    assert all(slot.pinned.numel() <= 2 * 200_000 for slot in engine._slots)
+    assert all(slot.pinned.numel() <= 2 * 200_000 for slot in engine._staging.slots)
 
 
 def test_threads(engine, pages):
