@@ -12,9 +12,9 @@ from ..errors import AccelError, InputError, OutputError
 from ..export.types import PART, Part, PartJob, WriteJob, Writing
 from ..options import Format, Images, Layout, Options
 from ..page_range import select
-from ..pdf.types import Key
-from ..reading.source_policy import make_rule
-from ..reading.types import CHUNK, PageSource
+from ..pdf.types import Key, PageSource
+from ..reading.source_policy import make_source_policy
+from ..reading.types import CHUNK
 from ..storage import page_store
 from ..storage.inputs import Input
 from ..storage.journal import Entry, warn
@@ -68,7 +68,7 @@ class Stages:
         self.imgsz = imgsz
         self._options = options
         self._plan = plan
-        self._rule = make_rule(plan.backend, options.vlm_for, options.describe_images) if plan.engine else {}
+        self._policy = make_source_policy(plan.backend, options.vlm_for, options.describe_images)
         self.document_timeout = options.document_timeout
         self.chunk = CHUNK if plan.layout is Layout.NATIVE else 1
         self._checked: set[Path] = set()
@@ -202,15 +202,15 @@ class Stages:
     ) -> Job:
         draft, answers = page.vlm or (None, [])
         return job(
-            "reading.vlm_jobs:prepare",
+            "reading.jobs:prepare",
             self._options.page_timeout,
             f"{state.input.path.name} {page.index + 1}",
             key=self._key(state.input),
-            index=page.index,
+            page=PageSource(page.index, None, page.read.why_ocr),
             regions=regions,
-            why_ocr=page.read.why_ocr,
-            rule=self._rule,
+            policy=self._policy,
             describe=self._options.describe_images,
+            dpi=self._options.dpi,
             png=engine.png,
             cutter=engine.cutter,
             first=self._is_first(page),
@@ -238,14 +238,13 @@ class Stages:
         if pages[0].vlm is not None:
             del common["first"]
             draft, answers = pages[0].vlm
-            describe = self._options.describe_images
-            return job(
-                "reading.vlm_jobs:finish", limit, what, draft=draft, answers=answers, describe=describe, **common
-            )
+            common |= {"page": sources[0], "describe": self._options.describe_images}
+            return job("reading.jobs:finish", limit, what, draft=draft, answers=answers, **common)
         if regions is None:
             native = job("reading.jobs:native", limit, what, pages=sources, **common)
             return replace(native, complete=True)
-        one = job("reading.jobs:regions", limit, what, page=sources[0], regions=regions, **common)
+        common |= {"page": sources[0], "policy": self._policy}
+        one = job("reading.jobs:regions", limit, what, regions=regions, **common)
         return replace(one, complete=True)
 
     def part(self, state: DocumentState, part: Part, pages: list[int], until: int | None) -> Job:

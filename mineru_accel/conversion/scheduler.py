@@ -43,8 +43,9 @@ from .state import DocumentState, Pages, PageState
 
 if TYPE_CHECKING:
     from ..layout.protocol import LayoutDetector
+    from ..reading.types import Prepared
     from ..vlm.crop_queue import VlmStage
-    from ..vlm.types import Answer, Prepared
+    from ..vlm.types import Answer
     from .page_jobs import Stages
     from .statistics import RunStatistics
 
@@ -463,7 +464,7 @@ class Scheduler:
         if not state.over:  # else they were counted out then
             page.bytes -= prepared.own_bytes
             self._held -= prepared.own_bytes
-        again = error is None and prepared.draft.layout and not state.over
+        again = error is None and prepared.draft.asks_layout and not state.over
         if not again:
             self._free(page)
         if not state.over:

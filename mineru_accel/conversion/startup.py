@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..events import Event
 from ..hardware.cores import usable_cores
 from ..options import Engine, Layout, Options
-from ..reading.source_policy import make_rule, trusts_text
+from ..reading.source_policy import make_source_policy
 from ..vlm.crop_queue import VlmStage
 from ..workers.arena import Arena
 from ..workers.memory_limit import default_limit
@@ -40,10 +40,11 @@ _LAZY = (
 _LAZY_NATIVE = ("docvortex.analyzers.native.pdf.pipeline", "docvortex.analyzers.native.pdf._native_geometry")
 _CLIENT = ("mineru_vl_utils.vlm_client.http_client", "httpcore")
 """What MinerU's client imports when it is made."""
-_EXTRACTION = {
-    Layout.NATIVE: "mineru_accel.reading.native",
-    Layout.DOCLAYOUT_YOLO: "mineru_accel.reading.blocks",
+_READING = {
+    Layout.NATIVE: ("mineru_accel.reading.native",),
+    Layout.DOCLAYOUT_YOLO: ("mineru_accel.reading.blocks", "mineru_accel.reading.page_end"),
 }
+_READING_WITH_VLM = ("mineru_accel.reading.vlm_requests", "mineru_accel.reading.vlm_answers")
 _MAX_WORKERS = 32
 _MAX_IMGSZ = 2048
 _SLOT_BYTES = 3 * 2200 * 2200
@@ -82,16 +83,17 @@ def start(
     Raises:
         ModelError: if a model is not there.
     """
-    extraction = "mineru_accel.reading.vlm_jobs" if plan.engine else _EXTRACTION[plan.layout]
     later = (*_LAZY, *(_LAZY_NATIVE if plan.layout is Layout.NATIVE else ()), "mineru_accel.export.writer")
-    modules = [extraction]
+    modules = list(_READING.get(plan.layout, ()))
+    if plan.engine:
+        modules += _READING_WITH_VLM
     if plan.engine is Engine.VLLM:  # which takes longer to start than these to be imported
         from ..models.image_patches import MODULES
 
         modules += MODULES
     if plan.engine:
         modules += _CLIENT
-    if plan.engine and trusts_text(make_rule(plan.backend, options.vlm_for, options.describe_images)):
+    if make_source_policy(plan.backend, options.vlm_for, options.describe_images).compares_with_pixels:
         modules.append("mineru_accel.pdf.ocr_preload")
     with contextlib.ExitStack() as failed:
         if arena := _make_arena(options, plan, workers):

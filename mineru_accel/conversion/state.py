@@ -20,8 +20,9 @@ from ..events import OnEvent
 from ..storage.inputs import Input
 
 if TYPE_CHECKING:
+    from ..reading.types import Draft
     from ..storage.output_folder import Fingerprint, WorkFolder
-    from ..vlm.types import Answer, Draft
+    from ..vlm.types import Answer
     from .page_jobs import Stages
     from .statistics import RunStatistics
 

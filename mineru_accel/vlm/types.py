@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-from ..document import Block, PageStatus, Region
 
 Sampling = dict[str, Any]
 """Fields of mineru_vl_utils' ``SamplingParams``, without those that are None."""
@@ -67,53 +65,3 @@ class Generated:
     text: str
     truncated: bool = False
     """Whether it ended at the limit of tokens, not by itself."""
-
-
-@dataclass(slots=True)
-class Pending:
-    """A region that the VLM reads."""
-
-    block: int
-    """Place in the draft's blocks."""
-    type: str
-    """In MinerU's words."""
-    bbox: list[float]
-    angle: int
-    spare: str = ""
-    """What the text layer says, should the VLM fail."""
-    spare_sound: bool = False
-
-
-@dataclass(slots=True)
-class Draft:
-    """A page between its layout and its blocks."""
-
-    index: int
-    layout: bool = False
-    """Its layout has been asked for: the answer is the regions."""
-    blocks: list[Block] = field(default_factory=list)
-    """In reading order; the content of those that the VLM reads is still empty."""
-    regions: list[Region] = field(default_factory=list)
-    """The region behind each block."""
-    sources: list[str] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    """Why that source, where there is something to say; one per block."""
-    pending: list[Pending] = field(default_factory=list)
-    size: tuple[int, int] = (0, 0)
-    """Of the page image that the crops are of, in pixels."""
-    status: PageStatus = PageStatus.OK
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Prepared:
-    """What the VLM is asked about a page."""
-
-    draft: Draft
-    crops: list[Crop]
-    timings: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def own_bytes(self) -> int:
-        """Of crops that had no room in the page's slot."""
-        return sum(len(crop.data) for crop in self.crops if crop.data)

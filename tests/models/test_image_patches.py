@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from mineru_accel.models.image_patches import Cutter, cut
-from mineru_accel.reading import vlm_jobs
+from mineru_accel.reading import vlm_requests
 
 SIZES = [(1400, 150), (28, 28), (29, 27), (13, 700), (701, 11), (1, 1), (333, 777), (3000, 2100)]
 
@@ -40,9 +40,9 @@ def test_where_nothing_can_be_cut_the_picture_goes_whole(error: Exception, monke
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(vlm_jobs, "cut", fail)
+    monkeypatch.setattr(vlm_requests, "cut", fail)
     picture = Image.new("RGB", (3, 2), "red")
-    assert vlm_jobs._patches(picture, Cutter(14, 2, 56 * 56, 1 << 20, 3)) == (b"\xff\0\0" * 6, None)
+    assert vlm_requests.patches_of(picture, Cutter(14, 2, 56 * 56, 1 << 20, 3)) == (b"\xff\0\0" * 6, None)
 
 
 def test_a_picture_200_times_as_long_as_high_is_refused() -> None:
