@@ -1,4 +1,4 @@
-"""The layout engine on a real GPU: the same boxes in half precision, in any company, at any size, in bounded memory."""
+"""The layout runtime on a real GPU: the same boxes in half precision, in any company, at any size, in bounded memory."""
 
 import logging
 import random
@@ -158,7 +158,7 @@ def test_unseen_sizes_are_quick(detector):
 
 def test_a_new_size_plans_nothing(detector):
     """cuDNN's convolutions and attention take milliseconds each for a shape they have not seen."""
-    detector._runtime._forget()
+    detector._runtime._drop_programs()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         detector.detect([page(1999, 333, 1)])
     names = {event.key for event in profile.key_averages()}

@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Ready:
+class BatchProgram:
     """A program for one shape and batch size; from its second use on it is a CUDA graph."""
 
     images: Tensor
@@ -93,7 +93,7 @@ class GpuRuntime:
         self._lock = threading.Lock()
         self._memory_warned = False
         self._closed = False
-        self._ready: OrderedDict[tuple[int, int, int], _Ready] = OrderedDict()
+        self._programs: OrderedDict[tuple[int, int, int], BatchProgram] = OrderedDict()
         self._compute = torch.cuda.Stream(self.device) if self._on_gpu else None
         self._staging = Staging(self.device, imgsz)
         self._canvas = torch.empty(0, dtype=torch.uint8)
@@ -102,16 +102,16 @@ class GpuRuntime:
         """Set once the fused kernels are compiled, or it is known that they can't be."""
         self._plain: LayoutNetwork | None = None
         try:
-            self._next: FusedNetwork | None = FusedNetwork(graph, self.device, dtype, convolution="own")
+            self._compiling: FusedNetwork | None = FusedNetwork(graph, self.device, dtype, convolution="own")
         except NotImplementedError as reason:
             log.warning("layout: %s; plain torch runs the network", reason)
-            self._next = None
-        if self._next is None or (compile_in_background and self._on_gpu):
+            self._compiling = None
+        if self._compiling is None or (compile_in_background and self._on_gpu):
             network = LayoutNetwork(graph).to(self.device, dtype)
             self._plain = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self._on_gpu:
             torch.cuda.synchronize(self.device)  # streams see the weights
-        if self._next is None:
+        if self._compiling is None:
             self.compiled.set()
         elif compile_in_background and self._on_gpu:
             # not a daemon, so that Python waits for it: a thread that is ended inside a compiler aborts the process
@@ -151,8 +151,8 @@ class GpuRuntime:
         """Free the weights and buffers."""
         with self._lock:
             self._closed = True
-            self._forget()
-            self.fused = self._next = self._plain = None
+            self._drop_programs()
+            self.fused = self._compiling = self._plain = None
             self._staging.close()
             if self._on_gpu:
                 torch.cuda.empty_cache()
@@ -202,9 +202,9 @@ class GpuRuntime:
         with torch.cuda.stream(self._compute) if self._compute else nullcontext():
             if self._compute is not None:
                 self._compute.wait_event(slot.uploaded)
-            ready = self._program(slot.batch, shape)
-            letterbox(slot.pixels, slot.places[: slot.batch], ready.images, PAD_VALUE)
-            result = self._run(ready)
+            entry = self._program(slot.batch, shape)
+            letterbox(slot.pixels, slot.places[: slot.batch], entry.images, PAD_VALUE)
+            result = self._run(entry)
             slot.rows = result.shape[1]
             slot.found[: slot.batch, : slot.rows].copy_(result, non_blocking=True)
             if self._compute is not None:
@@ -220,65 +220,65 @@ class GpuRuntime:
             result.append(Detections(rows[:, :4].copy(), rows[:, 4].copy(), rows[:, 5].astype(np.int64)))
         return result
 
-    def _program(self, batch: int, shape: tuple[int, int]) -> _Ready:
+    def _program(self, batch: int, shape: tuple[int, int]) -> BatchProgram:
         """The program for a batch of this shape, made if it is new."""
         key = (batch, *shape)
-        ready = self._ready.get(key)
-        if ready is None:
+        entry = self._programs.get(key)
+        if entry is None:
             size = batch * shape[0] * shape[1] * 3
             if self._canvas.numel() < size:
-                self._forget()
+                self._drop_programs()
                 size = max(size, self.chunk * self.imgsz**2 * 3)
                 self._canvas = torch.empty(size, dtype=torch.uint8, device=self.device)
             images = self._canvas[: batch * shape[0] * shape[1] * 3].view(batch, *shape, 3)
             if self.fused is not None and self.fused.workspace_bytes(batch, *shape) > self.fused.reserved_bytes:
-                self._forget()
+                self._drop_programs()
                 self.fused.reserve(batch, *shape)
-            ready = self._ready[key] = _Ready(images, self.fused.program(images) if self.fused else None)
-            while len(self._ready) > GRAPHS:
-                _, oldest = self._ready.popitem(last=False)
+            entry = self._programs[key] = BatchProgram(images, self.fused.program(images) if self.fused else None)
+            while len(self._programs) > GRAPHS:
+                _, oldest = self._programs.popitem(last=False)
                 if oldest.graph is not None and self._compute is not None:
                     self._compute.synchronize()  # it may still be running
-        self._ready.move_to_end(key)
-        ready.uses += 1
-        return ready
+        self._programs.move_to_end(key)
+        entry.uses += 1
+        return entry
 
-    def _run(self, ready: _Ready) -> Tensor:
+    def _run(self, entry: BatchProgram) -> Tensor:
         """Run the network and its decoding.
 
         Returns:
             ``(B, n, 6)``, see :func:`.device_decode.decode_maps`; overwritten by the next run.
         """
-        if ready.graph is None and self._on_gpu and ready.program is not None and ready.uses > 1:
+        if entry.graph is None and self._on_gpu and entry.program is not None and entry.uses > 1:
             try:
-                self._capture(ready)
+                self._capture(entry)
             except torch.OutOfMemoryError:  # while capturing, the cache's spare memory can't be had
-                ready.uses = -_RUNS_WITHOUT_GRAPH
-        if ready.graph is not None and ready.result is not None:
-            ready.graph.replay()
-            return ready.result
-        return self._forward(ready.images, ready.program)
+                entry.uses = -_RUNS_WITHOUT_GRAPH
+        if entry.graph is not None and entry.result is not None:
+            entry.graph.replay()
+            return entry.result
+        return self._forward(entry.images, entry.program)
 
-    def _capture(self, ready: _Ready) -> None:
+    def _capture(self, entry: BatchProgram) -> None:
         """Capture a program as a CUDA graph, in the memory pool of the other graphs.
 
         Raises:
             torch.OutOfMemoryError: if there is no memory for it; then it has no graph.
         """
         # A pool ends with its last graph, after which its handle is an error: take it from a living graph.
-        pool = next((other.graph.pool() for other in self._ready.values() if other.graph is not None), None)
+        pool = next((other.graph.pool() for other in self._programs.values() if other.graph is not None), None)
         graph = torch.cuda.CUDAGraph()
         # Not torch.cuda.graph(): it collects garbage and empties the cache first, which takes a tenth of a second.
         graph.capture_begin(pool=pool, capture_error_mode="thread_local")
         try:
-            ready.result = self._forward(ready.images, ready.program)
+            entry.result = self._forward(entry.images, entry.program)
         except BaseException:
-            ready.result = None
+            entry.result = None
             with suppress(RuntimeError):
                 graph.capture_end()
             raise
         graph.capture_end()
-        ready.graph = graph
+        entry.graph = graph
 
     def _forward(self, images: Tensor, program: Program | None) -> Tensor:
         """The network without a graph: fused, or in plain torch where there is no program."""
@@ -300,7 +300,7 @@ class GpuRuntime:
     @torch.inference_mode()
     def _warm_up(self) -> None:
         """Compile the kernels that any page may need."""
-        network = self._next
+        network = self._compiling
         assert network is not None
         began = time.perf_counter()
         try:
@@ -328,7 +328,7 @@ class GpuRuntime:
                 raise
             if not self._closed:
                 log.warning("layout: plain torch runs the network, its kernels can't: %s", error)
-                self._next = None
+                self._compiling = None
         finally:
             self.compiled.set()
 
@@ -347,9 +347,9 @@ class GpuRuntime:
 
     def _switch(self) -> None:
         """Use the fused network instead of plain torch once it is compiled."""
-        if self.fused is None and self._next is not None and self.compiled.is_set():
-            self._forget()
-            self.fused, self._next, self._plain = self._next, None, None
+        if self.fused is None and self._compiling is not None and self.compiled.is_set():
+            self._drop_programs()
+            self.fused, self._compiling, self._plain = self._compiling, None, None
             if self._on_gpu:
                 torch.cuda.empty_cache()
 
@@ -362,7 +362,7 @@ class GpuRuntime:
         if self.chunk == 1:
             return False
         self.chunk //= 2
-        self._forget()
+        self._drop_programs()
         self._staging.slots = []
         self._canvas = torch.empty(0, dtype=torch.uint8)
         if self.fused is not None:
@@ -374,11 +374,11 @@ class GpuRuntime:
             log.warning("layout: the GPU is short of memory, going on with %d pages at a time", self.chunk)
         return True
 
-    def _forget(self) -> None:
+    def _drop_programs(self) -> None:
         """Wait until nothing runs, then drop all programs and graphs."""
         if self._compute is not None:
             self._compute.synchronize()
-        self._ready.clear()
+        self._programs.clear()
 
     def _on_device(self) -> Any:
         """A context in which this runtime's GPU is the current one."""
