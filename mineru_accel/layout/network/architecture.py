@@ -1,7 +1,7 @@
 """From a checkpoint's yaml and weights to the inference graph.
 
-Follows doclayout_yolo's ``parse_model`` for the modules DocLayout-YOLO is made of. What it leaves out: the one-to-many
-head (training only). What it folds, in float64: BatchNorm into convolutions, RepVGGDW's 3x3 into its 7x7.
+Follows doclayout_yolo's ``parse_model`` for the modules of DocLayout-YOLO. The one-to-many head is left out: it is for
+training only. BatchNorm is folded into convolutions, and RepVGGDW's 3x3 into its 7x7, in float64.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _numbers = itertools.count()
 
 
 class Settings(NamedTuple):
-    """What a processor does with pictures."""
+    """How a processor treats pictures."""
 
     token: int
     """The token that stands for a picture."""

@@ -241,7 +241,7 @@ class EngineSupervisor:
         """The GPUs of each replica, if each GPU has one; one empty group on a CPU.
 
         Raises:
-            EngineError: if vLLM's arguments ask for more GPUs than there are, or for what is no number.
+            EngineError: if vLLM's arguments ask for more GPUs than there are, or are no numbers.
         """
         if accelerator.accelerator().kind == "cpu":
             return [()]
