@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import tempfile
@@ -12,12 +11,13 @@ from typing import Any
 
 from loguru import logger
 
-from ..conversion.page_jobs import pages_of
 from ..conversion.plan import Plan
+from ..conversion.report import pages_of
 from ..document import DocumentResult
-from ..errors import AccelError, ModelError, OutputError
+from ..errors import AccelError, ModelError, OutputError, internal_error
 from ..options import Options
 from ..storage import remote
+from ..storage.digest import file_sha256
 from ..storage.inputs import Input
 from ..storage.output_folder import WorkFolder, check_output, report_path
 from .messages import Task
@@ -78,11 +78,6 @@ class Settings:
         return result
 
 
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def scratch_folder() -> Path:
     """This user's folder for files in the making on this machine; what killed actors left in it is swept."""
     folder = Path(tempfile.gettempdir()) / f"mineru-accel-ray-{os.getuid()}"
@@ -96,9 +91,10 @@ def scratch_folder() -> Path:
 
 
 def explain(error: Exception) -> str:
+    """What ended a document, as one line."""
     if not isinstance(error, AccelError):
         logger.opt(exception=error).debug("unexpected")
-        return f"internal error: {type(error).__name__}: {error}"
+        return internal_error(error)
     return str(error)
 
 

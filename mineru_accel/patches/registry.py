@@ -8,7 +8,7 @@ import threading
 from loguru import logger
 from packaging.specifiers import SpecifierSet
 
-from ..errors import UsageError
+from ..errors import UsageError, one_line
 from ..hardware import accelerator
 from .patch import NotApplicable, NotNeeded, Patch, State, Status, Undo
 from .records import PATCHES
@@ -80,7 +80,7 @@ def apply(name: str) -> Status:
             try:
                 undo.run()
             except Exception as again:
-                state, reason = State.FAILED, f"{reason}; undoing it failed too: {_line(again)}"
+                state, reason = State.FAILED, f"{reason}; undoing it failed too: {one_line(again, named=True)}"
             return _remember(Status(name, state, reason))
         status = Status(name, State.ACTIVE, done)
         _applied[name] = (status, undo)
@@ -146,11 +146,7 @@ def _state_of(error: Exception) -> tuple[State, str]:
         return State.NOT_NEEDED, str(error)
     if isinstance(error, NotApplicable):
         return State.NOT_APPLICABLE, str(error)
-    return State.FAILED, _line(error)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return State.FAILED, one_line(error, named=True)
 
 
 def _remember(status: Status) -> Status:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from ..document import Source
-from ..models.image_patches import Cutter, cut
+from ..patches.image_patches import Cutter, cut
 from ..pdf.opening import open_page
 from ..pdf.rendering import render
 from ..pdf.types import Key

@@ -9,7 +9,7 @@ from .types import Generated, Patches, Sampling
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ..models.image_patches import Cutter
+    from ..patches.image_patches import Cutter
 
 
 @runtime_checkable

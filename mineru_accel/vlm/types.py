@@ -37,7 +37,7 @@ class Crop:
 
 @dataclass(slots=True, eq=False)
 class Patches:
-    """A picture that a worker has cut into patches; see :mod:`mineru_accel.models.image_patches`."""
+    """A picture that a worker has cut into patches; see :mod:`mineru_accel.patches.image_patches`."""
 
     size: tuple[int, int]
     """Width and height of the picture in pixels."""

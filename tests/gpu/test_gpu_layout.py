@@ -1,4 +1,4 @@
-"""The layout runtime on a real GPU: the same boxes in half precision, in any company, at any size, in bounded memory."""
+"""The layout runtime on a real GPU: the same boxes in half precision, in any batch, at any size, in bounded memory."""
 
 import logging
 import random

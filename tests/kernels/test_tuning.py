@@ -93,9 +93,10 @@ def test_commands_say_that_they_need_a_gpu(capsys):
 
 def test_shapes_of_the_commands():
     from mineru_accel.cli import tune
+    from mineru_accel.layout.tune import problems
 
     args = tune.parser().parse_args(["--op", "dilated_block", "--scale", "n", "--batch", "1", "--shape", "100x33"])
-    titles = [p.title for p in tune.problems(args, CPU)]
+    titles = [p.title for p in problems(tune.shapes(args), CPU)]
     assert titles == [
         "dilated_block glu C=32 k=5 1x128x92",
         "dilated_block glu C=64 k=3 1x64x46",

@@ -115,7 +115,7 @@ def test_a_short_model_limits_what_is_not_said(tmp_path: Path) -> None:
 def test_cores_for_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpus, "usable_cores", lambda: 48)
     for installed, visible, expected in ((8, 1, 6.0), (0, 2, 24.0), (0, 0, 48.0)):
-        monkeypatch.setattr(gpus, "_installed", lambda n=installed: n)
+        monkeypatch.setattr(gpus, "installed", lambda n=installed: n)
         monkeypatch.setattr(gpus, "visible", lambda n=visible: n)
         assert gpus.cores_each() == expected
 
@@ -154,8 +154,7 @@ def test_only_what_is_told_its_memory_starts_beside_others(two_gpus: Path, monke
 def test_the_option_reaches_the_engine(tmp_path: Path) -> None:
     for given, wanted in (({}, None), ({"vlm_replicas": 3}, 3)):
         options = Options(backend="vlm", engine="vllm", vlm=str(tmp_path), **given)
-        plan = SimpleNamespace(engine=Engine.VLLM, vlm=tmp_path)
-        assert make_engine(options, plan).supervisor.wanted == wanted  # type: ignore[arg-type,attr-defined]
+        assert make_engine(options, Engine.VLLM, tmp_path).supervisor.wanted == wanted  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...hardware import gpus
 from ..report import report as r
 from ..report.output import add_output, finish
 
@@ -47,7 +48,7 @@ def run(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     import torch
 
-    if not torch.cuda.is_available():
+    if not gpus.usable():
         print("mineru-accel bench kernels measures on a GPU, and torch sees none here", file=sys.stderr)
         return 1
     device = torch.device("cuda", torch.cuda.current_device())

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...errors import EXIT_FAILED, EXIT_OK
+from ...hardware import gpus
 from ..report.output import add_output, finish
 from . import network_parts, package_predict, page_parts
 from .benchmark import LayoutBenchmark
@@ -55,7 +56,7 @@ def run(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     import torch
 
-    if not torch.cuda.is_available():
+    if not gpus.usable():
         print("mineru-accel bench layout measures on a GPU, and torch sees none here", file=sys.stderr)
         return EXIT_FAILED
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}")

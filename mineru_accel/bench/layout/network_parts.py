@@ -26,7 +26,7 @@ def tune(bench: LayoutBenchmark) -> None:
     from accel_kernels.problems import fused_conv_problem
     from accel_kernels.shape_cache import SHIPPED, Choice, arch_of, forced, user_file
 
-    from ...cli.tune import export
+    from ...layout.tune import export
 
     def problem(batch: int, key: tuple[int, ...]) -> Problem:
         (h, w), (c, n, k, stride), residual, low = key[:2], key[2:6], key[6], key[7]

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
-from html.parser import HTMLParser
 
 from ...errors import UsageError
+from ...export.html_tables import Cell, parse_tables
 from .text import levenshtein, normalize, text_similarity
 
 
@@ -96,45 +96,15 @@ def pairs(found: Sequence[str], truth: Sequence[str]) -> list[tuple[str, str | N
     return [(theirs, found[chosen[i]] if i in chosen else None) for i, theirs in enumerate(truth)]
 
 
-class _Tree(HTMLParser):
-    """Builds the tree of the first table; tables within cells are text."""
-
-    def __init__(self, structure: bool) -> None:
-        super().__init__(convert_charrefs=True)
-        self.structure = structure
-        self.table = Node("table")
-        self.cell: list[str] | None = None
-
-    def _close(self) -> None:
-        if self.cell is not None and not self.structure:
-            self.table.children[-1].children[-1].text = normalize("".join(self.cell))
-        self.cell = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "tr":
-            self._close()
-            self.table.children.append(Node("tr"))
-        elif tag in ("td", "th") and self.table.children:
-            self._close()
-            spans = [f"{k}={int(v)}" for k, v in sorted(attrs) if k in ("rowspan", "colspan") and v and v.isdigit()]
-            self.table.children[-1].children.append(Node(" ".join(["td", *(s for s in spans if s[8:] != "1")])))
-            self.cell = []
-        elif tag in ("br", "p") and self.cell is not None:
-            self.cell.append(" ")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th", "tr", "table"):
-            self._close()
-
-    def handle_data(self, data: str) -> None:
-        if self.cell is not None:
-            self.cell.append(data)
-
-
 def tree(table: str, *, structure: bool = False) -> Node:
-    """The tree of an HTML table that is compared; no children if it is none."""
-    parser = _Tree(structure)
-    parser.feed(table)
-    parser.close()
-    parser._close()
-    return parser.table
+    """The tree of an HTML table that is compared, tables within cells included; no children if it is none."""
+    rows = [
+        Node("tr", children=[Node(_label(cell), "" if structure else normalize(cell.content)) for cell in row])
+        for rows in parse_tables(table)
+        for row in rows
+    ]
+    return Node("table", children=rows)
+
+
+def _label(cell: Cell) -> str:
+    return " ".join(["td", *(f"{name}={value}" for name, value in sorted(cell.spans.items()) if value != 1)])

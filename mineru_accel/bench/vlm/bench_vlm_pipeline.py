@@ -21,10 +21,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...conversion.page_jobs import Stages
+from ...conversion.document_folder import DocumentFolder
+from ...conversion.executor import LocalExecutor
+from ...conversion.page_jobs import PageJobs
 from ...conversion.startup import default_workers
 from ...document import Region, Source
 from ...errors import EXIT_FAILED, EXIT_OK
+from ...layout.protocol import LayoutDetector
 from ...options import Backend
 from ...pdf.opening import inspect, open_page
 from ...pdf.rendering import render
@@ -184,8 +187,15 @@ class VlmPipelineBenchmark:
         self.pipeline.close()
 
     @property
-    def _detector(self) -> Any:
-        return self.pipeline._scheduler._layout._detector  # type: ignore[union-attr]
+    def _executor(self) -> LocalExecutor:
+        assert isinstance(self.pipeline.executor, LocalExecutor)
+        return self.pipeline.executor
+
+    @property
+    def _detector(self) -> LayoutDetector:
+        detector = self._executor.scheduler.detector
+        assert detector is not None
+        return detector
 
     def layout(self, pdf: Path) -> list[list[Region]]:
         """The detector's regions of each page."""
@@ -199,17 +209,19 @@ class VlmPipelineBenchmark:
 
     def ours(self, back_end: str, pdf: Path, out: Path) -> dict[str, Any]:
         """Convert one document with this package."""
-        p = self.pipeline
-        before = dict(p._scheduler._vlm.counts)  # type: ignore[union-attr]
-        stages = Stages(p.options, replace(p.plan, backend=Backend(back_end)), p._stages.imgsz)
-        result = p._scheduler.submit(Input(pdf), out, stages).result()
+        executor = self._executor
+        assert executor.scheduler.vlm is not None
+        before = dict(executor.scheduler.vlm.counts)
+        options, plan = executor.options, replace(executor.plan, backend=Backend(back_end))
+        folder = DocumentFolder(Input(pdf), out, options, plan, executor.outputs)
+        result = executor.scheduler.submit(folder, PageJobs(options, plan, executor.jobs.imgsz)).result()
         if not result.ok:
             raise RuntimeError(result.error or next(r.error for r in result.pages if r.error))
         shares: dict[str, float] = {}
         for page in result.pages:
             for stage, seconds in page.timings.items():
                 shares[stage] = shares.get(stage, 0.0) + seconds
-        after = p._scheduler._vlm.counts  # type: ignore[union-attr]
+        after = executor.scheduler.vlm.counts
         sources = [s for page in result.pages for s in page.sources]
         return {
             "pages": len(result.pages),
@@ -221,7 +233,9 @@ class VlmPipelineBenchmark:
     def mineru(self, pdf: Path, out: Path) -> dict[str, Any]:
         """Convert one document with MinerU's flow, in the engine's own event loop."""
         flow = MineruFlow(self.engine, self._detector, self.answers)
-        loop = self.pipeline._scheduler._vlm._loop  # type: ignore[union-attr]
+        vlm = self._executor.scheduler.vlm
+        assert vlm is not None
+        loop = vlm._loop
         return asyncio.run_coroutine_threadsafe(flow.convert(pdf, out), loop).result()
 
 

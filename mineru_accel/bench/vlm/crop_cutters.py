@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-from ...models.image_patches import MODULES, Cutter, cut
+from ...patches.image_patches import MODULES, Cutter, cut
 from ...vlm.types import Patches
 from ...workers import owner_watch
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from ...hardware.accelerator import nvml
+from ...hardware.gpus import nvml
 
 _INTERVAL = 0.2
 """Seconds between samples; NVML averages over the last sixth of a second or more."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import EXIT_OK
+from ...hardware import gpus
 
 # The order is Qwen2-VL's (151643..151656), then come tokens that mineru_vl_utils parses.
 SPECIAL = (
@@ -93,7 +94,7 @@ def write(folder: Path, shape: Shape = MINERU, dtype: str = "bfloat16") -> int:
     torch.manual_seed(0)
     torch.set_default_dtype(getattr(torch, dtype))
     try:
-        with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        with torch.device("cuda" if gpus.usable() else "cpu"):
             model = Qwen2VLForConditionalGeneration(Qwen2VLConfig.from_pretrained(folder))
     finally:
         torch.set_default_dtype(before)

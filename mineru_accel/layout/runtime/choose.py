@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-import sys
-from pathlib import Path
-
-from mineru_accel.errors import ModelError, UsageError
-
+from ...errors import ModelError, UsageError
+from ...hardware import gpus
+from ...hardware.packages import is_installed
 from ..network.graph import Graph
 from .base import Runtime
 
@@ -29,21 +25,21 @@ def choose_runtime(runtime: str, device: str) -> tuple[str, str]:
         raise UsageError(f"device {device!r}: expected auto, cpu, cuda or cuda:<number>")
     if runtime == "onnx" and device.startswith("cuda"):
         raise UsageError("the onnx layout runtime runs on the CPU; use --device cpu, or the torch runtime")
-    if runtime == "torch" and not _installed("torch"):
+    if runtime == "torch" and not is_installed("torch"):
         raise ModelError("the torch layout runtime needs torch: pip install 'mineru-accel[torch]'")
     if device.startswith("cuda"):
-        if not _installed("torch"):
+        if not is_installed("torch"):
             raise ModelError("layout on a GPU needs torch: pip install 'mineru-accel[torch]'")
-        if (number := int(device.partition(":")[2] or 0)) >= _gpus():
-            raise ModelError(f"device {device}: torch sees {_gpus()} GPUs" if number else "torch sees no GPU")
+        if (number := int(device.partition(":")[2] or 0)) >= gpus.visible():
+            raise ModelError(f"device {device}: torch sees {gpus.visible()} GPUs" if number else "torch sees no GPU")
         return "torch", device
-    if device == "auto" and runtime != "onnx" and _installed("torch") and gpu_likely() and _gpus():
+    if device == "auto" and runtime != "onnx" and is_installed("torch") and gpus.likely() and gpus.visible():
         return "torch", "cuda"
     if runtime == "auto":
-        runtime = "onnx" if _installed("onnxruntime") and _installed("onnx") else "torch"
-        if runtime == "torch" and not _installed("torch"):
+        runtime = "onnx" if is_installed("onnxruntime") and is_installed("onnx") else "torch"
+        if runtime == "torch" and not is_installed("torch"):
             raise ModelError("layout detection needs ONNX Runtime (pip install onnx onnxruntime) or torch")
-    elif runtime == "onnx" and not (_installed("onnxruntime") and _installed("onnx")):
+    elif runtime == "onnx" and not (is_installed("onnxruntime") and is_installed("onnx")):
         raise ModelError("the onnx layout runtime needs: pip install onnx onnxruntime")
     return runtime, "cpu"
 
@@ -74,20 +70,3 @@ def open_runtime(
     from .torch import TorchRuntime
 
     return TorchRuntime(graph, device, threads, precision)
-
-
-def gpu_likely() -> bool:
-    """Whether there may be a GPU, so that importing torch (seconds) to find out is worthwhile."""
-    if sys.platform == "linux":
-        return any(Path(p).exists() for p in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
-    return shutil.which("nvidia-smi") is not None
-
-
-def _installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
-
-
-def _gpus() -> int:
-    import torch
-
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...models.image_patches import Cutter, cut
+from ..image_patches import Cutter, cut
 
 _RUN = uuid.uuid4().hex
 _numbers = itertools.count()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 
 from ...hardware import accelerator
+from ...hardware.packages import is_installed
 from ..patch import NotApplicable, NotNeeded, Undo
 
 VARIABLE = "FLASH_ATTENTION_TRITON_AMD_ENABLE"
@@ -42,9 +42,9 @@ def install(undo: Undo) -> str:
     if not hasattr(rocm, "flash_attn_triton_available"):
         raise NotApplicable("this vLLM has no flash attention for vision towers on RDNA")
     arch = accelerator.accelerator().arch
-    if _has(BUILT_IN):
+    if is_installed(BUILT_IN):
         where = "flash-attn's"
-    elif not _has(AITER):
+    elif not is_installed(AITER):
         raise NotApplicable("neither flash-attn nor AITER has the Triton kernels")
     elif arch in SLOW_IN_AITER:
         raise NotApplicable(f"AITER's kernels are up to 3.7 times slower on {arch} (flash-attention issue 2392)")
@@ -52,10 +52,3 @@ def install(undo: Undo) -> str:
         where = "AITER's"
     undo.setitem(os.environ, VARIABLE, "TRUE")
     return f"vision towers run {where} Triton flash attention"
-
-
-def _has(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False

@@ -13,12 +13,12 @@ from loguru import logger
 from mineru_vl_utils.vlm_client import HttpResponseError, RequestError, SamplingParams, ServerError
 from mineru_vl_utils.vlm_client.http_client import HttpVlmClient
 
-from ...errors import ModelError
+from ...errors import ModelError, one_line
 from ..errors import NoAnswer, Refused
 from ..types import Generated, Sampling
 
 if TYPE_CHECKING:
-    from ...models.image_patches import Cutter
+    from ...patches.image_patches import Cutter
 
 _PER_SERVER = 100
 """Requests in flight for each server, MinerU's own number."""
@@ -95,11 +95,11 @@ class HttpEngine:
             except HttpResponseError as error:
                 last = f"{server.url}: HTTP {error.status_code}"
                 if error.status_code in _REFUSALS:
-                    raise Refused(_line(error)) from error
+                    raise Refused(one_line(error)) from error
                 if error.status_code in _PERMANENT:
-                    raise NoAnswer(f"{last}: {_line(error)}") from error
+                    raise NoAnswer(f"{last}: {one_line(error)}") from error
             except (ServerError, RequestError, ModelError, httpx.HTTPError, OSError, ValueError, TypeError) as error:
-                last = _line(error) if isinstance(error, ModelError) else f"{server.url}: {_line(error)}"
+                last = one_line(error) if isinstance(error, ModelError) else f"{server.url}: {one_line(error)}"
             except (LookupError, AttributeError) as error:
                 last = f"{server.url}: an answer that is no completion ({type(error).__name__})"
             else:
@@ -157,9 +157,5 @@ class HttpEngine:
         except TimeoutError:
             return ModelError(f"{server.url}: no answer")
         except Exception as error:  # MinerU's client and the server's JSON raise anything
-            return ModelError(f"{server.url}: {_line(error)}")
+            return ModelError(f"{server.url}: {one_line(error)}")
         return None
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from ...models.image_patches import Cutter
+from ...errors import one_line
+from ...patches.image_patches import Cutter
 from ..errors import EngineError, NoAnswer, Refused
 from ..types import Generated, Patches, Sampling
 from ..vllm_host import async_llm
@@ -47,7 +48,8 @@ class VllmEngine:
             sequences = [await apply(llm, async_llm.max_sequences) for llm in self.supervisor.llms]
             cutters = {await apply(llm, find_cutter) for llm in self.supervisor.llms}
         except _failures() as error:
-            raise EngineError(f"vLLM ended when it had just been started: {async_llm.line(error)}") from error
+            what = one_line(error, 300, named=True)
+            raise EngineError(f"vLLM ended when it had just been started: {what}") from error
         self.concurrency = sum(n + n // 4 for n in sequences)  # a quarter waits, ready when a sequence ends
         self.cutter = cutters.pop() if len(cutters) == 1 else None
 
@@ -57,9 +59,9 @@ class VllmEngine:
                 f"request {next(self._count)}", lambda replica: self.generate_on(replica, picture, prompt, sampling)
             )
         except _refusals() as error:  # too long for the model, for instance
-            raise Refused(f"vLLM: {' '.join(str(error).split())[:200]}") from error
+            raise Refused(f"vLLM: {one_line(error)}") from error
         except _failures() as error:
-            raise NoAnswer(f"vLLM: {' '.join(str(error).split())[:200]}") from error
+            raise NoAnswer(f"vLLM: {one_line(error)}") from error
 
     async def generate_on(self, replica: Replica, picture: Any, prompt: str, sampling: Sampling) -> Generated:
         """One generation on a replica."""

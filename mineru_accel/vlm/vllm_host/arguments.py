@@ -54,7 +54,7 @@ def replicas_per_gpu(accelerator: Accelerator, memory_gib: float, cores: float, 
 
     Two on large GPUs from Hopper on with plenty of cores, unless the user's arguments divide the machine: one engine's
     thread of Python can't keep such a GPU busy. On an H200 (140 GiB, 16 cores for each GPU) two converted 19.1 pages/s
-    and one 14.5 to 16.3 (docs/patches-measured.md). Other GPUs were not measured; two replicas fit into 60 GiB.
+    and one 14.5 to 16.3 (docs/history.md). Other GPUs were not measured; two replicas fit into 60 GiB.
 
     Args:
         memory_gib: of each GPU.

@@ -127,8 +127,3 @@ def cancel_output_handler(llm: Any) -> None:
     """To be called in the event loop before `shutdown`: the handler would take it for a crash and print a traceback."""
     if (handler := getattr(llm, "output_handler", None)) is not None:
         handler.cancel()
-
-
-def line(error: BaseException) -> str:
-    """An exception in one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -32,6 +32,7 @@ from typing import Any
 
 from loguru import logger
 
+from ...errors import one_line
 from ...workers import owner_watch
 from ...workers.log_level import LOG_LEVEL
 from . import async_llm
@@ -138,7 +139,7 @@ def _sendable(error: Exception) -> Exception:
     with contextlib.suppress(Exception):
         if type(pickle.loads(pickle.dumps(error))) is type(error):
             return error
-    return RuntimeError(async_llm.line(error))
+    return RuntimeError(one_line(error, 300, named=True))
 
 
 class _EngineServer:

@@ -17,22 +17,23 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import math
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from loguru import logger
 
+from ...errors import one_line
 from ...hardware import accelerator, gpus
 from ...hardware.visible_devices import pinned
 from ...patches.registry import SWITCH, selected
 from ...workers import owner_watch
+from ...workers.exclusive_lock import AsyncExclusiveLock
 from ..errors import EngineDied, EngineError
 from . import async_llm
 from .arguments import engine_arguments, longest_context, replicas_per_gpu
@@ -67,7 +68,7 @@ class Replica:
     """The latest restart."""
     cooldown_until: float = 0.0
     """Until then it gets work only if no other replica can have it, since it could not be restarted."""
-    gate: _Gate = field(default_factory=lambda: _Gate())
+    gate: AsyncExclusiveLock = field(default_factory=AsyncExclusiveLock)
 
     @property
     def cooling_down(self) -> bool:
@@ -193,7 +194,8 @@ class EngineSupervisor:
                         found_out = isinstance(llm, EngineProcess)
                         if not async_llm.is_dead(llm) and (found_out or not await async_llm.dies(llm)):
                             raise
-                        logger.warning("engine {} died under {}: {}", replica.index, key, async_llm.line(error))
+                        cause = one_line(error, 300, named=True)
+                        logger.warning("engine {} died under {}: {}", replica.index, key, cause)
                     else:
                         if not async_llm.is_dead(llm):
                             return result
@@ -279,7 +281,7 @@ class EngineSupervisor:
         try:
             replica.llm = await self._create(replica)
         except Exception as error:
-            raise EngineError(f"vLLM does not start: {async_llm.line(error)}") from error
+            raise EngineError(f"vLLM does not start: {one_line(error, 300, named=True)}") from error
         replica.generation += 1
         logger.info("engine {} started in {:.0f} s", replica.index, time.monotonic() - started)
         if not await self._answers(replica, 120.0):
@@ -385,7 +387,7 @@ class EngineSupervisor:
         try:
             return await asyncio.wait_for(apply(replica.llm, async_llm.generate_one_token), timeout) > 0
         except Exception as error:
-            logger.warning("engine {} does not answer: {}", replica.index, async_llm.line(error))
+            logger.warning("engine {} does not answer: {}", replica.index, one_line(error, 300, named=True))
             return False
 
     def _kill(self) -> None:
@@ -394,51 +396,6 @@ class EngineSupervisor:
             async_llm.shutdown(replica.llm, timeout=0.1)
         if self._sockets:
             self._sockets.cleanup()
-
-
-class _Gate:
-    """Many share it, or one has it alone; who waits to be alone lets nobody in behind."""
-
-    def __init__(self) -> None:
-        self._inside = 0
-        self._alone = 0
-        self._changed = asyncio.Condition()
-
-    @property
-    def closed(self) -> bool:
-        """Whether somebody is, or waits to be, alone."""
-        return self._alone > 0
-
-    @contextlib.asynccontextmanager
-    async def shared(self) -> AsyncIterator[None]:
-        async with self._changed:
-            await self._changed.wait_for(lambda: not self._alone)
-            self._inside += 1
-        try:
-            yield
-        finally:
-            await self._leave()
-
-    @contextlib.asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        self._alone += 1
-        try:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self._inside == 0)
-                self._inside += 1
-            try:
-                yield
-            finally:
-                await self._leave()
-        finally:
-            self._alone -= 1
-            async with self._changed:
-                self._changed.notify_all()
-
-    async def _leave(self) -> None:
-        async with self._changed:
-            self._inside -= 1
-            self._changed.notify_all()
 
 
 async def _abandon(start: asyncio.Future[Any]) -> None:

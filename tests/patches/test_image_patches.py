@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mineru_accel.models.image_patches import Cutter, cut
+from mineru_accel.patches.image_patches import Cutter, cut
 from mineru_accel.reading import vlm_requests
 
 SIZES = [(1400, 150), (28, 28), (29, 27), (13, 700), (701, 11), (1, 1), (333, 777), (3000, 2100)]
