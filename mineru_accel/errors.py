@@ -45,3 +45,8 @@ class ModelError(AccelError):
 
 class WorkerError(AccelError):
     """A worker process died or ran past its time limit."""
+
+
+def internal_error(error: Exception) -> str:
+    """A fault of this package itself as one line for people."""
+    return f"internal error: {type(error).__name__}: {error}"

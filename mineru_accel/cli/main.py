@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,9 +32,6 @@ examples:
 
 exit codes: 0 all converted, 1 some document or page failed, 2 usage, 130 interrupted
 """
-
-_PASSED_ON = {"tune": "mineru_accel.cli.tune", "bench": "mineru_accel.bench", "ui": "mineru_accel.cli.ui"}
-"""Subcommands that parse their own arguments: module with ``run(argv) -> int``."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -71,9 +67,9 @@ def _say(line: str) -> None:
 
 def _dispatch(args: list[str]) -> int:
     command = args[0] if args else ""
-    if command in _PASSED_ON:
+    if command in ("tune", "bench", "ui"):
         try:
-            return int(import_module(_PASSED_ON[command]).run(args[1:]))
+            return _pass_on(command, args[1:])
         except ModuleNotFoundError as error:
             if error.name not in ("torch", "triton"):
                 raise
@@ -89,12 +85,24 @@ def _dispatch(args: list[str]) -> int:
         return _models(args[1:])
     parsed = convert_parser().parse_args(args[1:] if command == "convert" else args)
     if not parsed.dry_run and parsed.executor != "ray" and parsed.verbose < 2 and parsed.log_level != "debug":
-        from ..workers.spawn import PRELOAD, start_early
+        from ..conversion.preload import EVERY_WORKER
+        from ..workers.spawn import start_early
 
-        start_early(PRELOAD)
+        start_early(EVERY_WORKER)
     from . import convert
 
     return convert.run(parsed)
+
+
+def _pass_on(command: str, args: list[str]) -> int:
+    """Run a subcommand that parses its own arguments."""
+    if command == "tune":
+        from .tune import run
+    elif command == "bench":
+        from ..bench import run
+    else:
+        from .ui import run
+    return run(args)
 
 
 def _models(args: list[str]) -> int:

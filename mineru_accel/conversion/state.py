@@ -15,33 +15,44 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..document import DocumentResult, PageResult, PageStatus
+from ..document import DocumentResult, PageResult, PageStatus, Region
 from ..events import OnEvent
-from ..storage.inputs import Input
 
 if TYPE_CHECKING:
-    from ..storage.output_folder import Fingerprint, WorkFolder
-    from ..vlm.types import Answer, Draft
-    from .page_jobs import Stages
+    from ..pdf.types import PageRead
+    from ..reading.types import Draft, Prepared
+    from ..vlm.types import Answer
+    from .document_folder import DocumentFolder
+    from .page_jobs import PageJobs
     from .statistics import RunStatistics
 
 
 @dataclass(slots=True)
 class PageState:
-    """A page on its way."""
+    """A page on its way. Stages fill in what they find."""
 
     index: int
+    """0-based page number."""
     position: int
     """Place among the converted pages of its document."""
-    read: Any = None
-    slot: int | None = None
+    step: int = 0
+    """Place in the route of the stage that it is in."""
     attempts: int = 0
-    vlm: tuple[Draft, list[Answer]] | None = None
-    """What the VLM said of it."""
-    timings: dict[str, float] = field(default_factory=dict)
-    why_ocr: str | None = None
+    """Jobs of this stage so far."""
+    slot: int | None = None
+    """Its place in the arena."""
     bytes: int = 0
-    """What it holds in memory between two stages."""
+    """Memory that it holds between two stages."""
+    read: PageRead | None = None
+    regions: list[Region] | None = None
+    """Those that a detector found."""
+    prepared: Prepared | None = None
+    """What the VLM is being asked."""
+    vlm: tuple[Draft, list[Answer]] | None = None
+    """What the VLM answered last."""
+    why_ocr: str | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    """Seconds by stage."""
 
 
 class Pages:
@@ -52,9 +63,9 @@ class Pages:
         """0-based page numbers."""
         self.under_way: dict[int, PageState] = {}
         self.done = self.failed = self.ocr = 0
-        """How many."""
+        """Numbers of pages."""
         self.prefix = 0
-        """How many from the first on are done without a gap."""
+        """Number of pages from the first on that are done without a gap."""
         self._is_done = bytearray(len(self.indices))
         self._next = 0
         self._again: deque[PageState] = deque()
@@ -67,13 +78,13 @@ class Pages:
 
     @property
     def unread(self) -> bool:
-        """Is there a page that nobody has begun to read?"""
+        """Whether there is a page that nobody has begun to read."""
         while self._next < len(self) and self._is_done[self._next]:
             self._next += 1
         return bool(self._again) or self._next < len(self)
 
     def take(self) -> PageState:
-        """The next one of these."""
+        """The next unread page."""
         assert self.unread
         if self._again:
             return self._again.popleft()
@@ -96,49 +107,46 @@ class Pages:
             self.prefix += 1
 
     def finished(self, results: dict[int, PageResult]) -> list[PageResult]:
-        """Of results by page number those of the pages that are done, in order."""
+        """The results of the pages that are done, in order, out of ``results`` by page number."""
         return [results[i] for i, done in zip(self.indices, self._is_done, strict=True) if done and i in results]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class DocumentState:
     """A document on its way."""
 
-    number: int
-    input: Input
-    output: Path
-    stages: Stages
+    folder: DocumentFolder
+    """Where it is made."""
+    jobs: PageJobs
+    """Its jobs."""
     future: Future[DocumentResult]
-    started: float
     on_event: OnEvent | None = None
     """Who hears of this document, beside the scheduler's own listener."""
-    name: str = ""
-    """Of its folder in ``output``, once that is settled."""
-    work: WorkFolder | None = None
-    """Where its files are made."""
-    made_from: Fingerprint = field(default_factory=dict)
-    run: RunStatistics | None = None
-    """The account that it belongs to."""
+    statistics: RunStatistics | None = None
+    """Of the call that it belongs to."""
+    number: int = -1
+    """Its place in the order of admission."""
     pages: Pages = field(default_factory=Pages)
     whole: bool = True
-    chunks: dict[int, int] = field(default_factory=dict)
-    """Pages still to be read, by chunk, of the chunks that have been begun."""
+    """Whether all its pages are converted."""
+    unread_in_chunk: dict[int, int] = field(default_factory=dict)
+    """Pages still to be read, by number of the chunk of pages that are extracted together, where reading has begun."""
     parts: int = 0
     """Parts of a long document that have been put together."""
     text_to: int = 0
     """Pages whose text stands in those parts."""
     writing: bool = False
-    jobs: set[Future[Any]] = field(default_factory=set)
+    """Whether a part or its files are being written."""
+    running: set[Future[Any]] = field(default_factory=set)
+    """Its jobs under way."""
     lost: int = 0
     """Workers that were lost while they opened or wrote it."""
     deadline: float = math.inf
+    """Time (``time.monotonic()``) at which it is given up."""
     over: bool = False
+    """Whether it has its end: what still comes in of it is of no use."""
 
     @property
-    def staging(self) -> Path | None:
-        """The folder where its files are made."""
-        return self.work.path if self.work else None
-
-    def results(self) -> list[PageResult]:
-        """What became of the pages that are done, read back from the journal."""
-        return self.pages.finished(self.work.journal.results()) if self.work and self.pages.done else []
+    def path(self) -> Path:
+        """The file that is converted."""
+        return self.folder.input.path

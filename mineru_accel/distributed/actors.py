@@ -19,7 +19,8 @@ from typing import Any
 
 from loguru import logger
 
-from ..conversion.page_jobs import Stages
+from ..conversion.fingerprint import made_from
+from ..conversion.page_jobs import PageJobs
 from ..conversion.startup import make_pool, start
 from ..document import DocumentResult, PageResult, PageStatus
 from ..errors import OutputError, WorkerError
@@ -28,7 +29,7 @@ from ..storage.inputs import Input
 from ..storage.output_folder import Names, check_output, difference, locked
 from ..workers.exclusive_lock import ExclusiveLock
 from . import batch_files, batches
-from .batch_jobs import BatchStages
+from .batch_jobs import BatchFolder, BatchJobs
 from .ledger import Agreed
 from .messages import Document, Done, PageBatch, Row, Task, Work, calls
 from .settings import Settings, explain, fetch, scratch_folder
@@ -50,11 +51,11 @@ class Open:
         self._ledger = ledger
         self._settings = settings
         self._output = settings.output
-        self._stages = Stages(settings.options, settings.plan, 0)
+        self._jobs = PageJobs(settings.options, settings.plan, 0)
         self._names = Names()
         self._given: dict[int, str] = {}
         self._cache = remote.Cache(scratch_folder() / "inputs")
-        self._pool = make_pool(settings.options, 1, ("mineru_accel.pdf.jobs",))
+        self._pool = make_pool(settings.options, 1)
         if not remote.is_url(self._output):
             check_output(self._output)
 
@@ -82,21 +83,21 @@ class Open:
         try:
             item = fetch(self._cache, task)
             name, report = self._claim(item, task.number)
-            info = self._ask(self._stages.inspect(item))
-            made_from = self._stages.made_from(info.digest)
+            info = self._ask(self._jobs.inspect(item))
+            fingerprint = made_from(info.digest, self._settings.options, self._settings.plan)
             if report is not None and not self._settings.options.overwrite:
-                changed = difference(report.get("fingerprint"), made_from)
+                changed = difference(report.get("fingerprint"), fingerprint)
                 if changed is None:
                     result = self._settings.found(task, name, report)
                     result.skipped = True
                     return Done(task, result)
                 raise OutputError(f"{self._output / name} was made {changed}; --overwrite replaces it")
-            pages, _ = self._stages.select(info)
+            pages, _ = self._jobs.select(info)
         except Exception as error:
             return Done(task, self._settings.failed(task, name, explain(error)))
-        text = f"{sorted(made_from.items())}{name}{pages}"
+        text = f"{sorted(fingerprint.items())}{name}{pages}"
         key = hashlib.sha256(text.encode()).hexdigest()[:24]
-        return self._parts(Document(task, name, made_from, key, tuple(pages), len(info.page_sizes), began))
+        return self._parts(Document(task, name, fingerprint, key, tuple(pages), len(info.page_sizes), began))
 
     def _claim(self, item: Input, number: int) -> tuple[str, dict[str, Any] | None]:
         if number in self._given:  # asked again: what was found was lost on its way
@@ -149,8 +150,8 @@ class Convert:
             os.environ["OMP_NUM_THREADS"] = str(workers)  # for a VLM on CPUs
         self._cache = remote.Cache(self._scratch / "inputs")
         started = start(settings.options, self._plan, workers, lambda event: None, threads=workers)
-        self._scheduler, self._imgsz = started.scheduler, started.stages.imgsz
-        self._writer = Writer(settings, ledger, self._scheduler, self._scratch, self._cache)
+        self.scheduler, self._imgsz = started.scheduler, started.jobs.imgsz
+        self._writer = Writer(settings, ledger, self.scheduler, self._scratch, self._cache)
 
     def __call__(self, row: Row) -> Row:
         work = Work.from_row(row)
@@ -175,24 +176,24 @@ class Convert:
         return work.to_row()
 
     def _convert(self, parts: list[PageBatch]) -> None:
-        waiting = [(part, *self._submit(part)) for part in parts]
-        for part, stages, future in waiting:
-            self._finish(part, stages, future)
+        for part, folder, future in [(part, *self._submit(part)) for part in parts]:
+            self._finish(part, folder, future)
 
-    def _submit(self, part: PageBatch) -> tuple[BatchStages, Future[DocumentResult]]:
-        stages = BatchStages(self._settings.options, self._plan, self._imgsz, part)
+    def _submit(self, part: PageBatch) -> tuple[BatchFolder | None, Future[DocumentResult]]:
+        options = self._settings.options
         try:
             item = fetch(self._cache, part.document.task)
-            return stages, self._scheduler.submit(item, self._scratch, stages=stages)
+            folder = BatchFolder(item, self._scratch, options, self._plan, part)
+            return folder, self.scheduler.submit(folder, BatchJobs(options, self._plan, self._imgsz, part))
         except Exception as error:
             future: Future[DocumentResult] = Future()
             future.set_exception(error)
-            return stages, future
+            return None, future
 
-    def _finish(self, part: PageBatch, stages: BatchStages, future: Future[DocumentResult]) -> None:
+    def _finish(self, part: PageBatch, folder: BatchFolder | None, future: Future[DocumentResult]) -> None:
         try:
             result = future.result()
-            part.results, part.pages, error = result.pages, stages.pages, result.error
+            part.results, part.pages, error = result.pages, folder.bundle if folder else None, result.error
         except Exception as problem:
             error = explain(problem)
         if part.pages is None:

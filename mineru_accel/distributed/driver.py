@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from loguru import logger
 
+from ..conversion.executor import Executor
 from ..conversion.plan import Plan
 from ..conversion.statistics import RunStatistics
 from ..document import DocumentResult
@@ -35,8 +38,8 @@ _MAX_BLOCKS = 1024
 """Of inputs that are not opened yet, at most."""
 
 
-class Cluster:
-    """Runs documents on Ray.
+class RayExecutor(Executor):
+    """Runs documents on a Ray cluster, one run at a time.
 
     Args:
         on_event: called with every event, from the thread that takes the results.
@@ -56,20 +59,43 @@ class Cluster:
         self._closed = True
         self._connection.close()
 
-    def run(self, inputs: list[Input], output: Path | None) -> Generator[DocumentResult, None, None]:
-        """Convert documents; yields each when it is done. Leaving early gives up the others.
+    def run(
+        self, inputs: list[Input], output: Path | None, arrivals: Callable[[], list[Input]] | None = None
+    ) -> Generator[DocumentResult, None, None]:
+        """See :meth:`Executor.run`.
 
         Raises:
-            UsageError: without an output, which has to be a place that every node can write to.
+            UsageError: without an output, which has to be a place that every node can write to; or with arrivals.
             RuntimeError: if the pipeline is closed.
             AccelError: if the cluster can't do it.
         """
+        if arrivals:
+            raise UsageError("on Ray nothing is waited for: leave out --watch")
         if self._closed:
             raise RuntimeError("the pipeline is closed")
         if output is None:
             raise UsageError("on Ray the results need an output folder or URL that every node can write to")
         with self._lock:
             yield from self._run(inputs, output)
+
+    async def run_async(self, inputs: list[Input], output: Path | None) -> AsyncGenerator[DocumentResult, None]:
+        results = self.run(inputs, output)
+        try:
+            while (result := await asyncio.to_thread(next, results, None)) is not None:
+                yield result
+        finally:
+            await asyncio.to_thread(results.close)
+
+    def submit(
+        self, item: Input, output: Path, on_event: OnEvent | None, fields: dict[str, Any]
+    ) -> Future[DocumentResult]:
+        raise UsageError("on Ray documents come in batches only")
+
+    def cancel(self, future: Future[DocumentResult]) -> None:
+        raise UsageError("on Ray documents come in batches only")
+
+    def ask(self, function: Callable[..., Any], timeout: float, kwargs: dict[str, Any]) -> Future[Any]:
+        raise UsageError("on Ray no worker of this machine can be asked")
 
     def _run(self, inputs: list[Input], output: Path) -> Iterator[DocumentResult]:
         account = RunStatistics(self._options)

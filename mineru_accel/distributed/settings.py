@@ -11,10 +11,10 @@ from typing import Any
 
 from loguru import logger
 
-from ..conversion.page_jobs import pages_of
 from ..conversion.plan import Plan
+from ..conversion.report import pages_of
 from ..document import DocumentResult
-from ..errors import AccelError, ModelError, OutputError
+from ..errors import AccelError, ModelError, OutputError, internal_error
 from ..options import Options
 from ..storage import remote
 from ..storage.digest import file_sha256
@@ -91,9 +91,10 @@ def scratch_folder() -> Path:
 
 
 def explain(error: Exception) -> str:
+    """What ended a document, as one line."""
     if not isinstance(error, AccelError):
         logger.opt(exception=error).debug("unexpected")
-        return f"internal error: {type(error).__name__}: {error}"
+        return internal_error(error)
     return str(error)
 
 

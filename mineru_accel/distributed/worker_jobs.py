@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from ..pdf.types import DocumentInfo
-from .batch_files import pack
-
-__all__ = ["known", "pack"]
 
 
 def known(pages: int, digest: str) -> DocumentInfo:

@@ -13,7 +13,7 @@ from ..document import DocumentResult
 from ..storage import remote
 from ..storage.output_folder import read_report
 from . import batches
-from .batch_jobs import JoinStages
+from .batch_jobs import JoinFolder, JoinJobs
 from .ledger import Agreed
 from .messages import Document, Done, PageBatch
 from .settings import Settings, explain, fetch
@@ -57,8 +57,9 @@ class Writer:
             if remote.is_url(output):
                 output = self._scratch / f"out-{document.key}"
                 output.mkdir(exist_ok=True)
-            stages = JoinStages(self._settings.options, self._settings.plan, document, bundles)
-            return self._scheduler.submit(item, output, stages=stages)
+            options, plan = self._settings.options, self._settings.plan
+            folder = JoinFolder(item, output, options, plan, document, bundles)
+            return self._scheduler.submit(folder, JoinJobs(options, plan, document))
         except Exception as error:
             future: Future[DocumentResult] = Future()
             future.set_exception(error)

@@ -43,7 +43,7 @@ def write_part(job: PartJob) -> PartDone:
     part, document = job.part, job.document
     staging = Path(document.staging)
     low, _ = part.around
-    pdf = open_document(document.key).bytes
+    pdf = open_document(document.key).data
     model, middle, warned = assemble(document, document.pages, pdf)
     done = PartDone(_cut(middle, part))
     done.warnings = {i: w for i, w in warned.items() if i in document.pages[part.start - low : part.stop - low]}

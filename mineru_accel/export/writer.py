@@ -26,7 +26,7 @@ def write(job: WriteJob) -> Written:
     started = time.perf_counter()
     document = job.document
     staging = Path(document.staging)
-    pdf = open_document(document.key).bytes
+    pdf = open_document(document.key).data
     written = Written()
     if job.parts == 0 or any(fmt not in IN_PARTS for fmt in job.formats):
         model, middle, written.warnings = assemble(document, document.pages, pdf, document.whole)

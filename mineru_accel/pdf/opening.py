@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
-from docvortex.document.pdf import PDFDocument
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ..errors import InputError
 from ..storage.inputs import IMAGE_SUFFIXES, digest, os_error
+from .docvortex.documents import Document
 from .types import DocumentInfo, Key
 
 MAX_IMAGE_PIXELS = 200_000_000
@@ -30,14 +30,14 @@ _PDFIUM_ERRORS = {
 
 
 _State = tuple[int, int, int]
-_open: dict[Key, tuple[PDFDocument, int, _State | None]] = {}
+_open: dict[Key, tuple[Document, int, _State | None]] = {}
 """Open documents with how often they were asked for and the state of their file; the last used last."""
 _held: list[Key] = []
 _MAX_USES = 200  # pdfium keeps what it parsed until a document is closed, which adds up over a thousand pages
 _MAX_OPEN = 2  # a worker sees pages of few documents at a time; each holds its file's bytes
 
 
-def open_document(key: Key) -> PDFDocument:
+def open_document(key: Key) -> Document:
     """The document of a key, opened once and kept while this worker works on it.
 
     Raises:
@@ -52,7 +52,7 @@ def open_document(key: Key) -> PDFDocument:
     if document is None:
         while len(_open) >= _MAX_OPEN:
             _open.pop(next(iter(_open)))[0].close()
-        document, opened = PDFDocument(_load(key)), state
+        document, opened = Document(_load(key)), state
     _open[key] = (document, uses + 1, opened)
     return document
 
@@ -86,7 +86,7 @@ def open_page(key: Key, index: int) -> Iterator[pdfium.PdfPage]:
         InputError: if it can't be loaded.
     """
     try:
-        opened = open_document(key)._open_page(index)
+        opened = open_document(key).open_page(index)
         page = opened.__enter__()
     except pdfium.PdfiumError as error:
         raise InputError("the page is damaged") from error
@@ -104,11 +104,10 @@ def inspect(path: str, password: str | None = None) -> DocumentInfo:
     """
     key = Key(path, password)
     document = open_document(key)
-    raw = document._pdf_doc  # page sizes without loading pages: docvortex loads each
     sizes = []
-    for index in range(len(raw)):
+    for index in range(document.page_count):
         try:
-            width, height = raw.get_page_size(index)
+            width, height = document.page_size(index)
         except pdfium.PdfiumError:
             width, height = 595.0, 842.0
         sizes.append((width, height))

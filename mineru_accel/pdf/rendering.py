@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import cv2
 import numpy as np
 import pypdfium2 as pdfium
 
+PdfPage: TypeAlias = pdfium.PdfPage
+"""An open page."""
 MAX_SIDE = 10_000
 """Longest side of any rendered bitmap in pixels, so that a page of 10 m can't fill the memory."""
 
 
-def render(
-    page: pdfium.PdfPage, scale: float, crop: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
-) -> np.ndarray:
+def render(page: PdfPage, scale: float, crop: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)) -> np.ndarray:
     """Render a page or a part of it.
 
     Args:

@@ -39,6 +39,18 @@ class OcrLayer:
 
 
 @dataclass(slots=True)
+class PageSource:
+    """Where the text of a page comes from."""
+
+    index: int
+    """0-based page number."""
+    ocr: OcrLayer | None = None
+    """The text layer that OCR made, if there is one."""
+    why_ocr: str | None = None
+    """Why the page's own text layer is not sound, if it is not."""
+
+
+@dataclass(slots=True)
 class PageRead:
     """A page, ready for layout."""
 

@@ -1,34 +1,32 @@
-"""Regions of a page become MinerU's blocks: text from the text layer (its own or OCR's), tables as HTML, pictures."""
+"""The one way from a page's regions to its blocks, for every back end.
+
+A region's content comes from where the source policy says; what the VLM is to read stays empty here and carries a task.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from itertools import chain
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from ..document import BBox, Block, PageStatus, Region, Source
+from ..document import Block, Region, Source
 from ..layout.classes import Label
-from ..pdf.docvortex_adapter import Sources
-from ..pdf.ocr import read_lines
-from ..pdf.opening import open_page
-from ..pdf.rendering import render
-from ..pdf.text_quality import MAX_ABNORMAL, abnormal_share
-from ..pdf.types import Key
-from .crops import save_crops
-from .finish import finish
-from .geometry import rounded, scaled
+from ..pdf.docvortex.pages import TextPages
+from ..pdf.types import Key, PageSource
+from .geometry import clamped, rounded, scaled
 from .order.page import in_reading_order
-from .regions.areas import find_areas
-from .regions.footnotes import find_notes
+from .page_text import PageText, find_text
+from .region_ocr import read_region
+from .regions.areas import Area
+from .regions.formula_numbers import FORMULA_NUMBER
+from .regions.furniture import furniture_type
 from .regions.lists import split_items
-from .regions.running_heads import Peek, peek_from, set_aside
 from .regions.titles import demote_authors, document_title
-from .tables.recover import LazyTablePage, recover
-from .text.inline_styles import mark_up
-from .text.lines import Line, join_texts
-from .text.scripts import set_scripts
-from .types import PageContent, PageSource
+from .source_policy import Layer, SourcePolicy
+from .tables.recover import UNREADABLE, recover
+from .text.inline_styles import mark_up, set_scripts
+from .text.lines import Line
+from .text.soundness import Choice, choose, says_more
+from .types import Draft, PageBlock, VlmTask
 
 BLOCK_TYPES = {
     Label.TITLE: "paragraph_title",
@@ -40,133 +38,142 @@ BLOCK_TYPES = {
     Label.TABLE_CAPTION: "caption",
     Label.TABLE_FOOTNOTE: "footnote",
     Label.ISOLATE_FORMULA: "equation",
-    Label.FORMULA_CAPTION: "text",  # the number of a formula that was not found
+    Label.FORMULA_CAPTION: FORMULA_NUMBER,
 }
-WITH_LINES = frozenset({"text", "doc_title", "paragraph_title", "caption", "footnote"})
+"""MinerU's raw types by the detector's class; ``header`` is told apart by :mod:`.regions.furniture`."""
+VLM_TYPES = {
+    Label.TITLE: "title",
+    Label.PLAIN_TEXT: "text",
+    Label.ABANDON: "header",
+    Label.FIGURE: "image",
+    Label.FIGURE_CAPTION: "image_caption",
+    Label.TABLE: "table",
+    Label.TABLE_CAPTION: "table_caption",
+    Label.TABLE_FOOTNOTE: "table_footnote",
+    Label.ISOLATE_FORMULA: "equation",
+    Label.FORMULA_CAPTION: FORMULA_NUMBER,
+}
+"""MinerU's words for the detector's classes: they choose the VLM's prompt."""
+WITH_LINES = frozenset({"text", "doc_title", "paragraph_title", "caption", "footnote", FORMULA_NUMBER})
+"""Raw types whose blocks carry the boxes of their lines."""
 
 
-def extract(
-    key: Key, page: PageSource, regions: list[Region], images: Path | None, dpi: int, first: bool
-) -> PageContent:
-    """Read the content of a page's regions.
+def build(key: Key, page: PageSource, regions: list[Region], policy: SourcePolicy, dpi: int, is_first: bool) -> Draft:
+    """Turn a detector's regions into blocks in reading order.
 
     Args:
-        regions: of the page straightened as its OCR layer says, unordered.
-        images: folder for pictures of regions; None makes none.
-        dpi: their resolution.
-        first: whether this is the document's first page, where its title stands.
+        regions: unordered, of the page straightened as its OCR layer says.
+        dpi: resolution for OCR of single regions.
+        is_first: whether this is the document's first page, where its title stands.
+
+    Raises:
+        InputError: if the page can't be loaded.
     """
-    started = time.perf_counter()
-    content = PageContent(page.index)
-    sources = Sources(key, [page])
-    try:
-        content.blocks, content.sources, content.regions, content.warnings = _blocks(
-            sources,
-            regions,
-            bool(page.ocr),
-            first,
-            lambda bbox: _read_pixels(key, page.index, bbox, dpi),
-            peek_from(key, page.index),
-        )
-    finally:
-        sources.close()
-    if content.warnings:
-        content.status = PageStatus.FALLBACK
-    content.timings["extract"] = time.perf_counter() - started
-    started = time.perf_counter()
-    with open_page(key, page.index) as raw:
-        save_crops(raw, page.index, content.blocks, images, dpi, page.ocr.angle if page.ocr else 0.0)
-        size = raw.get_size()
-    finish(content, page, size)
-    content.timings["crop"] = time.perf_counter() - started
-    return content
-
-
-def _blocks(
-    sources: Sources,
-    regions: list[Region],
-    ocr: bool,
-    first: bool,
-    pixels_text: Callable[[BBox], list[str]],
-    peek: Peek,
-) -> tuple[list[Block], list[Source], list[Region], list[str]]:
-    page = sources.page(0)
-    snapshot = page.get_snapshot()
-    size = width, height = snapshot.page_size
-    rules = [rule.bbox for rule in snapshot.vector_geometry.drawing_lines]
-    areas = find_areas(regions, snapshot.get_lines(), rules, size)
-    if not ocr:
-        set_aside(areas, size, peek)
-        find_notes(areas, rules, size)
-    table_page = LazyTablePage(page, snapshot)
-    blocks: list[Block] = []
-    origins: list[Source] = []
-    kept: list[Region] = []
-    warnings: list[str] = []
-    by_ocr: set[int] = set()
-    written: list[tuple[Block, list[Line]]] = []
-    title = document_title(areas) if first else None
-    demote_authors(areas, title)
-    in_order = in_reading_order(areas, [a.region for a in areas], size)
-    for area in chain.from_iterable(map(split_items, in_order)):
-        region = area.region
-        kind = BLOCK_TYPES[Label(region.label)]
-        block: Block = {"type": kind, "bbox": rounded(region.bbox), "angle": 0, "content": ""}
-        if kind == "table":
-            block["type"], block["content"], warning = recover(table_page, area.box, area.fragments)
-            block["angle"] = area.turn
-            if warning:
-                warnings.append(warning)
-        elif kind == "equation":
-            if area.text:
-                warnings.append(f"a formula is kept as a picture; its characters: {area.text[:200]}")
-        elif kind != "image":
-            block["content"] = area.text
-            written.append((block, area.lines))
-            if not ocr and (not area.lines or abnormal_share(area.text) > MAX_ABNORMAL):
-                if read := join_texts(pixels_text(region.bbox)):
-                    block["content"] = read
-                    by_ocr.add(id(block))
-                if kind == "paragraph_title" and not area.lines:
-                    kind = block["type"] = "text"  # a logo more often than a heading
-            if not block["content"]:
+    with TextPages(key, [page]) as pages:
+        text = find_text(pages, key, page, regions, policy)
+        title = _title(text) if is_first else None
+        demote_authors(text.areas, title)
+        draft = Draft(page.index)
+        builder = _Builder(key, page.index, text, dpi, title, draft.warnings)
+        styled: list[tuple[Block, list[Line]]] = []
+        for area, choice in _in_order(text, policy):
+            block = builder.block(area, choice)
+            if block is None:
                 continue
-            if kind == "header":
-                block["type"] = furniture(region.bbox, block["content"], area.note)
-            elif kind == "paragraph_title":
-                block.update({"type": "doc_title", "level": 1} if area is title else {"level": 2})
-        if block["type"] in WITH_LINES:
-            lines = [scaled(line.bbox, 1 / width, 1 / height) for line in area.lines]
-            block["lines"] = [{"bbox": rounded(line)} for line in lines or [region.bbox]]
-        blocks.append(block)
-        kept.append(region)
-        read_by_ocr = ocr or id(block) in by_ocr
-        origins.append(Source.IMAGE if not block["content"] else Source.OCR if read_by_ocr else Source.TEXT_LAYER)
-    tables = [scaled(b["bbox"], width, height) for b in blocks if b["type"] == "table"]
-    mark_up(blocks, page, snapshot, tables)
-    for block, of_block in written:
-        set_scripts(block, of_block)
-    return blocks, origins, kept, warnings
+            draft.blocks.append(block)
+            if block.source is text.origin and block.raw["type"] != "table":
+                styled.append((block.raw, area.lines))
+        _set_styles(text, draft, styled)
+    return draft
 
 
-def _read_pixels(key: Key, index: int, bbox: BBox, dpi: int) -> list[str]:
-    """Lines that OCR reads in a region that has ink but no sound text layer: an image of text on a typeset page."""
-    with open_page(key, index) as page:
-        pixels = render(page, dpi / 72, bbox)
-    if pixels.size == 0 or pixels.std() < 4:
-        return []
-    return read_lines(pixels)
+def _title(text: PageText) -> Area | None:
+    """The document's title: by its type's size, or without a text layer the uppermost heading."""
+    if text.layer is not None:
+        return document_title(text.areas)
+    return min((a for a in text.areas if a.region.label == Label.TITLE), key=lambda a: a.box[1], default=None)
 
 
-def furniture(bbox: BBox, text: str, note: bool = False) -> str:
-    """What an ``abandon`` region is, by where it stands, unless it is known for a note."""
-    if note:
-        return "page_footnote"
-    digits = text.strip(" -–—·.|/").replace(" ", "")
-    if (digits.isdigit() and len(digits) <= 4) or (digits and set(digits.lower()) <= set("ivxlc")):
-        return "page_number"
-    if bbox[1] > 0.5:
-        return "footer" if bbox[3] > 0.93 or len(text) < 60 else "page_footnote"
-    if bbox[2] < 0.12 or bbox[0] > 0.88:
-        return "aside_text"
-    return "header"
+def _in_order(text: PageText, policy: SourcePolicy) -> Iterator[tuple[Area, Choice]]:
+    """A page's areas and their sources, in reading order; lists item by item where the text layer is read."""
+    for area in in_reading_order(text.areas, [a.region for a in text.areas], text.size):
+        choice = choose(policy, area, text.why_unsound, text.origin, text.areas)
+        for item in split_items(area) if choice.source is Source.TEXT_LAYER else [area]:
+            yield item, choice
+
+
+def _set_styles(text: PageText, draft: Draft, styled: list[tuple[Block, list[Line]]]) -> None:
+    """Give blocks from the text layer its bold, links and scripts."""
+    if text.layer is None or not styled:
+        return
+    tables = [scaled(b.raw["bbox"], *text.size) for b in draft.blocks if b.raw["type"] == "table"]
+    mark_up([block for block, _ in styled], text.layer, tables)
+    for block, lines in styled:
+        set_scripts(block, lines)
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Makes the blocks of one page."""
+
+    key: Key
+    index: int
+    text: PageText
+    dpi: int
+    title: Area | None
+    warnings: list[str]
+
+    def block(self, area: Area, choice: Choice) -> PageBlock | None:
+        """A region's block; None for a region of text that holds none."""
+        label = Label(area.region.label)
+        bbox = rounded(clamped(area.region.bbox))
+        raw: Block = {"type": BLOCK_TYPES[label], "bbox": bbox, "angle": 0, "content": ""}
+        block = PageBlock(raw, choice.source, choice.reason, area.region)
+        if choice.source is Source.VLM:
+            spare = area.text if choice.layer is not Layer.NONE else ""
+            block.task = VlmTask(VLM_TYPES[label], bbox, area.turn, spare, choice.layer is Layer.SOUND)
+        if label is Label.TABLE:
+            self._table(block, area, choice)
+        elif label is Label.ISOLATE_FORMULA:
+            block.characters = area.text
+        elif label is not Label.FIGURE and block.task is None:
+            self._text(block, area, choice)
+            if not raw["content"]:
+                return None
+        self._settle(block, area)
+        return block
+
+    def _table(self, block: PageBlock, area: Area, choice: Choice) -> None:
+        block.raw["angle"] = area.turn
+        warning = None
+        if block.source is Source.TEXT_LAYER:
+            assert self.text.layer is not None
+            block.raw["type"], block.raw["content"], warning = recover(self.text.layer, area.box, area.fragments)
+            block.source = self.text.origin if block.raw["content"] else Source.IMAGE
+        elif block.source is Source.IMAGE:
+            warning = UNREADABLE
+        if warning:
+            self.warnings.append(warning)
+
+    def _text(self, block: PageBlock, area: Area, choice: Choice) -> None:
+        block.raw["content"] = area.text
+        if choice.source is Source.OCR and self.text.origin is not Source.OCR:
+            read = read_region(self.key, self.index, area.region.bbox, self.dpi)
+            if says_more(read, area):
+                block.raw["content"] = read
+                if self.text.layer is not None and not area.lines and block.raw["type"] == "paragraph_title":
+                    block.raw["type"] = "text"  # a logo more often than a heading
+                return
+        block.source, block.reason = self.text.origin, ""
+
+    def _settle(self, block: PageBlock, area: Area) -> None:
+        """What follows from a block's type, and the boxes of its lines."""
+        raw = block.raw
+        if raw["type"] == "header":
+            raw["type"] = furniture_type(area.region.bbox, raw["content"] or area.text, area.note)
+        elif raw["type"] == "paragraph_title":
+            raw.update({"type": "doc_title", "level": 1} if area is self.title else {"level": 2})
+        if raw["type"] in WITH_LINES:
+            width, height = self.text.size
+            lines = [rounded(clamped(scaled(line.bbox, 1 / width, 1 / height))) for line in area.lines]
+            raw["lines"] = [{"bbox": line} for line in lines or [raw["bbox"]]]

@@ -6,18 +6,17 @@ import math
 from pathlib import Path
 
 import cv2
-import pypdfium2 as pdfium
 from PIL import Image
 
 from ..document import VISUAL_TYPES, BBox, Block
-from ..pdf.rendering import render, rotate
+from ..pdf.rendering import PdfPage, render, rotate
 
 _MAX_CROP_SIDE = 4000
 _JPEG_QUALITY = 90
 
 
 def save_crops(
-    page: pdfium.PdfPage, index: int, blocks: list[Block], folder: Path | None, dpi: int, angle: float = 0.0
+    page: PdfPage, index: int, blocks: list[Block], folder: Path | None, dpi: int, angle: float = 0.0
 ) -> None:
     """Write a JPEG of each visual block and name it in the block's ``image_path`` (``images/...``).
 

@@ -18,14 +18,35 @@ def rounded(box: Any, digits: int = 4) -> list[float]:
     return [round(v, digits) for v in box]
 
 
+def clamped(box: Any) -> BBox:
+    """A box of fractions without what lies outside the page."""
+    x0, y0, x1, y1 = (min(1.0, max(0.0, v)) for v in box)
+    return x0, y0, x1, y1
+
+
 def union(boxes: list[Any]) -> BBox:
     """The smallest box around some boxes."""
     x0, y0, x1, y1 = zip(*boxes, strict=True)
     return (min(x0), min(y0), max(x1), max(y1))
 
 
+def area(box: Any) -> float:
+    """Width times height; 0 for a box without any."""
+    return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
+
+
+def intersection(a: Any, b: Any) -> float:
+    """Area that two boxes share."""
+    return max(min(a[2], b[2]) - max(a[0], b[0]), 0.0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0.0)
+
+
+def share_inside(inner: Any, outer: Any) -> float:
+    """Share of one box's area that lies in another, 0..1."""
+    return float(intersection(inner, outer) / max(area(inner), 1e-12))
+
+
 def holds(box: Any, x: float, y: float) -> bool:
-    """Is a point in a box?"""
+    """Whether a point lies in a box."""
     return bool(box[0] <= x <= box[2] and box[1] <= y <= box[3])
 
 
@@ -35,7 +56,7 @@ def centre(box: Any) -> tuple[float, float]:
 
 
 def across(a: Any, b: Any) -> float:
-    """How much two boxes share of the horizontal axis; negative if there is a gap between them."""
+    """Length that two boxes share on the horizontal axis; negative: the gap between them."""
     return float(min(a[2], b[2]) - max(a[0], b[0]))
 
 

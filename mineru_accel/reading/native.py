@@ -8,16 +8,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from docvortex.analyzers.native import PdfModel
-
 from ..document import Block, PageStatus, Source
-from ..pdf.docvortex_adapter import Sources
-from ..pdf.opening import open_page
-from ..pdf.types import Key
-from .crops import save_crops
-from .finish import finish
+from ..pdf.docvortex import native as docvortex
+from ..pdf.docvortex.pages import TextPages
+from ..pdf.types import Key, PageSource
 from .native_repair import repair
-from .types import PageContent, PageSource
+from .page_end import end
+from .types import PageBlock, PageContent
 
 
 def analyze(key: Key, pages: list[PageSource], images: Path | None, dpi: int, first: bool) -> list[PageContent]:
@@ -30,36 +27,27 @@ def analyze(key: Key, pages: list[PageSource], images: Path | None, dpi: int, fi
         first: whether the document's first page is among them; a title on a later chunk's page is a heading.
     """
     started = time.perf_counter()
-    sources = Sources(key, pages)
     results = []
-    try:
-        analysed = PdfModel().predict(sources)  # type: ignore[arg-type]  # only the protocol is used
-        for number, blocks in enumerate(analysed):
-            mended, warnings = repair(sources.page(number), blocks)
-            status = PageStatus.FALLBACK if warnings else PageStatus.OK
-            results.append(PageContent(pages[number].index, mended, status=status, warnings=warnings))
-    finally:
-        sources.close()
+    with TextPages(key, pages) as texts:
+        for number, blocks in enumerate(docvortex.analyze(texts)):
+            mended, warnings = repair(texts.page(number), blocks)
+            if not first:
+                _demote_titles(mended)
+            results.append(_content(pages[number], mended, warnings))
     share = (time.perf_counter() - started) / len(pages)
     for page, content in zip(pages, results, strict=True):
-        started = time.perf_counter()
-        if not first:
-            _demote_titles(content.blocks)
-        with open_page(key, page.index) as raw:
-            save_crops(raw, page.index, content.blocks, images, dpi, page.ocr.angle if page.ocr else 0.0)
-            size = raw.get_size()
-        text = Source.OCR if page.ocr else Source.TEXT_LAYER
-        content.sources = [_source(block, text) for block in content.blocks]
-        finish(content, page, size)
-        content.timings = {"extract": share, "crop": time.perf_counter() - started}
+        content.timings["extract"] = share
+        end(key, page, content, images, dpi)
     return results
+
+
+def _content(page: PageSource, raws: list[Block], warnings: list[str]) -> PageContent:
+    text = Source.OCR if page.ocr else Source.TEXT_LAYER
+    blocks = [PageBlock(raw, text if raw.get("content") else Source.IMAGE) for raw in raws]
+    return PageContent(page.index, blocks, PageStatus.OK, warnings)
 
 
 def _demote_titles(blocks: list[Block]) -> None:
     for block in blocks:
         if block["type"] == "doc_title":
             block.update(type="paragraph_title", level=2)
-
-
-def _source(block: Block, text: Source) -> Source:
-    return text if block.get("content") else Source.IMAGE

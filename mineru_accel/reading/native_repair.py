@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from docvortex.document.pdf import PDFPage
-
 from ..document import Block, Region
 from ..layout.classes import Label
+from ..pdf.docvortex.pages import TextPage
 from .geometry import across, centre, holds, rounded, scaled, union
 from .order.page import in_reading_order
 from .regions.cleanup import CAPTION, TABLE_CAPTION
@@ -32,7 +31,7 @@ _LABELS = {
 }
 
 
-def repair(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
+def repair(page: TextPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
     """Better blocks, in reading order, and warnings.
 
     Args:
@@ -53,14 +52,13 @@ def repair(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
     return _ordered(blocks, page.size), warnings
 
 
-def _repair_tables(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
-    snapshot = page.get_snapshot()
-    width, height = snapshot.page_size
-    rules = [r.bbox for r in snapshot.vector_geometry.drawing_lines if abs(r.bbox[3] - r.bbox[1]) < 3]
+def _repair_tables(page: TextPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
+    width, height = page.size
+    rules = [box for box in page.ruled_lines() if abs(box[3] - box[1]) < 3]
     blocks = _with_heads(blocks)
     tables = [b for b in blocks if b["type"] == "table"]
     boxes = [scaled(b["bbox"], width, height) for b in tables]
-    inside, _ = assign(snapshot.get_lines(), boxes)
+    inside, _ = assign(page.lines(), boxes)
     out: list[Block] = [b for b in blocks if b["type"] != "table"]
     prose: list[Block] = []
     warnings: list[str] = []
@@ -76,7 +74,7 @@ def _repair_tables(page: PDFPage, blocks: list[Block]) -> tuple[list[Block], lis
         if warning:
             warnings.append(warning)
     if prose:
-        mark_up(prose, page, snapshot)
+        mark_up(prose, page)
     return out + prose, warnings
 
 

@@ -1,8 +1,9 @@
-"""Who reads a region: the text layer, the VLM, OCR, or nobody. The tables here are the whole rule."""
+"""Where a region's content comes from: the text layer, the VLM, OCR, or a picture. The tables here are all there is."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 from ..document import Source
@@ -30,11 +31,15 @@ KINDS = {
     Label.ISOLATE_FORMULA: Kind.EQUATION,
     Label.FORMULA_CAPTION: Kind.CAPTION,
 }
+"""Kinds of regions by the detector's class."""
 
 _LAYER, _VLM, _OCR, _PICTURE = Source.TEXT_LAYER, Source.VLM, Source.OCR, Source.IMAGE
 
-HYBRID: dict[Kind, tuple[Source, Source, Source]] = {
-    #                 sound    doubtful  none
+Sources = tuple[Source, Source, Source]
+"""Source of a region by :class:`Layer`, in the order of its members."""
+
+WITH_VLM: dict[Kind, Sources] = {
+    #             sound   doubtful  none
     Kind.TITLE: (_LAYER, _VLM, _VLM),
     Kind.TEXT: (_LAYER, _VLM, _VLM),
     Kind.CAPTION: (_LAYER, _VLM, _VLM),
@@ -45,34 +50,47 @@ HYBRID: dict[Kind, tuple[Source, Source, Source]] = {
 }
 """``-b hybrid``: the cheapest source that is sound."""
 
-WITHOUT: dict[Kind, tuple[Source, Source, Source]] = {
+WITHOUT_VLM: dict[Kind, Sources] = {
     Kind.TITLE: (_LAYER, _OCR, _OCR),
     Kind.TEXT: (_LAYER, _OCR, _OCR),
     Kind.CAPTION: (_LAYER, _OCR, _OCR),
     Kind.FURNITURE: (_LAYER, _OCR, _OCR),
-    Kind.TABLE: (_LAYER, _PICTURE, _PICTURE),
+    Kind.TABLE: (_LAYER, _LAYER, _PICTURE),
     Kind.EQUATION: (_PICTURE, _PICTURE, _PICTURE),
     Kind.IMAGE: (_PICTURE, _PICTURE, _PICTURE),
 }
-"""What is left where ``--vlm-for`` does not name a kind."""
-
-Rule = dict[Kind, tuple[Source, Source, Source]]
+"""``-b pipeline``, and the kinds that ``--vlm-for`` does not name."""
 
 
-def make_rule(backend: Backend, vlm_for: Collection[Kind] | None, describe_images: bool) -> Rule:
-    """The rule of a run: for each kind its source by :class:`Layer`, in the order of its members."""
+@dataclass(frozen=True, slots=True)
+class SourcePolicy:
+    """The source of a region's content by its kind and by what the text layer is worth there."""
+
+    by_kind: Mapping[Kind, Sources]
+    compares_with_pixels: bool = False
+    """Whether a line of each page is read by OCR to tell if its text layer says what the page shows."""
+
+    def source(self, kind: Kind, layer: Layer) -> Source:
+        """The source for a kind of region."""
+        return self.by_kind[kind][list(Layer).index(layer)]
+
+
+def make_source_policy(backend: Backend, vlm_for: Collection[Kind] | None, describe_images: bool) -> SourcePolicy:
+    """The policy of a run.
+
+    Args:
+        vlm_for: kinds that the VLM reads whatever the text layer says; None: what ``hybrid`` means by itself.
+        describe_images: whether the VLM describes pictures.
+    """
+    if backend is Backend.PIPELINE:
+        return SourcePolicy(WITHOUT_VLM)
     if backend is Backend.VLM:
-        rule: Rule = {kind: (_VLM,) * 3 for kind in Kind if kind is not Kind.IMAGE}
-        rule[Kind.IMAGE] = (_PICTURE,) * 3
+        table: dict[Kind, Sources] = {kind: (_VLM,) * 3 for kind in Kind if kind is not Kind.IMAGE}
+        table[Kind.IMAGE] = (_PICTURE,) * 3
     elif vlm_for is None:
-        rule = dict(HYBRID)
+        table = dict(WITH_VLM)
     else:
-        rule = {kind: (_VLM,) * 3 if kind in vlm_for else WITHOUT[kind] for kind in Kind}
+        table = {kind: (_VLM,) * 3 if kind in vlm_for else WITHOUT_VLM[kind] for kind in Kind}
     if describe_images:
-        rule[Kind.IMAGE] = (_VLM,) * 3
-    return rule
-
-
-def trusts_text(rule: Rule) -> bool:
-    """Does it take anything from a text layer, so that it matters whether that says what the page says?"""
-    return any(Source.TEXT_LAYER in by_layer for by_layer in rule.values())
+        table[Kind.IMAGE] = (_VLM,) * 3
+    return SourcePolicy(table, any(_LAYER in sources for sources in table.values()))

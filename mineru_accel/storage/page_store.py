@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..document import Block, Found
 FOLDER = "pages"
 
 
-def write_page(staging: Path, index: int, blocks: list[Block], found: Sequence[Found] = ()) -> None:
+def write_page(staging: Path, index: int, blocks: list[Block], found: Iterable[Found] = ()) -> None:
     """Put a page's blocks away (atomically: a half-written page is never read), and how each was found."""
     folder = staging / FOLDER
     folder.mkdir(exist_ok=True)  # not its parents: a document that was given up stays gone

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from loguru import logger
 
+from ..export import jobs as export
 from ..export.types import PageView
+from ..pdf import jobs as pdf
 from ..pdf.types import Key
 from .conversion import Conversion, File
 
@@ -25,18 +28,18 @@ async def preview_page(conversion: Conversion, file: File, index: int) -> tuple[
     """
     key = Key(str(file.path), conversion.password)
     picture, view = await asyncio.gather(
-        _ask(conversion, "pdf.jobs:picture", key=key, index=index, side=_PICTURE_SIDE),
-        _ask(conversion, "export.page_view:page", folder=str(file.kept_pages), index=index),
+        _ask(conversion, pdf.picture, key=key, index=index, side=_PICTURE_SIDE),
+        _ask(conversion, export.page, folder=str(file.kept_pages), index=index),
     )
     return picture, view or PageView()
 
 
-async def _ask(conversion: Conversion, function: str, **kwargs: Any) -> Any:
+async def _ask(conversion: Conversion, function: Callable[..., Any], **kwargs: Any) -> Any:
     pipeline = conversion.pipeline()
     if pipeline is None:
         return None
     try:
         return await asyncio.wrap_future(pipeline.ask(function, **kwargs))
     except Exception as error:  # the page's own error says so already
-        logger.debug("{}: {}", function, error)
+        logger.debug("{}: {}", function.__qualname__, error)
         return None

@@ -87,8 +87,8 @@ class WorkerPool:
             thread.start()
 
     def _start_zygote(self) -> None:
-        self._zygote = take(self._settings[1], self._quiet)
-        self._zygote.configure(*self._settings)
+        self.zygote = take(self._settings[1], self._quiet)
+        self.zygote.configure(*self._settings)
 
     def submit(self, job: Job, priority: tuple[float, ...] = ()) -> Future[Any]:
         """Run a job in a worker, which is killed when the job's time is up, counted from when it takes it.
@@ -108,6 +108,12 @@ class WorkerPool:
             self._jobs.put((priority, self._count, job, future))
         return future
 
+    @property
+    def pids(self) -> list[int]:
+        """Processes of its workers."""
+        with self._lock:
+            return list(self._pids)
+
     def close(self) -> None:
         """End every worker at once; jobs not finished raise :class:`WorkerError`."""
         with self._lock:
@@ -126,10 +132,10 @@ class WorkerPool:
                 future.set_exception(WorkerError("stopped"))
         for number, _ in enumerate(self._threads):
             self._jobs.put(((float("inf"),), number, None, Future()))
-        self._zygote.hang_up()
+        self.zygote.hang_up()
         for thread in self._threads:
             thread.join(timeout=5)
-        self._zygote.kill()
+        self.zygote.kill()
 
     def _fork(self, complete: bool) -> _Process:
         ours, theirs = socket.socketpair()
@@ -137,10 +143,10 @@ class WorkerPool:
         try:
             with self._forking:  # not the other lock: the zygote may be importing, and closing waits for nobody
                 try:
-                    pid, is_complete = self._zygote.fork(complete, fds)
+                    pid, is_complete = self.zygote.fork(complete, fds)
                 except OSError:  # somebody killed it
                     self._start_zygote_again()
-                    pid, is_complete = self._zygote.fork(complete, fds)
+                    pid, is_complete = self.zygote.fork(complete, fds)
                 self._adopt(pid)
         except OSError as error:
             raise WorkerError("stopped" if self._closed else f"worker processes can't be started: {error}") from error
@@ -152,7 +158,7 @@ class WorkerPool:
         with self._lock:
             if self._closed:
                 raise WorkerError("stopped")
-            self._zygote.kill()
+            self.zygote.kill()
             self._start_zygote()
 
     def _adopt(self, pid: int) -> None:
@@ -190,9 +196,7 @@ class WorkerPool:
                 try:
                     value = self._call(process.connection, job)
                 finally:
-                    self._tracer.span(
-                        threading.current_thread().name, job.function.partition(":")[2], started, what=job.what
-                    )
+                    self._tracer.span(threading.current_thread().name, job.name, started, what=job.what)
                 if job.alone:
                     self._forget(process)
                     process = None

@@ -15,8 +15,6 @@ from .protocol import FORK, FORK_COMPLETE, FORKED
 
 # One thread a worker: the pool already has a process for each core.
 _SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-PRELOAD = ("mineru_accel.conversion.worker_imports",)
-"""What every worker has imported, whatever it is to do."""
 _early: list[Zygote] = []
 
 

@@ -72,7 +72,7 @@ class Stages:
 
     def close(self) -> None:
         self.open.close()
-        self.convert._scheduler.close()
+        self.convert.scheduler.close()
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,8 @@ from mineru_accel.export.parts import write_part
 from mineru_accel.export.types import Part, PartJob, WriteJob, Writing
 from mineru_accel.export.writer import write
 from mineru_accel.options import DEFAULT_FORMATS, Format, Images
-from mineru_accel.pdf.types import Key
+from mineru_accel.pdf.types import Key, PageSource
 from mineru_accel.reading.native import analyze
-from mineru_accel.reading.types import PageSource
 from mineru_accel.storage import page_store
 
 COPIES = 2
@@ -53,7 +52,7 @@ def staging(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pages").mkdir()
     sources = [PageSource(i) for i in range(len(whole))]
     for content in analyze(Key(str(folder / "long.pdf")), sources, folder / "images", 36, first=True):
-        page_store.write_page(folder, content.index, content.blocks)
+        page_store.write_page(folder, content.index, content.raws)
     return folder
 
 

@@ -65,7 +65,7 @@ def test_a_driver_that_answers_nothing(driver: Driver, monkeypatch: pytest.Monke
     monkeypatch.setattr(driver, "nvmlDeviceGetCount", fail)
     assert gpus.cuda_capability() is None
     assert gpus.installed() == 0
-    with gpu_utilization.Busy() as found:
+    with gpu_utilization.GpuUtilization() as found:
         time.sleep(0.01)
     assert found.mean() != found.mean()
 
@@ -84,7 +84,7 @@ def test_no_driver(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_busy(seen: str, devices: Any, mean: float, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
     monkeypatch.setattr(gpu_utilization, "_INTERVAL", 0.01)
-    with gpu_utilization.Busy(devices) as found:
+    with gpu_utilization.GpuUtilization(devices) as found:
         latest = time.monotonic() + PATIENCE
         while found.mean() != mean and time.monotonic() < latest:
             time.sleep(0.01)

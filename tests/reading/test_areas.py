@@ -7,6 +7,7 @@ from typing import Any
 
 from mineru_accel.document import BBox, Region
 from mineru_accel.layout.classes import Label
+from mineru_accel.pdf.docvortex.pages import TextLine
 from mineru_accel.reading.regions.areas import find_areas
 
 SIZE = (600.0, 800.0)
@@ -28,7 +29,7 @@ def line(x: float, y: float, words: str, turn: int = 0) -> dict[str, Any]:
                 "tight_bbox": box,
             }
         )
-    return {"spans": [{"chars": chars}]}
+    return TextLine(chars)
 
 
 def region(label: Label, box: BBox, score: float = 0.9) -> Region:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from read_regions import read_regions
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfgen import canvas
 from reportlab.platypus import Paragraph
@@ -12,8 +13,6 @@ from reportlab.platypus import Paragraph
 from mineru_accel.document import Region
 from mineru_accel.layout.classes import Label
 from mineru_accel.pdf.types import Key
-from mineru_accel.reading import blocks as reader
-from mineru_accel.reading.types import PageSource
 
 WORDS = "A note is set below the text and has a mark that stands in it{}, so that one may find it. " + "So it is. " * 20
 NOTE = "<super>1</super> This is what the note has to say, in smaller type."
@@ -39,8 +38,8 @@ def types(tmp_path: Path, label: Label, note: str = NOTE, size: int = 8, mark: s
     if "after" in layout:
         put(WORDS.format(""), 10, layout["after"], TEXT)
     page.save()
-    content = reader.extract(Key(str(tmp_path / "a.pdf")), PageSource(0), regions, None, 72, False)
-    return [b["type"] for b in content.blocks]
+    content = read_regions(Key(str(tmp_path / "a.pdf")), regions)
+    return [raw["type"] for raw in content.raws]
 
 
 @pytest.mark.parametrize("label", [TEXT, FURNITURE])

@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 
 import pytest
+from read_regions import read_regions
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen import canvas
@@ -14,12 +15,11 @@ from mineru_accel.document import Region
 from mineru_accel.export import mineru
 from mineru_accel.layout.classes import Label
 from mineru_accel.options import Backend
-from mineru_accel.pdf.types import Key
-from mineru_accel.reading import blocks as reader
-from mineru_accel.reading import draft
-from mineru_accel.reading.regions.lists import gather, marker_of
-from mineru_accel.reading.source_policy import make_rule
-from mineru_accel.reading.types import PageContent, PageSource
+from mineru_accel.pdf.types import Key, PageSource
+from mineru_accel.reading.blocks import build
+from mineru_accel.reading.regions.lists import marker_of
+from mineru_accel.reading.source_policy import make_source_policy
+from mineru_accel.reading.types import PageContent
 
 FONT = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
 Row = tuple[float, str]
@@ -51,14 +51,13 @@ def document(path: Path, *paragraphs: list[Row]) -> tuple[Key, list[Region]]:
 
 def converted(tmp_path: Path, *paragraphs: list[Row]) -> PageContent:
     key, regions = document(tmp_path / "a.pdf", *paragraphs)
-    content = reader.extract(key, PageSource(0), regions, None, 72, False)
-    gather(content)
-    assert len(content.blocks) == len(content.sources) == len(content.regions)
+    content = read_regions(key, regions)
+    assert all(block.region for block in content.blocks)
     return content
 
 
 def markdown(content: PageContent) -> list[str]:
-    return [mineru.render_block(b) for b in mineru.page_blocks(copy.deepcopy(content.blocks))]
+    return [mineru.render_block(b) for b in mineru.page_blocks(copy.deepcopy(content.raws))]
 
 
 def test_region_of_bullets_is_a_list(tmp_path: Path) -> None:
@@ -77,7 +76,7 @@ def test_region_of_bullets_is_a_list(tmp_path: Path) -> None:
         "- that what comes after it is no part of it.",
         "This comes after it.",
     ]
-    model = mineru.build_model([content.blocks], None, "medium", "txt", b"")
+    model = mineru.build_model([content.raws], None, "medium", "txt", b"")
     _, items, _ = mineru.content_list(mineru.to_middle(model))
     assert (items["type"], items["sub_type"], len(items["list_items"])) == ("list", "text", 3)
 
@@ -113,13 +112,13 @@ def test_letters_and_references_are_paragraphs(tmp_path: Path, signs: tuple[str,
     ],
 )
 def test_lines_of_prose_are_no_items(tmp_path: Path, lines: list[str]) -> None:
-    blocks = converted(tmp_path, [(0, words) for words in lines]).blocks
+    blocks = converted(tmp_path, [(0, words) for words in lines]).raws
     assert [b["type"] for b in blocks] == ["text"]
 
 
 def test_one_dash_makes_no_list(tmp_path: Path) -> None:
     content = converted(tmp_path, [(0, "– said he.")], [(0, "And then nobody said a word for hours.")])
-    assert [b["type"] for b in content.blocks] == ["text", "text"]
+    assert [raw["type"] for raw in content.raws] == ["text", "text"]
 
 
 def test_one_bullet_does(tmp_path: Path) -> None:
@@ -129,8 +128,8 @@ def test_one_bullet_does(tmp_path: Path) -> None:
 def test_vlm_reads_a_region_as_it_is(tmp_path: Path) -> None:
     key, regions = document(tmp_path / "b.pdf", [(0, "• one"), (0, "• two"), (0, "• three")])
     for backend, blocks in ((Backend.HYBRID, 3), (Backend.VLM, 1)):
-        made = draft.of_regions(key, 0, list(regions), None, make_rule(backend, None, False), False)
-        assert len(made.blocks) == blocks and len(made.pending) == (backend is Backend.VLM)
+        made = build(key, PageSource(0), list(regions), make_source_policy(backend, None, False), 72, False)
+        assert len(made.blocks) == blocks and sum(b.task is not None for b in made.blocks) == (backend is Backend.VLM)
 
 
 def test_markers() -> None:
@@ -147,3 +146,10 @@ def test_markers() -> None:
         "3.": None,
     }
     assert [m.markdown for m in said.values() if m] == [None, None, "12. ", None, "- "]
+
+
+def test_text_of_nested_lists_is_escaped_in_markdown(tmp_path: Path) -> None:
+    rows = [(10, "1. One"), (24, "– [half](x)"), (24, "– quarter"), (10, "2. Two")]
+    content = converted(tmp_path, *[[row] for row in rows])
+    middle = mineru.to_middle(mineru.build_model([content.raws], None, "medium", "txt", b""))
+    assert mineru.markdown(middle).strip() == "1. One\n    - [half]\\(x)\n    - quarter\n2. Two"

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mineru_accel.document import BBox, Region
-from mineru_accel.reading.order.page import order_boxes, sort_regions
+from mineru_accel.reading.order.page import sort_regions
+from mineru_accel.reading.order.xy_cut import order_boxes
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PAGE = (600.0, 800.0)

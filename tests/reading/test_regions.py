@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from common import SAMPLES
 from metrics import reading_order_exact, table_cells, tables_match, text_similarity, truth_blocks
+from read_regions import WITHOUT_VLM
 
 from mineru_accel.document import PageStatus, Region
 from mineru_accel.export.types import WriteJob, Writing
 from mineru_accel.export.writer import write
 from mineru_accel.options import Format, Images, Method
 from mineru_accel.pdf.jobs import read
-from mineru_accel.pdf.types import Key
+from mineru_accel.pdf.types import Key, PageSource
 from mineru_accel.reading import jobs
 from mineru_accel.reading.geometry import tilt
-from mineru_accel.reading.types import PageSource
 
 NAMES = ["paper", "report", "slides", "scan", "chinese", "invoice", "newsletter"]
 
@@ -46,7 +46,9 @@ def convert(name: str, staging: Path, jitter: float = 0.0) -> str:
             )
             regions.append(Region(region["label"], moved))
         rng.shuffle(regions)
-        (summary,) = jobs.regions(key, PageSource(index, seen.ocr), regions, str(staging), 100, True, index == 0)
+        (summary,) = jobs.regions(
+            key, PageSource(index, seen.ocr), regions, WITHOUT_VLM, str(staging), 100, True, index == 0
+        )
         assert summary.status in (PageStatus.OK, PageStatus.FALLBACK)
     document = Writing(key, name, str(staging), list(range(len(pages))), True, Images.FILE, "medium", "txt")
     assert write(WriteJob(document, (Format.MD,), 0)).failed_formats == {}
@@ -69,7 +71,7 @@ def test_text_in_no_region_is_kept(tmp_path: Path, name: str) -> None:
     """Without any region every line still comes out, as paragraphs of its own."""
     key = Key(str(SAMPLES / f"{name}.pdf"))
     seen = read(key, 0, Method.AUTO, 200, None, 0, 0)
-    (summary,) = jobs.regions(key, PageSource(0, seen.ocr), [], str(tmp_path), 100, False, True)
+    (summary,) = jobs.regions(key, PageSource(0, seen.ocr), [], WITHOUT_VLM, str(tmp_path), 100, False, True)
     assert summary.blocks > 5
     pages = json.loads((SAMPLES / f"{name}.regions.json").read_text(encoding="utf-8"))
     blocks = json.loads((tmp_path / "pages" / "000000.json").read_text(encoding="utf-8"))

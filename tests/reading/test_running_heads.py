@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from read_regions import read_regions
 from reportlab.pdfgen import canvas
 
 from mineru_accel.document import Region
 from mineru_accel.layout.classes import Label
 from mineru_accel.pdf import opening
 from mineru_accel.pdf.types import Key
-from mineru_accel.reading import blocks as reader
-from mineru_accel.reading.types import PageSource
 
 HEAD, BODY = (60 / 595, 30 / 842, 400 / 595, 46 / 842), (60 / 595, 90 / 842, 500 / 595, 200 / 842)
 NUMBER = (520 / 595, 30 / 842, 550 / 595, 46 / 842)
@@ -34,9 +33,9 @@ def document(path: Path, heads: list[str], size: int = 10) -> Key:
 
 def types(key: Key, index: int) -> dict[str, str]:
     found = [Region(Label.TITLE, HEAD), Region(Label.PLAIN_TEXT, BODY), Region(Label.PLAIN_TEXT, NUMBER)]
-    content = reader.extract(key, PageSource(index), found, None, 72, False)
-    return {str(r.label): b["type"] for r, b in zip(content.regions, content.blocks, strict=True)} | {
-        "types": " ".join(b["type"] for b in content.blocks)
+    content = read_regions(key, found, index)
+    return {str(b.region.label): b.raw["type"] for b in content.blocks} | {
+        "types": " ".join(raw["type"] for raw in content.raws)
     }
 
 

@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 
 import pytest
+from read_regions import read_regions
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfgen import canvas
 from reportlab.platypus import Paragraph
@@ -14,10 +15,9 @@ from mineru_accel.document import Block, Region
 from mineru_accel.export import mineru
 from mineru_accel.layout.classes import Label
 from mineru_accel.pdf.types import Key
-from mineru_accel.reading import blocks as reader
+from mineru_accel.reading.text.inline_styles import set_scripts
 from mineru_accel.reading.text.lines import Line
-from mineru_accel.reading.text.scripts import BODY, scripts_of, set_scripts
-from mineru_accel.reading.types import PageSource
+from mineru_accel.reading.text.scripts import BODY, scripts_of
 
 
 @pytest.mark.parametrize("size", [9, 12])
@@ -33,8 +33,8 @@ def test_formulas_of_chemistry_and_units(tmp_path: Path, size: int) -> None:
     paragraph.drawOn(page, 60, 700 - height)
     page.save()
     region = Region(Label.PLAIN_TEXT, (55 / 595, 139 / 842, 535 / 595, (145 + height) / 842), 0.9)
-    content = reader.extract(Key(str(tmp_path / "a.pdf")), PageSource(0), [region], None, 72, False)
-    (block,) = mineru.page_blocks(copy.deepcopy(content.blocks))
+    content = read_regions(Key(str(tmp_path / "a.pdf")), [region])
+    (block,) = mineru.page_blocks(copy.deepcopy(content.raws))
     assert mineru.render_block(block) == words
 
 

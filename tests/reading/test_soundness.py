@@ -10,7 +10,7 @@ from mineru_accel.document import Region, Source
 from mineru_accel.layout.classes import Label
 from mineru_accel.options import Backend, Kind
 from mineru_accel.reading.regions.areas import Area
-from mineru_accel.reading.source_policy import Layer, make_rule
+from mineru_accel.reading.source_policy import Layer, make_source_policy
 from mineru_accel.reading.text.lines import Line
 from mineru_accel.reading.text.soundness import alike, choose, disagrees, judge, stretch
 
@@ -36,11 +36,11 @@ SOUND = area(Label.PLAIN_TEXT, *["a line of honest text"] * 8)
     ],
 )
 def test_hybrid_on_a_sound_page(label: Label, source: Source) -> None:
-    rule = make_rule(Backend.HYBRID, None, False)
-    choice = choose(rule, area(label, "x is y and z", height=12), None)
+    policy = make_source_policy(Backend.HYBRID, None, False)
+    choice = choose(policy, area(label, "x is y and z", height=12), None)
     assert (choice.source, choice.reason) == (source, "")
     if label is not Label.FIGURE:  # on a scan the VLM reads all
-        choice = choose(rule, area(label), "no text layer")
+        choice = choose(policy, area(label), "no text layer")
         assert choice.source is Source.VLM
         assert choice.reason == ("" if source is Source.VLM else "no text layer")
 
@@ -53,19 +53,19 @@ def test_garbage_and_missing_text_are_doubtful() -> None:
 
 
 def test_vlm_for_overrides_the_rule() -> None:
-    rule = make_rule(Backend.HYBRID, (Kind.TEXT,), False)
-    assert choose(rule, SOUND, None).source is Source.VLM
-    assert choose(rule, area(Label.TABLE, "a b"), None).source is Source.TEXT_LAYER
-    assert choose(rule, area(Label.TABLE), "no text layer").source is Source.IMAGE
-    assert choose(rule, area(Label.TITLE), "no text layer").source is Source.OCR
-    assert choose(rule, area(Label.ISOLATE_FORMULA, "x"), None).source is Source.IMAGE
+    policy = make_source_policy(Backend.HYBRID, (Kind.TEXT,), False)
+    assert choose(policy, SOUND, None).source is Source.VLM
+    assert choose(policy, area(Label.TABLE, "a b"), None).source is Source.TEXT_LAYER
+    assert choose(policy, area(Label.TABLE), "no text layer").source is Source.IMAGE
+    assert choose(policy, area(Label.TITLE), "no text layer").source is Source.OCR
+    assert choose(policy, area(Label.ISOLATE_FORMULA, "x"), None).source is Source.IMAGE
 
 
 def test_vlm_reads_everything_but_pictures() -> None:
-    rule = make_rule(Backend.VLM, None, False)
-    assert choose(rule, SOUND, None).source is Source.VLM
-    assert choose(rule, area(Label.FIGURE), None).source is Source.IMAGE
-    assert choose(make_rule(Backend.VLM, None, True), area(Label.FIGURE), None).source is Source.VLM
+    policy = make_source_policy(Backend.VLM, None, False)
+    assert choose(policy, SOUND, None).source is Source.VLM
+    assert choose(policy, area(Label.FIGURE), None).source is Source.IMAGE
+    assert choose(make_source_policy(Backend.VLM, None, True), area(Label.FIGURE), None).source is Source.VLM
 
 
 def test_one_line_tells_whether_the_layer_says_what_the_page_says() -> None:

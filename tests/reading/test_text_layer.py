@@ -11,6 +11,7 @@ from docvortex.analyzers.native.pdf.inline.types import PDFTextStyleLine, PDFTex
 from docvortex.analyzers.pdf import needs_tight_space
 
 from mineru_accel.document import Block
+from mineru_accel.pdf.docvortex.pages import TextLine
 from mineru_accel.reading.text.accents import compose_line
 from mineru_accel.reading.text.inline_styles import make_literal
 from mineru_accel.reading.text.lines import _tight_space, assign, fragment_text, to_lines
@@ -57,8 +58,8 @@ def test_ranges_of_styles_follow_the_composed_letters() -> None:
 
 
 def test_no_space_where_a_line_is_only_broken_by_a_superscript() -> None:
-    def line(words: str, x: float, top: float, bottom: float) -> dict[str, Any]:
-        return {"spans": [{"chars": [char(c, (x + 5 * i, top, x + 5 * i + 5, bottom)) for i, c in enumerate(words)]}]}
+    def line(words: str, x: float, top: float, bottom: float) -> TextLine:
+        return TextLine([char(c, (x + 5 * i, top, x + 5 * i + 5, bottom)) for i, c in enumerate(words)])
 
     lines = [line("X-ray6", 0, 1, 11), line(", of", 30.5, 3, 11), line("them", 54, 3, 11)]
     inside, _ = assign(lines, [(0, 0, 100, 20)])

@@ -20,7 +20,8 @@ from expected import check_blocks
 from stub_detector import KnowsPages
 
 from mineru_accel import PageStatus, Pipeline
-from mineru_accel.conversion.page_jobs import Stages
+from mineru_accel.conversion.document_folder import DocumentFolder, Outputs
+from mineru_accel.conversion.page_jobs import PageJobs
 from mineru_accel.options import Backend
 from mineru_accel.storage.inputs import Input
 
@@ -113,10 +114,10 @@ def test_vllm_in_process(
 ) -> None:
     """Several documents at once: each says what it says alone. Then hybrid, on the same engine."""
     pytest.importorskip("vllm")
-    from mineru_accel.patches.vllm import qwen2vl_processor
+    from mineru_accel.patches.vllm import fast_processor_qwen2vl
 
-    made, found = qwen2vl_processor.from_patches, []
-    monkeypatch.setattr(qwen2vl_processor, "from_patches", lambda *a: found.append(made(*a)) or found[-1])
+    made, found = fast_processor_qwen2vl.from_patches, []
+    monkeypatch.setattr(fast_processor_qwen2vl, "from_patches", lambda *a: found.append(made(*a)) or found[-1])
     monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     arguments = {"dtype": "float32", "max_num_seqs": 4, "max_model_len": 4096}
@@ -128,8 +129,10 @@ def test_vllm_in_process(
     with Pipeline(**options, vlm=str(trained)) as pipeline:
         for result in pipeline.convert_batch(paths):
             check(result, "vlm")
-        hybrid = Stages(pipeline.options, replace(pipeline.plan, backend=Backend.HYBRID), KnowsPages.imgsz)
-        check(pipeline._scheduler.submit(Input(paths[0]), tmp_path / "hybrid", hybrid).result(), "hybrid")
+        options, plan = pipeline.options, replace(pipeline.plan, backend=Backend.HYBRID)
+        folder = DocumentFolder(Input(paths[0]), tmp_path / "hybrid", options, plan, Outputs())
+        jobs = PageJobs(options, plan, KnowsPages.imgsz)
+        check(pipeline.executor.scheduler.submit(folder, jobs).result(), "hybrid")
     assert len(found) >= 4 * 8  # every crop came from a worker in patches
 
 

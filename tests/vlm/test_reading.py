@@ -39,7 +39,7 @@ def test_vlm_reads_the_kinds_it_is_for(vlm_for: tuple[str, ...], serve: Any, pag
     title, paragraph, caption, table = result.pages[0].sources
     equation = result.pages[1].sources[1]
     assert title == caption == "text-layer"
-    assert paragraph == ("vlm" if "text" in vlm_for else "ocr")  # its text layer is doubtful
+    assert paragraph == ("vlm" if "text" in vlm_for else "text-layer")  # doubtful, but OCR reads no more
     assert table == ("vlm" if "table" in vlm_for else "image")
     assert equation == ("vlm" if "equation" in vlm_for else "image")
 

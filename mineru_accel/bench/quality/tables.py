@@ -13,13 +13,15 @@ from .text import levenshtein, normalize, text_similarity
 
 
 def teds(one: str, two: str, *, structure: bool = False) -> float:
-    """TEDS of two HTML tables, as PubTabNet and OmniDocBench count it: 1 - edits / nodes below ``<table>``.
+    """TEDS of two HTML tables, defined as by PubTabNet and OmniDocBench: 1 - edits / nodes below ``<table>``.
 
-    A node deleted, inserted or of other spans is one edit, another text of a cell the normalized edit distance of the
-    two. ``<th>`` counts as ``<td>``, ``<thead>`` and ``<tbody>`` don't count, a cell's text is compared as
-    :func:`~mineru_accel.bench.quality.text.normalize` has it. 0.0 if one is no table.
+    A deleted or inserted node, or one with other spans, is one edit; a different text of a cell costs the normalized
+    edit distance of the two texts. ``<th>`` counts as ``<td>``; ``<thead>`` and ``<tbody>`` are ignored; texts are
+    compared normalized (:func:`~mineru_accel.bench.quality.text.normalize`). 0.0 if one is not a table.
 
     Args:
+        one: HTML.
+        two: HTML.
         structure: compare rows, cells and spans only (TEDS-S).
 
     Raises:
@@ -62,7 +64,7 @@ class Node:
 
 
 def html_tables(markdown: str) -> list[str]:
-    """The tables of some Markdown in order, HTML as it stands and pipe tables as HTML."""
+    """The tables of some Markdown in order: HTML tables unchanged, pipe tables as HTML."""
     found = [(m.start(), m.group(0)) for m in re.finditer(r"<table\b.*?(?:</table>|\Z)", markdown, re.S | re.I)]
     pipes = r"(?m)^[ \t]*\|.*\|[ \t]*\n[ \t]*\|[ :|-]+\|[ \t]*(?:\n[ \t]*\|.*\|[ \t]*)*"
     for match in re.finditer(pipes, markdown):
@@ -76,13 +78,13 @@ def html_tables(markdown: str) -> list[str]:
 
 
 def without_tables(markdown: str) -> str:
-    """Markdown less its tables."""
+    """Markdown without its tables."""
     markdown = re.sub(r"<table\b.*?(?:</table>|\Z)", "\n\n", markdown, flags=re.S | re.I)
     return re.sub(r"(?m)^[ \t]*\|.*\|[ \t]*\n[ \t]*\|[ :|-]+\|[ \t]*(?:\n[ \t]*\|.*\|[ \t]*)*", "\n\n", markdown)
 
 
 def pairs(found: Sequence[str], truth: Sequence[str]) -> list[tuple[str, str | None]]:
-    """Every true table with the one found that is most like it, each used once; None: there is none left."""
+    """Every true table with the most similar one found, each used once; None where none is left."""
     ranked = sorted(
         ((text_similarity(mine, theirs), i, j) for i, theirs in enumerate(truth) for j, mine in enumerate(found)),
         key=lambda item: (-item[0], abs(item[1] - item[2])),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 from ...document import BBox, Region
 from ...layout.classes import Label
-from ..geometry import centre, holds, scaled, union
+from ...pdf.docvortex.pages import TextLine
+from ..geometry import centre, holds, scaled, share_inside, union
 from ..text.lines import Fragment, Line, assign, join_lines, to_lines
 from ..text.paragraphs import follows, group
-from .cleanup import TEXT, caption_label, share_inside, snap_table, without_nested
+from .cleanup import TEXT, caption_label, snap_table, without_nested
 
 _MARGIN = 0.12
 """Share of the page on each side where running heads, page numbers and side notes stand."""
@@ -62,13 +62,13 @@ class Area:
 
 
 def find_areas(
-    regions: list[Region], text_lines: list[dict[str, Any]], rules: list[BBox], size: tuple[float, float]
+    regions: list[Region], text_lines: list[TextLine], rules: list[BBox], size: tuple[float, float]
 ) -> list[Area]:
     """Regions put right, with their text; text in none of them becomes regions of its own, so that nothing is lost.
 
     Args:
         regions: a detector's, unordered.
-        text_lines: docvortex's lines of the page.
+        text_lines: of the page's text layer.
         rules: the page's ruled lines as boxes in points.
         size: of the page in points.
     """

@@ -6,7 +6,7 @@ import re
 
 from ...document import BBox, Region
 from ...layout.classes import Label
-from ..geometry import centre, holds
+from ..geometry import area, centre, holds, share_inside
 
 TEXT = frozenset(
     {Label.TITLE, Label.PLAIN_TEXT, Label.ABANDON, Label.FIGURE_CAPTION, Label.TABLE_CAPTION, Label.TABLE_FOOTNOTE}
@@ -30,7 +30,7 @@ def without_nested(regions: list[Region]) -> list[Region]:
     def swallowed(inner: Region) -> bool:
         return any(
             other is not inner
-            and _area(other.bbox) >= _area(inner.bbox)
+            and area(other.bbox) >= area(inner.bbox)
             and share_inside(inner.bbox, other.bbox) > _NESTED
             and (
                 (other.label == Label.TABLE and inner.label in TEXT)
@@ -77,14 +77,3 @@ def caption_label(text: str, bbox: BBox, regions: list[Region]) -> Label | None:
         if other.label in _VISUAL and near and min(x1, a1) > max(x0, a0):
             return Label.TABLE_CAPTION if TABLE_CAPTION.match(text) else Label.FIGURE_CAPTION
     return None
-
-
-def _area(box: BBox) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def share_inside(inner: BBox, outer: BBox) -> float:
-    """How much of one box lies in another, 0..1."""
-    width = min(inner[2], outer[2]) - max(inner[0], outer[0])
-    height = min(inner[3], outer[3]) - max(inner[1], outer[1])
-    return max(width, 0.0) * max(height, 0.0) / max(_area(inner), 1e-12)

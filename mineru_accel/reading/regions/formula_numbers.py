@@ -4,44 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from docvortex.content.text import build_tagged_formula_content
-
-from ...document import Block
+from ...pdf.docvortex.spans import tagged_formula
 from ..geometry import union
+from ..text.inline_styles import plain_text
+from ..types import PageBlock
 
 FORMULA_NUMBER = "formula_number"
 
 
-def fold(blocks: Sequence[Block]) -> list[int]:
+def fold(blocks: Sequence[PageBlock]) -> list[PageBlock]:
     """Put each formula's number into the formula before it, or the one after; a number of none becomes text.
 
     Args:
         blocks: in reading order; changed in place.
 
     Returns:
-        Places of the blocks that are left.
+        The blocks that are left.
     """
-    left: list[int] = []
+    left: list[PageBlock] = []
+    types = [block.raw["type"] for block in blocks]
     for place, block in enumerate(blocks):
-        if block["type"] != FORMULA_NUMBER:
-            left.append(place)
+        if types[place] != FORMULA_NUMBER:
+            left.append(block)
             continue
-        before = blocks[place - 1] if place else None
-        after = blocks[place + 1] if place + 1 < len(blocks) else None
-        further = blocks[place + 2] if place + 2 < len(blocks) else None
-        if before and before["type"] == "equation":
-            _merge(before, block)
-        elif after and after["type"] == "equation" and not (further and further["type"] == FORMULA_NUMBER):
-            _merge(after, block)
+        following = types[place + 1 : place + 3]
+        if place and types[place - 1] == "equation":
+            _merge(blocks[place - 1], block)
+        elif following[:1] == ["equation"] and following[1:] != [FORMULA_NUMBER]:
+            _merge(blocks[place + 1], block)
         else:
-            block["type"] = "text"
-            block.setdefault("lines", [{"bbox": block["bbox"]}])
-            left.append(place)
+            block.raw["type"] = "text"
+            block.raw.setdefault("lines", [{"bbox": block.raw["bbox"]}])
+            left.append(block)
     return left
 
 
-def _merge(equation: Block, number: Block) -> None:
-    equation["bbox"] = list(union([equation["bbox"], number["bbox"]]))
-    if equation.get("content"):
-        latex = equation["content"].strip().removeprefix("\\[").removesuffix("\\]").strip()
-        equation["content"] = build_tagged_formula_content(latex, number.get("content") or "") or latex
+def _merge(equation: PageBlock, number: PageBlock) -> None:
+    equation.raw["bbox"] = list(union([equation.raw["bbox"], number.raw["bbox"]]))
+    text = plain_text(number.raw)
+    if equation.raw.get("content"):
+        latex = equation.raw["content"].strip().removeprefix("\\[").removesuffix("\\]").strip()
+        equation.raw["content"] = tagged_formula(latex, text) or latex
+    elif text:
+        equation.characters = f"{equation.characters} {text}".strip()

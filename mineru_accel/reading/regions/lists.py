@@ -11,14 +11,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from docvortex.content.spans import slice_span_dicts, text_spans
-
 from ...document import BBox, Block, Region
 from ...layout.classes import Label
+from ...pdf.docvortex.spans import slice_span_dicts, text_spans
 from ..geometry import across, centre, holds, rounded, union
 from ..text.inline_styles import plain_text
 from ..text.lines import Line
-from ..types import PageContent
+from ..types import PageBlock, PageContent
 from .areas import Area
 
 _SURE = "•‣▪●►▶➢➤✓✔❖\uf0a7\uf0b7"
@@ -126,22 +125,20 @@ def gather(content: PageContent) -> None:
     Args:
         content: with final bboxes; changed in place.
     """
-    known = [b["bbox"] for b in content.blocks if b["type"] == "list"]
-    for run in reversed(list(_runs(content.blocks, known))):
-        box = union([content.blocks[i]["bbox"] for i in run])
-        others = [b for i, b in enumerate(content.blocks) if i not in run]
+    raws = content.raws
+    known = [raw["bbox"] for raw in raws if raw["type"] == "list"]
+    for run in reversed(list(_runs(raws, known))):
+        box = union([raws[i]["bbox"] for i in run])
+        others = [raw for i, raw in enumerate(raws) if i not in run]
         if any(holds(box, *centre(other["bbox"])) for other in others):
             continue
         for i in run:
-            _mark(content.blocks[i])
-        first = run[0]
-        content.blocks.insert(first, {"type": "list", "bbox": rounded(box), "angle": 0, "content": ""})
-        content.sources.insert(first, content.sources[first])
-        if content.reasons:
-            content.reasons.insert(first, "")
-        if content.regions:
-            inner = content.regions[first]
-            content.regions.insert(first, Region(inner.label, (box[0], box[1], box[2], box[3]), inner.score))
+            _mark(raws[i])
+        first = content.blocks[run[0]]
+        region = first.region and Region(first.region.label, box, first.region.score)
+        container: Block = {"type": "list", "bbox": rounded(box), "angle": 0, "content": ""}
+        content.blocks.insert(run[0], PageBlock(container, first.source, region=region))
+        raws.insert(run[0], container)
 
 
 def _runs(blocks: list[Block], lists: Iterable[list[float]]) -> Iterator[list[int]]:

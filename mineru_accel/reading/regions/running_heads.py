@@ -7,12 +7,10 @@ import statistics
 import unicodedata
 from collections.abc import Callable
 
-import pypdfium2 as pdfium
-
 from ...document import BBox
-from ...errors import InputError
 from ...layout.classes import Label
-from ...pdf.opening import open_document, open_page
+from ...pdf.opening import open_document
+from ...pdf.plain_text import text_in_box
 from ...pdf.types import Key
 from .areas import Area
 
@@ -75,19 +73,8 @@ def peek_from(key: Key, index: int) -> Peek:
     """How to look at the text layers of the pages around one; those that are turned or damaged say nothing."""
 
     def peek(away: int, box: BBox) -> str:
-        if not 0 <= index + away < len(open_document(key)._pdf_doc):
+        if not 0 <= index + away < open_document(key).page_count:
             return ""
-        try:
-            with open_page(key, index + away) as page:
-                if page.get_rotation():
-                    return ""
-                left, _, _, top = page.get_bbox()
-                text = page.get_textpage()
-                try:
-                    return str(text.get_text_bounded(left + box[0], top - box[3], left + box[2], top - box[1]))
-                finally:
-                    text.close()
-        except (InputError, pdfium.PdfiumError):
-            return ""
+        return text_in_box(key, index + away, box)
 
     return peek

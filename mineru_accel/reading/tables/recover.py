@@ -9,10 +9,8 @@ from collections.abc import Iterable
 from html import escape, unescape
 from html.parser import HTMLParser
 
-from docvortex.analyzers.pdf import PDFTablePage, PDFTableRecoveryError, prepare_table_page, recover_table_region
-from docvortex.document.pdf import PDFPage, PDFPageSnapshot
-
 from ...document import BBox
+from ...pdf.docvortex.pages import TextPage
 from ..text.lines import Fragment
 from .grid import Grid, build, td
 
@@ -22,19 +20,7 @@ _LONG_CELL = 4
 UNREADABLE = "a table has no text that could be read: kept as a picture"
 
 
-class LazyTablePage:
-    """docvortex's ``PDFTablePage``, prepared when the first table asks for it."""
-
-    def __init__(self, page: PDFPage, snapshot: PDFPageSnapshot) -> None:
-        self._page, self._snapshot = page, snapshot
-        self._prepared: PDFTablePage | None = None
-
-    def get(self) -> PDFTablePage:
-        self._prepared = self._prepared or prepare_table_page(self._page, snapshot=self._snapshot)
-        return self._prepared
-
-
-def recover(lazy: LazyTablePage, bbox: BBox, fragments: list[Fragment]) -> tuple[str, str, str | None]:
+def recover(page: TextPage, bbox: BBox, fragments: list[Fragment]) -> tuple[str, str, str | None]:
     """Read a table region.
 
     Args:
@@ -45,17 +31,9 @@ def recover(lazy: LazyTablePage, bbox: BBox, fragments: list[Fragment]) -> tuple
         The block's type (``image`` where there is no table to be seen, a chart for instance), its HTML, empty where
         nothing could be read, and a warning where it is less than sure.
     """
-    page = lazy.get()
-    html = None
-    for angle in (0, 90, 270):
-        try:
-            result = recover_table_region(page, bbox, angle=angle)
-        except (PDFTableRecoveryError, ValueError):
-            continue
-        if result is not None:
-            html = result.html
-            break
-    grid = build(fragments, rules_of((r.bbox for r in page.drawing_lines if r.orientation == "horizontal"), bbox))
+    found = (page.recover_table(bbox, angle) for angle in (0, 90, 270))
+    html = next((html for html in found if html is not None), None)
+    grid = build(fragments, rules_of(page.horizontal_rules_of_tables(), bbox))
     if html is None and fragments and not is_table(grid):
         return "image", "", None
     return "table", *combine(html, grid, bool(fragments))

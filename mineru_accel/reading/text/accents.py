@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import replace
 from typing import Any
 
+from ...pdf.docvortex.characters import Char
 from ..geometry import across
 
 _COMBINING = {
@@ -41,11 +42,11 @@ def composed(pair: str) -> str | None:
     return one if len(one) == 1 else None
 
 
-def compose(chars: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def compose(chars: list[Char]) -> list[Char]:
     """Characters of a line, where an accent over (or under) a letter is one character with it."""
     if _COMBINING.keys().isdisjoint([c["char"] for c in chars]):
         return chars
-    out: list[dict[str, Any]] = []
+    out: list[Char] = []
     for char in chars:
         before = out[-1] if out else None
         if before and _PAIR.fullmatch(before["char"] + char["char"]) and _over(before["bbox"], char["bbox"]):
@@ -57,7 +58,7 @@ def compose(chars: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return _with_strays(out)
 
 
-def _with_strays(chars: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_strays(chars: list[Char]) -> list[Char]:
     """Characters of a line, where accents that stand elsewhere in it are with the letters they are drawn over."""
     out = list(chars)
     for accent in [c for c in chars if c["char"] in _COMBINING]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from docvortex.analyzers.pdf import apply_text_evidence, prepare_text_evidence
-from docvortex.content.spans import extend_inline_spans, inline_span_plain_text, text_spans
-from docvortex.document.pdf import PDFPage, PDFPageSnapshot
-
 from ...document import BBox, Block
+from ...pdf.docvortex.pages import TextPage
+from ...pdf.docvortex.spans import append_text_span, extend_inline_spans, plain_text_of_spans, text_spans
 from .accents import compose_line
+from .lines import Line
+from .scripts import BODY, SUB, SUPER
+
+_STYLES = {SUPER: "superscript", SUB: "subscript"}
 
 _TEXT = frozenset(
     {
@@ -22,28 +23,21 @@ _TEXT = frozenset(
 """Blocks whose content MinerU has as spans."""
 
 
-def mark_up(blocks: list[Block], page: PDFPage, snapshot: PDFPageSnapshot, tables: list[BBox] | None = None) -> None:
+def mark_up(blocks: list[Block], page: TextPage, tables: Sequence[BBox] = ()) -> None:
     """Turn the plain text of blocks, in place, into spans with the styles, scripts and links that the page has there.
 
     Args:
         blocks: with unit bboxes.
         tables: boxes in points whose text is no running text.
     """
-    evidence = prepare_text_evidence(page, snapshot=snapshot, table_regions=tables or ())
-    evidence = replace(
-        evidence,
-        styles=tuple(compose_line(line, "style_ranges") for line in evidence.styles),
-        links=tuple(compose_line(line, "link_ranges") for line in evidence.links),
-        scripts=tuple(compose_line(line, "script_ranges") for line in evidence.scripts),
-    )
-    apply_text_evidence(blocks, evidence)
+    page.apply_styles(blocks, tables, compose_line)
     make_literal(blocks)
 
 
 def plain_text(block: Block) -> str:
     """A block's text without markup."""
     content = block.get("content")
-    return content if isinstance(content, str) else inline_span_plain_text(content or [])
+    return content if isinstance(content, str) else plain_text_of_spans(content or [])
 
 
 def make_literal(blocks: Iterable[Block]) -> None:
@@ -58,3 +52,44 @@ def make_literal(blocks: Iterable[Block]) -> None:
                 formula = span["type"] == "equation_inline"
                 extend_inline_spans(literal, text_spans(rf"\({span['content']}\)") if formula else [span])
             block["content"] = literal
+
+
+def set_scripts(block: Block, lines: Sequence[Line]) -> None:
+    """Give a block of spans the scripts of its lines, in place of those it has; nothing where its text is another."""
+    if not any(line.marks for line in lines):
+        return
+    letters = [c for line in lines for c in line.text if not c.isspace()]
+    marks = "".join(line.marks or BODY * len("".join(line.text.split())) for line in lines)
+    content = block["content"]
+    if len(letters) != len(marks) or not isinstance(content, list):
+        return
+    aligned: list[str] = []
+    place = 0
+    for char in plain_text_of_spans(content):
+        if char.isspace():
+            aligned.append(" ")
+            continue
+        while place < len(letters) and letters[place] != char and letters[place] in "-\u00ad":
+            place += 1  # a hyphen at a line's end
+        if place == len(letters) or letters[place] != char:
+            return
+        aligned.append(marks[place])
+        place += 1
+    block["content"] = _styled(content, iter(aligned))
+
+
+def _styled(spans: list[dict[str, Any]], marks: Any) -> list[dict[str, Any]]:
+    out: list[dict[str, Any]] = []
+    for span in spans:
+        if isinstance(span.get("content"), list):
+            out.append({**span, "content": _styled(span["content"], marks)})
+        elif span["type"] != "text":
+            out.append(span)
+            for _ in span["content"]:
+                next(marks)
+        else:
+            others = [style for style in span.get("styles", ()) if style not in _STYLES.values()]
+            for char in span["content"]:
+                mark = next(marks)
+                append_text_span(out, char, [*others, _STYLES[mark]] if mark in _STYLES else others)
+    return out

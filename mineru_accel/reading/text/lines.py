@@ -11,20 +11,16 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from docvortex.analyzers.pdf import is_generated_cjk_space, needs_tight_space
-from docvortex.content.text import merge_text_line_contents
 
 from ...document import BBox
-from ..geometry import union
+from ...pdf.docvortex.characters import Char, is_guessed_cjk_space, is_word_gap, merge_lines
+from ...pdf.docvortex.pages import TextLine
+from ..geometry import area, union
 from .accents import compose
 from .scripts import scripts_of
-
-Char = dict[str, Any]
-"""docvortex's record of a character: ``char``, ``bbox`` (points, origin top left), ``writing_angle`` (radians,
-clockwise, as displayed), ``is_generated`` (pdfium's guess at a space), ..."""
 
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ft", "ﬆ": "st"})
 _BRACKETS = dict(zip(range(0xF8EB, 0xF8FF), "⎛⎜⎝⎡⎢⎣⎧⎨⎩⎪⎮⎞⎟⎠⎤⎥⎦⎫⎬⎭", strict=True))
@@ -62,11 +58,11 @@ class Fragment:
     upright: BBox
 
 
-def assign(lines: list[dict[str, Any]], regions: list[BBox]) -> tuple[dict[int, list[Fragment]], list[Fragment]]:
+def assign(lines: list[TextLine], regions: list[BBox]) -> tuple[dict[int, list[Fragment]], list[Fragment]]:
     """Give each character of each line to the smallest region that holds its centre.
 
     Args:
-        lines: docvortex's lines of a page (``spans`` with ``chars``); their characters are the fragments' from now on.
+        lines: of a page; their characters are the fragments' from now on, with loose boxes as ``bbox``.
         regions: bboxes in points.
 
     Returns:
@@ -74,10 +70,10 @@ def assign(lines: list[dict[str, Any]], regions: list[BBox]) -> tuple[dict[int, 
     """
     inside: dict[int, list[Fragment]] = defaultdict(list)
     outside: list[Fragment] = []
-    chars = [[c for span in line["spans"] for c in span["chars"]] for line in lines]
+    chars = [line.chars for line in lines]
     for char in chain.from_iterable(chars):
         # Loose boxes have the advance as width and the font's height: gaps and rows are told by them.
-        char["bbox"] = char.get("loose_bbox") or tuple(char["bbox"][:])
+        char["bbox"] = char.get("loose_bbox") or cast(BBox, tuple(char["bbox"][:]))
     owners = iter(_owners([c["bbox"] for line in chars for c in line], regions))
     for line in chars:
         runs: list[tuple[list[Char], int | None]] = []
@@ -102,7 +98,7 @@ def _owners(boxes: list[BBox], regions: list[BBox]) -> list[int | None]:
         return [None] * len(boxes)
     flat = np.fromiter(chain.from_iterable(boxes), float, 4 * len(boxes)).reshape(-1, 4)
     x, y = ((flat[:, :2] + flat[:, 2:]) / 2).T[:, :, None]
-    by_size = sorted(range(len(regions)), key=lambda i: _area(regions[i]))
+    by_size = sorted(range(len(regions)), key=lambda i: area(regions[i]))
     x0, y0, x1, y1 = np.array([regions[i] for i in by_size]).T[:, None, :]
     held = (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)
     first, any_ = held.argmax(axis=1).tolist(), held.any(axis=1).tolist()
@@ -255,9 +251,9 @@ def _upright_text(chars: list[Char]) -> list[str]:
         if letter in "\r\n":
             continue
         if (
-            letter == " "  # docvortex's first question, one call in six instead of all
+            letter == " "  # the call's first test, here for speed
             and 0 < i < last
-            and is_generated_cjk_space(chars[i - 1], chars[i], chars[i + 1], origins=None)
+            and is_guessed_cjk_space(chars[i - 1], chars[i], chars[i + 1])
         ):
             continue
         out.append(letter)
@@ -280,7 +276,7 @@ def _tight_space(left: Char, right: Char) -> bool:
     size = left["font"]["size"]
     if b[0] - a[2] <= 0.25 * size or min(a[2] - a[0], a[3] - a[1]) > 1.5 * size:
         return False
-    return bool(needs_tight_space(left, right, tight_bboxes=None, origins=None))
+    return is_word_gap(left, right)
 
 
 def _turned_text(chars: list[Char], turn: int) -> list[str]:
@@ -305,8 +301,4 @@ def join_texts(texts: list[str]) -> str:
 
 @lru_cache(maxsize=256)  # a paragraph is asked for three times, and takes as long as its lines squared
 def _joined(texts: tuple[str, ...]) -> str:
-    return merge_text_line_contents(texts)
-
-
-def _area(box: BBox) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
+    return merge_lines(texts)

@@ -8,18 +8,12 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from docvortex.content.spans import append_text_span, inline_span_plain_text
-
-from ...document import Block
+from ...pdf.docvortex.characters import Char
 from ..geometry import across
 
-if TYPE_CHECKING:
-    from .lines import Line
-
 BODY, SUPER, SUB = " ", "^", "_"
-_STYLES = {SUPER: "superscript", SUB: "subscript"}
 _MANY = 0.3
 """Of the most frequent size's characters a line has so many of its type size, at least."""
 _SMALL = 0.86
@@ -32,7 +26,7 @@ _ATTACHED = 0.35
 """Type sizes between a script and what it stands at, at most; one after a note's mark, which begins its line."""
 
 
-def scripts_of(chars: Sequence[dict[str, Any]]) -> str:
+def scripts_of(chars: Sequence[Char]) -> str:
     """A mark for each character of a line of upright text: body, super- or subscript.
 
     Args:
@@ -60,7 +54,7 @@ def scripts_of(chars: Sequence[dict[str, Any]]) -> str:
     return _attached("".join(marks), chars, main)
 
 
-def _fractions(shifts: Sequence[float], marks: Sequence[str], chars: Sequence[dict[str, Any]]) -> set[int]:
+def _fractions(shifts: Sequence[float], marks: Sequence[str], chars: Sequence[Char]) -> set[int]:
     """Places of small characters far above and far below the baseline, one over the other: no scripts are so far."""
     high = [i for i, mark in enumerate(marks) if mark == SUPER and shifts[i] < -_FRACTION]
     deep = [i for i, mark in enumerate(marks) if mark == SUB and shifts[i] > _FRACTION]
@@ -73,7 +67,7 @@ def _over(above: Any, below: Any) -> bool:
     return across(above, below) > 0.5 * narrower
 
 
-def _attached(marks: str, chars: Sequence[dict[str, Any]], size: float) -> str:
+def _attached(marks: str, chars: Sequence[Char], size: float) -> str:
     """Without the scripts that stand at nothing: runs of them with a gap on either side."""
     out, start = list(marks), 0
     while start < len(marks):
@@ -89,47 +83,6 @@ def _attached(marks: str, chars: Sequence[dict[str, Any]], size: float) -> str:
     return "".join(out)
 
 
-def _gap(chars: Sequence[dict[str, Any]], place: int) -> float:
+def _gap(chars: Sequence[Char], place: int) -> float:
     """Between a character and the one before it, in points."""
     return float(chars[place]["bbox"][0] - chars[place - 1]["bbox"][2])
-
-
-def set_scripts(block: Block, lines: Sequence[Line]) -> None:
-    """Give a block of spans the scripts of its lines, in place of those it has; nothing where its text is another."""
-    if not any(line.marks for line in lines):
-        return
-    letters = [c for line in lines for c in line.text if not c.isspace()]
-    marks = "".join(line.marks or BODY * len("".join(line.text.split())) for line in lines)
-    content = block["content"]
-    if len(letters) != len(marks) or not isinstance(content, list):
-        return
-    aligned: list[str] = []
-    place = 0
-    for char in inline_span_plain_text(content):
-        if char.isspace():
-            aligned.append(" ")
-            continue
-        while place < len(letters) and letters[place] != char and letters[place] in "-\u00ad":
-            place += 1  # a hyphen at a line's end
-        if place == len(letters) or letters[place] != char:
-            return
-        aligned.append(marks[place])
-        place += 1
-    block["content"] = _styled(content, iter(aligned))
-
-
-def _styled(spans: list[dict[str, Any]], marks: Any) -> list[dict[str, Any]]:
-    out: list[dict[str, Any]] = []
-    for span in spans:
-        if isinstance(span.get("content"), list):
-            out.append({**span, "content": _styled(span["content"], marks)})
-        elif span["type"] != "text":
-            out.append(span)
-            for _ in span["content"]:
-                next(marks)
-        else:
-            others = [style for style in span.get("styles", ()) if style not in _STYLES.values()]
-            for char in span["content"]:
-                mark = next(marks)
-                append_text_span(out, char, [*others, _STYLES[mark]] if mark in _STYLES else others)
-    return out

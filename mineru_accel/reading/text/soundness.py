@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,9 +13,9 @@ from typing import Any
 from ...document import BBox, Source
 from ...layout.classes import Label
 from ...pdf.text_quality import MAX_ABNORMAL, abnormal_share
-from ..geometry import union
+from ..geometry import centre, holds, union
 from ..regions.areas import Area
-from ..source_policy import KINDS, Layer, Rule
+from ..source_policy import KINDS, Layer, SourcePolicy
 from .lines import Char, Line
 
 
@@ -32,28 +32,53 @@ _LITTLE = 0.35
 """Share of a region's height that its lines must cover."""
 
 
-def choose(rule: Rule, area: Area, page_reason: str | None) -> Choice:
-    """Decide on one region.
+def choose(
+    policy: SourcePolicy,
+    area: Area,
+    why_unsound: str | None,
+    origin: Source = Source.TEXT_LAYER,
+    areas: Sequence[Area] = (),
+) -> Choice:
+    """Decide on the source of one region.
 
     Args:
-        page_reason: why the page's text layer is not to be used at all, if so.
+        why_unsound: why the page's text layer is not to be used at all, if so.
+        origin: where the page's text layer comes from; one that OCR made is not judged again.
+        areas: all of the page.
     """
     kind = KINDS[Label(area.region.label)]
-    layer, reason = (Layer.NONE, page_reason) if page_reason else judge(area)
-    source = rule[kind][list(Layer).index(layer)]
-    if source is rule[kind][0]:  # as for a sound text layer
+    if why_unsound:
+        layer, reason = Layer.NONE, why_unsound
+    elif origin is Source.OCR:
+        layer, reason = Layer.SOUND if area.lines else Layer.NONE, ""
+    else:
+        layer, reason = judge(area, areas)
+    source = policy.source(kind, layer)
+    if source is policy.source(kind, Layer.SOUND):
         reason = ""
-    return Choice(source, layer, reason or "")
+    return Choice(source, layer, reason)
 
 
-def judge(area: Area) -> tuple[Layer, str]:
-    """What the text layer is worth in a region of a page where it is sound on the whole."""
+def says_more(read: str, area: Area) -> bool:
+    """Whether what OCR read in a region is to replace its text layer: that is garbage, or has fewer letters."""
+    if abnormal_share(area.text) > MAX_ABNORMAL:
+        return bool(read)
+    return len(_plain(read)) > len(_plain(area.text)) or (bool(read) and not area.text)
+
+
+def judge(area: Area, areas: Sequence[Area] = ()) -> tuple[Layer, str]:
+    """What the text layer is worth in a region of a page where it is sound on the whole.
+
+    Args:
+        areas: all of the page: a region is not empty where the text in its box belongs to a region that overlaps it.
+    """
     if not area.lines:
         return Layer.NONE, "no text layer here"
     if (share := abnormal_share(area.text)) > MAX_ABNORMAL:
         return Layer.DOUBTFUL, f"{share:.0%} of its characters are no text"
     height = area.box[3] - area.box[1]
-    heights = [line.bbox[3] - line.bbox[1] for line in area.lines]
+    lines = [x for a in areas if a is not area for x in a.lines if holds(area.box, *centre(x.bbox))] + area.lines
+    heights = [line.bbox[3] - line.bbox[1] for line in lines]
     prose = area.region.label != Label.TABLE and area.turn == 0
     if prose and height > 3 * max(heights) and sum(heights) < _LITTLE * height:
         return Layer.DOUBTFUL, "the text layer has less text than the region"
