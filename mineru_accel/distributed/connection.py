@@ -20,8 +20,7 @@ from ..errors import AccelError, UsageError, one_line
 from ..hardware.cores import usable_cores
 from ..hardware.packages import is_installed
 from ..options import Engine, Layout, Options
-from . import ray_internals
-from .ray_errors import Errors, without_notice
+from .ray_internals import ErrorLog, bookkeeping_in_driver, minimal_daemons, without_environment_notice
 
 _MAX_GROUP = 8
 """CPUs of one actor that converts pages, at most: what one lost actor may cost."""
@@ -122,7 +121,7 @@ class Connection:
         self.started: Future[None] = Future()
         """Done when the cluster can be used; raises :class:`AccelError` if one of our own does not start."""
         self._theirs = "ray" in sys.modules and sys.modules["ray"].is_initialized()
-        self.errors = Errors()
+        self.errors = ErrorLog()
         self._leave = threading.Event()
         self._thread: threading.Thread | None = None
         if self._theirs:
@@ -148,7 +147,7 @@ class Connection:
                     self._theirs = ray.is_initialized()
                     if not self._theirs:
                         if _start(address):
-                            until_left.enter_context(ray_internals.books_kept_here())
+                            until_left.enter_context(bookkeeping_in_driver())
                         until_left.callback(ray.shutdown)
             except BaseException as error:
                 self.started.set_exception(error)
@@ -178,7 +177,7 @@ def _join(address: str) -> None:
     with _own_signals():
         try:
             _check(address)
-            with without_notice():
+            with without_environment_notice():
                 ray.init(address=address, **_QUIET)
         except (OSError, ValueError, RuntimeError) as error:
             raise UsageError(f"no Ray cluster at {address}: {one_line(error)}") from error
@@ -220,7 +219,7 @@ def _start(address: str | None) -> bool:
     size: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": _OBJECT_STORE}
     for left in reversed(range(_STARTS)):  # its daemons give up on each other too soon for a busy machine
         try:
-            with ray_internals.few_daemons() if left else contextlib.nullcontext():  # at last as Ray would have it
+            with minimal_daemons() if left else contextlib.nullcontext():  # at last as Ray would have it
                 ray.init(address, include_dashboard=False, _node_ip_address="127.0.0.1", **size, **_QUIET)
             return True
         except Exception as error:  # Ray raises bare ones

@@ -25,7 +25,7 @@ from loguru import logger
 from mineru_accel import PageStatus, Pipeline, UsageError
 from mineru_accel.conversion.plan import Plan
 from mineru_accel.distributed.connection import Node, plan_pools
-from mineru_accel.distributed.ray_errors import Errors, without_notice
+from mineru_accel.distributed.ray_internals import ErrorLog, without_environment_notice
 from mineru_accel.events import DocumentDone, DocumentStarted, Event, PageDone, RunDone, RunStarted
 from mineru_accel.options import Backend, Engine, Layout, Options
 
@@ -305,7 +305,7 @@ def test_what_ray_reports_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
     """Lost processes are worth a warning, but not when the run is over; the notice of a variable is not."""
     told: list[str] = []
     sink = logger.add(lambda message: told.append(str(message)), level="WARNING", format="{message}")
-    errors = Errors()
+    errors = ErrorLog()
     try:
         errors.listen()
         say = ray._private.worker.print_to_stdstream
@@ -318,7 +318,7 @@ def test_what_ray_reports_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
         logger.remove(sink)
     assert told == ["Ray: a task failed\n"] and capfd.readouterr().out == ""
     assert ray._private.worker.print_to_stdstream.__module__ == "ray._private.worker"
-    with without_notice():
+    with without_environment_notice():
         os.write(2, b"an error\n[..] Set ray log level from environment variable RAY_BACKEND_LOG_LEVEL to 3\nmore\n")
     assert capfd.readouterr().err == "an error\nmore\n"
 
