@@ -30,9 +30,9 @@ from ..storage.output_folder import (
     write_report,
 )
 from .fingerprint import made_from
+from .pages import Pages
 from .plan import Plan
 from .report import document_report, page_report, pages_of
-from .state import Pages
 
 
 class Outputs:

@@ -45,8 +45,9 @@ from .faults import describe, report_fault
 from .inbox import Inbox
 from .page_flow import PageFlow
 from .page_jobs import PageJobs
+from .pages import Pages, PageState
 from .routes import Route
-from .state import DocumentState, Pages, PageState
+from .state import DocumentState
 from .statistics import RunStatistics
 from .steps import Rank, Steps
 
@@ -303,17 +304,17 @@ class Scheduler:
             self._end(document, describe(error or WorkerError("nothing came back")))
         else:
             try:
-                indices, document.whole = document.jobs.select(info)
+                pages = document.jobs.select(info)
             except AccelError as problem:
                 self._end(document, str(problem))
                 return
             begin = partial(document.folder.begin, info.digest)
-            self._steps.on_disk(document, begin, partial(self._begun, document, indices, len(info.page_sizes)))
+            self._steps.on_disk(document, begin, partial(self._begun, document, pages, len(info.page_sizes)))
 
     def _begun(
         self,
         document: DocumentState,
-        indices: list[int],
+        pages: Pages,
         total: int,
         done: list[Entry] | None,
         error: Exception | None,
@@ -325,7 +326,7 @@ class Scheduler:
             return
         if document.jobs.document_timeout is not None:
             document.deadline = time.monotonic() + document.jobs.document_timeout
-        pages = document.pages = Pages(indices)
+        document.pages = pages
         self._resume(document, done)
         folder = document.folder
         self._tell(

@@ -92,7 +92,7 @@ class Open:
                     result.skipped = True
                     return Done(task, result)
                 raise OutputError(f"{self._output / name} was made {changed}; --overwrite replaces it")
-            pages, _ = self._jobs.select(info)
+            pages = self._jobs.select(info).indices.tolist()
         except Exception as error:
             return Done(task, self._settings.failed(task, name, explain(error)))
         text = f"{sorted(fingerprint.items())}{name}{pages}"
