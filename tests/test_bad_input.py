@@ -13,7 +13,7 @@ import zoo
 from common import PATIENCE, MakePdf
 
 from mineru_accel import PageStatus, Pipeline, UsageError
-from mineru_accel.cli.progress import shown
+from mineru_accel.cli.messages import printable
 from mineru_accel.conversion.document_folder import DocumentFolder
 from mineru_accel.conversion.page_jobs import PageJobs
 from mineru_accel.storage.inputs import Input
@@ -162,7 +162,7 @@ def test_file_whose_name_is_no_utf8(tmp_path: Path) -> None:
 
 
 def test_names_do_not_reach_the_terminal_raw() -> None:
-    assert shown("a\n\x1b[31m\udcffé 中.pdf") == "a\\n\\x1b[31m\\udcffé 中.pdf"
+    assert printable("a\n\x1b[31m\udcffé 中.pdf") == "a\\n\\x1b[31m\\udcffé 中.pdf"
 
 
 def test_fault_of_ours_ends_the_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

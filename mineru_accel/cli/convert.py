@@ -21,7 +21,8 @@ from ..storage.remote import is_url
 from ..vlm.vllm_host.arguments import parse
 from ..workers.log_level import LOG_LEVEL
 from . import interrupts
-from .progress import describe, make_reporter
+from .messages import describe
+from .progress import make_reporter
 
 if TYPE_CHECKING:
     from .watch import Arrivals

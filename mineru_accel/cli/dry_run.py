@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import events
+from ..conversion.progress import duration
 from ..distributed import estimate
 from ..document import DocumentResult, PageResult
 from ..errors import EXIT_FAILED, EXIT_OK, AccelError, UsageError
@@ -19,7 +20,6 @@ from ..pdf import jobs
 from ..pipeline import Pipeline
 from ..storage.inputs import Input
 from ..storage.remote import is_url
-from .progress import duration
 
 _DOCUMENTS, _PAGES = 4, 4
 """Of the probe: documents spread over all, and pages from the middle of each."""

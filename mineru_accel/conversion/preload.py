@@ -39,7 +39,7 @@ def at_once(options: Options, plan: Plan) -> tuple[str, ...]:
     if plan.engine:
         modules += _READING_WITH_VLM
     if plan.engine is Engine.VLLM:  # which takes longer to start than these to be imported
-        from ..vlm.image_patches import MODULES
+        from ..patches.image_patches import MODULES
 
         modules += MODULES
     if plan.engine:

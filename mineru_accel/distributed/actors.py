@@ -27,9 +27,9 @@ from ..errors import OutputError, WorkerError
 from ..storage import remote
 from ..storage.inputs import Input
 from ..storage.output_folder import Names, check_output, difference, locked
+from ..workers.exclusive_lock import ExclusiveLock
 from . import batch_files, batches
 from .batch_jobs import BatchFolder, BatchJobs
-from .exclusive_lock import ExclusiveLock
 from .ledger import Agreed
 from .messages import Document, Done, PageBatch, Row, Task, Work, calls
 from .settings import Settings, explain, fetch, scratch_folder
@@ -143,7 +143,7 @@ class Convert:
     def __init__(self, settings: Settings, ledger: Agreed, workers: int) -> None:
         self._settings = settings
         self._ledger = ledger
-        self._turns = ExclusiveLock()
+        self._lock = ExclusiveLock()
         self._plan = settings.plan_here()
         self._scratch = scratch_folder()
         if os.environ.get("OMP_NUM_THREADS") == str(max(1, workers - 1)):  # Ray's: 98 % of them, rounded down
@@ -155,7 +155,7 @@ class Convert:
 
     def __call__(self, row: Row) -> Row:
         work = Work.from_row(row)
-        with self._turns.together():
+        with self._lock.shared():
             tries = self._ledger.begin([part.key for part in work.parts])
             clean = [part for part, count in zip(work.parts, tries, strict=True) if not count]
             self._convert(clean)
@@ -166,7 +166,7 @@ class Convert:
                 self._give_up(part, f"the process that converted it was lost {count} times")
                 work.done += self._writer.write([part])
             elif count:
-                with self._turns.alone():
+                with self._lock.alone():
                     self._ledger.begin_again(part.key)
                     self._convert([part])
                     work.done += self._writer.write([part])

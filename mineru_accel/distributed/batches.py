@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import OutputError
+from ..errors import OutputError, one_line
 from ..storage import page_store
-from ..storage.remote import is_url, line
+from ..storage.remote import is_url
 
 FOLDER = ".mineru-accel-parts"
 _FAILED = "-failed"
@@ -31,7 +31,7 @@ def save(output: Path, key: str, start: int, data: bytes, failed: bool) -> None:
         else:
             page_store.write_file(folder / name, data)
     except Exception as error:  # every store has errors of its own
-        raise OutputError(f"{folder / name}: can't write it: {line(error)}") from error
+        raise OutputError(f"{folder / name}: can't write it: {one_line(error)}") from error
 
 
 def there(output: Path, key: str) -> set[int]:
@@ -57,7 +57,7 @@ def load(output: Path, key: str, start: int) -> bytes:
         except FileNotFoundError:
             continue
         except Exception as error:
-            raise OutputError(f"{folder / name}: can't be read: {line(error)}") from error
+            raise OutputError(f"{folder / name}: can't be read: {one_line(error)}") from error
     raise OutputError(f"{folder}: the part from its page {start + 1} on is missing")
 
 

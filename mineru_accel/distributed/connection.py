@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib
 import math
 import os
 import signal
@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..conversion.plan import Plan
-from ..errors import AccelError, UsageError
+from ..errors import AccelError, UsageError, one_line
 from ..hardware.cores import usable_cores
+from ..hardware.packages import is_installed
 from ..options import Engine, Layout, Options
-from ..storage.remote import line
 from . import ray_internals
 from .ray_errors import Errors, without_notice
 
@@ -115,7 +115,7 @@ class Connection:
     """
 
     def __init__(self, address: str | None) -> None:
-        if importlib.util.find_spec("ray") is None:
+        if not is_installed("ray"):
             raise UsageError("--executor ray needs: pip install 'mineru-accel[ray]'")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported: it would send them
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it has much to say about what Ray Data does
@@ -181,7 +181,7 @@ def _join(address: str) -> None:
             with without_notice():
                 ray.init(address=address, **_QUIET)
         except (OSError, ValueError, RuntimeError) as error:
-            raise UsageError(f"no Ray cluster at {address}: {line(error)}") from error
+            raise UsageError(f"no Ray cluster at {address}: {one_line(error)}") from error
 
 
 @contextlib.contextmanager
@@ -229,7 +229,7 @@ def _start(address: str | None) -> bool:
                 _join("auto")
                 return False
             if not left:
-                raise AccelError(f"Ray does not start: {line(error)}") from error
+                raise AccelError(f"Ray does not start: {one_line(error)}") from error
     return True
 
 

@@ -21,6 +21,7 @@ from ..document import DocumentResult
 from ..errors import AccelError, UsageError
 from ..events import DocumentDone, DocumentStarted, OnEvent, PageDone, RunDone, RunStarted
 from ..options import Options
+from ..storage.digest import file_sha256
 from ..storage.inputs import Input
 from ..storage.output_folder import check_output
 from ..storage.remote import is_url
@@ -29,7 +30,7 @@ from .connection import Connection, Pools, nodes, plan_pools
 from .early_opening import open_until
 from .ledger import Ledger, PartKey
 from .messages import PageBatch, Row, Task, Work, calls
-from .settings import Settings, file_sha256
+from .settings import Settings
 
 _GROUP = 16
 """Inputs that are opened in one call."""

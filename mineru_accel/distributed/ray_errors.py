@@ -12,8 +12,6 @@ from typing import Any
 
 from loguru import logger
 
-from ..storage.remote import line
-
 _NOTICE = b"from environment variable RAY_BACKEND_LOG_LEVEL"
 _OWN_DOING = "killed by `ray.kill`"
 """An actor that was ended on purpose, by Ray Data or us: crashes and kills from outside read otherwise."""
@@ -45,7 +43,7 @@ class Errors:
     def _log(self, data: dict[str, Any], *args: object, **kwargs: object) -> None:
         for text in data.get("lines", ()):
             ended = self.expected or _OWN_DOING in text  # which comes before we hear of Ctrl-C
-            logger.log("DEBUG" if ended else "WARNING", "Ray: {}", line(text))
+            logger.log("DEBUG" if ended else "WARNING", "Ray: {}", " ".join(text.split())[:200])
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import tempfile
@@ -18,6 +17,7 @@ from ..document import DocumentResult
 from ..errors import AccelError, ModelError, OutputError, internal_error
 from ..options import Options
 from ..storage import remote
+from ..storage.digest import file_sha256
 from ..storage.inputs import Input
 from ..storage.output_folder import WorkFolder, check_output, report_path
 from .messages import Task
@@ -76,11 +76,6 @@ class Settings:
         result.files["report"] = report_path(self.output, name)
         result.pages = pages_of(report)
         return result
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def scratch_folder() -> Path:

@@ -41,11 +41,11 @@ def load_detector(
         ModelError: no weights, damaged weights, or a runtime or GPU that is not there.
         UsageError: options that contradict each other.
     """
-    from mineru_accel.models.layout_weights import require_layout_weights
-
+    from ..models.layout_weights import require_layout_weights
     from .detector import DEFAULT_CONF, DocLayoutYolo
+    from .verify import verify
 
-    found = require_layout_weights(weights, allow_download=allow_download)
+    found = require_layout_weights(weights, download_check=verify if allow_download else None)
     return DocLayoutYolo(
         found.path,
         device=device,

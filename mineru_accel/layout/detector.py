@@ -14,7 +14,8 @@ from .checkpoint import load_checkpoint
 from .letterbox import Letterbox, as_rgb
 from .network.architecture import build_graph
 from .postprocess import Detections, suppress_duplicates
-from .runtime.choose import Runtime, choose_runtime, open_runtime
+from .runtime.base import Runtime
+from .runtime.choose import choose_runtime, open_runtime
 
 DEFAULT_CONF = 0.2
 """DocLayout-YOLO's own default; MinerU 2 asked for 0.1 and filtered later."""

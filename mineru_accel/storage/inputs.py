@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import re
 import unicodedata
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from ..errors import InputError, UsageError
 from . import remote
+from .digest import file_sha256
 from .remote import is_url
 
 PDF_SUFFIXES = frozenset({".pdf"})
@@ -110,8 +110,7 @@ def digest(path: str) -> str:
         InputError: if it can't be read.
     """
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise InputError(os_error(error)) from error
 

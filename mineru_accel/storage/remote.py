@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import AccelError, InputError, OutputError, UsageError
+from ..errors import AccelError, InputError, OutputError, UsageError, one_line
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _CHUNK = 1 << 20
@@ -70,7 +70,7 @@ def expand(url: str, wanted: Callable[[str], bool]) -> list[Path]:
         else:
             return [path]
     except Exception as error:  # every store has errors of its own
-        raise UsageError(f"{url}: {line(error)}") from error
+        raise UsageError(f"{url}: {one_line(error)}") from error
     if not found:
         raise UsageError(f"{url}: no PDF or image there")
     return [_open(fs.unstrip_protocol(n)) for n in sorted(found)]
@@ -129,7 +129,7 @@ class Cache:
         except FileNotFoundError as error:
             raise InputError("no such file") from error
         except Exception as error:
-            raise InputError(f"can't be fetched: {line(error)}") from error
+            raise InputError(f"can't be fetched: {one_line(error)}") from error
         self._sweep(keep=target)
         return target
 
@@ -173,14 +173,9 @@ def upload(folder: Path, target: Path, last: str, first: tuple[str, bytes]) -> N
         if old:
             fs.rm(sorted(old))
     except Exception as error:
-        raise OutputError(f"{target}: can't write it: {line(error)}") from error
+        raise OutputError(f"{target}: can't write it: {one_line(error)}") from error
 
 
 def _put(fs: Any, place: str, data: bytes) -> None:
     fs.makedirs(place.rpartition("/")[0], exist_ok=True)  # of stores without folders this asks nothing
     fs.pipe_file(place, data)
-
-
-def line(error: Exception) -> str:
-    """An error in one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from ..cli.progress import Tally
+from ..conversion.progress import RunProgress
 from ..document import DocumentResult, PageStatus
 from ..errors import AccelError
 from ..events import DocumentStarted, Event, PageDone, RunStarted
@@ -92,7 +92,7 @@ class Job:
         self.output = folder / "out"
         self.backend = backend
         self.files = [File(n, name, path, folder / "kept" / str(n)) for n, (name, path) in enumerate(uploads)]
-        self.tally = Tally()
+        self.tally = RunProgress()
         self.version = 0
         """Grows with everything that happens."""
         self._tally_started = False

@@ -6,7 +6,7 @@ import base64
 import re
 from html import escape
 
-from ..cli.progress import duration
+from ..conversion.progress import duration
 from ..document import PageStatus, Source
 from ..events import PageDone
 from ..export.types import PageView, RegionView

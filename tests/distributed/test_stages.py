@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 import zoo
-from common import PATIENCE, SAMPLES, MakePdf
+from common import SAMPLES, MakePdf
 from stand_in import StandIn
 
 from mineru_accel import PageStatus, Pipeline
@@ -22,13 +21,13 @@ from mineru_accel.conversion.plan import make_plan
 from mineru_accel.distributed import batches
 from mineru_accel.distributed.actors import Convert, Open
 from mineru_accel.distributed.early_opening import open_until
-from mineru_accel.distributed.exclusive_lock import ExclusiveLock
 from mineru_accel.distributed.ledger import Ledger
 from mineru_accel.distributed.messages import Done, PageBatch, Task, Work, calls
-from mineru_accel.distributed.settings import Settings, file_sha256
+from mineru_accel.distributed.settings import Settings
 from mineru_accel.errors import ModelError
 from mineru_accel.options import Options
 from mineru_accel.storage import remote
+from mineru_accel.storage.digest import file_sha256
 from mineru_accel.storage.output_folder import Names, check_output
 
 pytest.importorskip("upath")
@@ -244,33 +243,6 @@ def test_part_that_loses_actors_is_tried_alone_and_given_up(stages: Stages, make
     (done,) = [d for d in work.done if d.result.name == "bad"]
     assert "no page could be converted: the process that" in (done.result.error or "")
     assert ledger.begin(keys[:1]) == [0]  # the good one is forgotten
-
-
-def test_turns() -> None:
-    turns, order = ExclusiveLock(), []
-    started, go = threading.Event(), threading.Event()
-
-    def together() -> None:
-        with turns.together():
-            started.set()
-            go.wait(PATIENCE)
-            order.append("together")
-
-    def alone() -> None:
-        with turns.alone():
-            order.append("alone")
-
-    threads = [threading.Thread(target=t) for t in (together, alone)]
-    threads[0].start()
-    started.wait(PATIENCE)
-    threads[1].start()
-    time.sleep(0.1)
-    assert not order
-    go.set()
-    for thread in threads:
-        thread.join(PATIENCE)
-    with turns.together(), turns.together():
-        assert order == ["together", "alone"]
 
 
 def test_other_weights_on_a_node_are_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from scripted_engine import Engine, everything, params
 
 from mineru_accel import patches
 from mineru_accel.patches import State
-from mineru_accel.patches.vllm import decode_schedule
+from mineru_accel.patches.vllm import decode_steps_scheduler
 
 NAME = "vllm-decode-steps"
 
@@ -50,7 +50,7 @@ def blocks_of(engine: Engine) -> list[Any]:
 def together(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many sequences were scheduled together in each step in which any were."""
     counts: list[int] = []
-    found = decode_schedule._found
+    found = decode_steps_scheduler.find_decoding
 
     def counted(scheduler: Any) -> Any:
         result = found(scheduler)
@@ -58,7 +58,7 @@ def together(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             counts.append(len(result[1]))
         return result
 
-    monkeypatch.setattr(decode_schedule, "_found", counted)
+    monkeypatch.setattr(decode_steps_scheduler, "find_decoding", counted)
     return counts
 
 
@@ -366,7 +366,7 @@ def test_scheduling_that_fails_is_vllms_from_then_on(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = blocks_of(Engine(checkpoint))
-    monkeypatch.setattr(decode_schedule, "_is_plain", lambda scheduler: scheduler.no_such_thing)
+    monkeypatch.setattr(decode_steps_scheduler, "is_plain", lambda scheduler: scheduler.no_such_thing)
     patches.apply(NAME)
     assert blocks_of(Engine(checkpoint)) == expected
     assert [r.message for r in caplog.records if "from now on" in r.message] == [

@@ -114,10 +114,10 @@ def test_vllm_in_process(
 ) -> None:
     """Several documents at once: each says what it says alone. Then hybrid, on the same engine."""
     pytest.importorskip("vllm")
-    from mineru_accel.patches.vllm import qwen2vl_processor
+    from mineru_accel.patches.vllm import fast_processor_qwen2vl
 
-    made, found = qwen2vl_processor.from_patches, []
-    monkeypatch.setattr(qwen2vl_processor, "from_patches", lambda *a: found.append(made(*a)) or found[-1])
+    made, found = fast_processor_qwen2vl.from_patches, []
+    monkeypatch.setattr(fast_processor_qwen2vl, "from_patches", lambda *a: found.append(made(*a)) or found[-1])
     monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     arguments = {"dtype": "float32", "max_num_seqs": 4, "max_model_len": 4096}

@@ -24,7 +24,7 @@ from mineru_accel.hardware import accelerator, gpus
 from mineru_accel.hardware.visible_devices import pinned
 from mineru_accel.vlm.errors import EngineError
 from mineru_accel.vlm.types import Patches
-from mineru_accel.vlm.vllm_host import async_llm as llms
+from mineru_accel.vlm.vllm_host import async_llm
 from mineru_accel.vlm.vllm_host.channel import Unreadable
 from mineru_accel.vlm.vllm_host.process import EngineProcess, apply
 from mineru_accel.vlm.vllm_host.supervisor import EngineSupervisor, Replica
@@ -42,8 +42,8 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 def two_gpus(hoppers: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint's folder, on a host that gives this process two of its GPUs."""
     pytest.importorskip("vllm")
-    monkeypatch.setattr(llms, "make", far.make)
-    monkeypatch.setattr(llms, "answer", far.answer)
+    monkeypatch.setattr(async_llm, "create", far.make)
+    monkeypatch.setattr(async_llm, "generate_one_token", far.answer)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-0a1b")
     return hoppers
 
@@ -91,9 +91,9 @@ def test_a_gpu_that_is_not_there() -> None:
 def test_gpus_of_each_engine(args: Any, devices: Any, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accelerator, "accelerator", lambda: accelerator.Accelerator("cuda", "sm_90"))
     monkeypatch.setattr(gpus, "visible", lambda: 5)
-    assert EngineSupervisor("model", args=args, devices=devices)._groups() == expected
+    assert EngineSupervisor("model", args=args, devices=devices).gpu_groups() == expected
     with pytest.raises(EngineError, match="an engine of 8 GPUs does not fit on 5"):
-        EngineSupervisor("model", args={"tensor_parallel_size": 8})._groups()
+        EngineSupervisor("model", args={"tensor_parallel_size": 8}).gpu_groups()
 
 
 def test_each_engine_sees_its_gpu_alone_also_when_it_is_started_again(two_gpus: Path) -> None:
@@ -150,7 +150,7 @@ def fronts() -> list[int]:
     found = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it has just ended
-            found += [process.pid] if "vlm.apart" in " ".join(process.cmdline()) else []
+            found += [process.pid] if "vllm_host.process" in " ".join(process.cmdline()) else []
     return found
 
 
@@ -217,12 +217,12 @@ def test_closing_while_it_starts_leaves_nothing(
 
 
 def test_closing_while_one_of_this_process_starts(two_gpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(llms, "make", far.make_for_ever)
+    monkeypatch.setattr(async_llm, "create", far.make_for_ever)
     other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))  # of somebody else
     other.start()
 
     async def work() -> None:
-        engine = EngineSupervisor(two_gpus, devices=[0], patches="none", apart=False)
+        engine = EngineSupervisor(two_gpus, devices=[0], patches="none", own_processes=False)
         starting = asyncio.create_task(engine.start())
         await until(lambda: len(multiprocessing.active_children()) == 2)
         await engine.close()
@@ -286,12 +286,13 @@ def test_pictures_exceptions_and_second_thoughts() -> None:
 def test_ctrl_c_does_not_reach_an_engine_of_this_process() -> None:
     """Also not if its processes are the first that multiprocessing starts."""
     code = (
-        "import multiprocessing, signal; from mineru_accel.vlm.vllm_host.supervisor import _with\n"
+        "import multiprocessing, signal; from mineru_accel.vlm.vllm_host.environment import call_with_environment\n"
         "def start():\n"
         "    process = multiprocessing.get_context('spawn').Process(target=print)\n"
         "    process.start(); status = open(f'/proc/{process.pid}/status').read(); process.join()\n"
         "    return bool(int(status.split('SigBlk:')[1].split()[0], 16) & 1 << signal.SIGINT - 1)\n"
-        "if __name__ == '__main__': print(_with({}, start), signal.SIGINT in signal.pthread_sigmask(0, []))"
+        "if __name__ == '__main__':\n"
+        "    print(call_with_environment({}, start), signal.SIGINT in signal.pthread_sigmask(0, []))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["True", "False"]
 

@@ -83,7 +83,7 @@ class _Ready:
 
 
 class GpuRuntime:
-    """See :class:`mineru_accel.layout.runtime.choose.Runtime`; ``detect`` may be called from several threads.
+    """See :class:`mineru_accel.layout.runtime.base.Runtime`; ``detect`` may be called from several threads.
 
     Args:
         graph: the network.
@@ -114,7 +114,6 @@ class GpuRuntime:
         self.strides = tuple(level.stride for level in graph.levels)
         self.name = f"torch:{device} {str(dtype).removeprefix('torch.').replace('float', 'fp')}"
         self._on_gpu = self.device.type == "cuda"
-        self._graph = graph
         self._lock = threading.Lock()
         self._said_memory = False
         self._closed = False

@@ -7,11 +7,11 @@ import torch
 
 from ..network.graph import Graph
 from ..network.torch_model import LayoutNetwork
-from .choose import HostRuntime
+from .base import HostRuntime
 
 
 class TorchRuntime(HostRuntime):
-    """See :class:`mineru_accel.layout.runtime.choose.Runtime`."""
+    """See :class:`mineru_accel.layout.runtime.base.Runtime`."""
 
     def __init__(self, graph: Graph, device: str = "cpu", threads: int | None = None, precision: str = "auto") -> None:
         super().__init__([level.stride for level in graph.levels])

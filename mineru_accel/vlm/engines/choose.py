@@ -24,6 +24,6 @@ def make_engine(options: Options, engine: Engine, checkpoint: Path | None) -> Vl
         from .transformers import TransformersEngine
 
         return TransformersEngine(checkpoint, options.device)
-    from .vllm import LocalVllm
+    from .vllm import VllmEngine
 
-    return LocalVllm(checkpoint, options.vllm_args, options.vlm_replicas or "auto")
+    return VllmEngine(checkpoint, options.vllm_args, options.vlm_replicas or "auto")
