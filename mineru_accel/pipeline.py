@@ -64,7 +64,7 @@ class Pipeline:
         self._tracer = Tracer(self.options.profile)
         self._closed = False
         self.executor = self._start()
-        """Where documents are converted."""
+        """Converts the documents: on this machine or on a cluster."""
 
     def __enter__(self) -> Pipeline:
         return self

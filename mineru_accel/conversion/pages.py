@@ -38,11 +38,11 @@ class PageState:
     """Memory that it holds between two stages."""
     read: PageRead | None = None
     regions: list[Region] | None = None
-    """Those that a detector found."""
+    """Regions that a detector found."""
     prepared: Prepared | None = None
-    """What the VLM is being asked."""
+    """Draft and crops that the VLM is asked about."""
     vlm: tuple[Draft, list[Answer]] | None = None
-    """What the VLM answered last."""
+    """Draft, and the VLM's last answers to it."""
     why_ocr: str | None = None
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds by stage."""

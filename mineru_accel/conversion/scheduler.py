@@ -280,7 +280,7 @@ class Scheduler:
     def _compared(
         self, document: DocumentState, report: dict[str, Any], again: bool | None, error: Exception | None
     ) -> None:
-        """There is a result: is it still good?"""
+        """Keep the result that is there, or make the document anew."""
         if document.over:
             return
         if error is not None:

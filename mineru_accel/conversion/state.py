@@ -21,14 +21,14 @@ class DocumentState:
     """A document on its way."""
 
     folder: DocumentFolder
-    """Where it is made."""
+    """The folder where it is made."""
     jobs: PageJobs
-    """Its jobs."""
+    """Makes its jobs."""
     future: Future[DocumentResult]
     on_event: OnEvent | None = None
-    """Who hears of this document, beside the scheduler's own listener."""
+    """Listener to this document's events, beside the scheduler's own."""
     statistics: RunStatistics | None = None
-    """Of the call that it belongs to."""
+    """Statistics of the call that it belongs to."""
     number: int = -1
     """Its place in the order of admission."""
     pages: Pages = field(default_factory=Pages)
@@ -41,7 +41,7 @@ class DocumentState:
     writing: bool = False
     """Whether a part or its files are being written."""
     running: set[Future[Any]] = field(default_factory=set)
-    """Its jobs under way."""
+    """Futures of its jobs under way."""
     lost: int = 0
     """Workers that were lost while they opened or wrote it."""
     deadline: float = math.inf

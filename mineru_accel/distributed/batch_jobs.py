@@ -44,7 +44,7 @@ class _OpenedFolder(DocumentFolder):
 
     resumes = False  # what is done of it waits elsewhere
     label: str
-    """Of the folder where it is made."""
+    """Name of the folder where it is made."""
 
     def open(self) -> dict[str, Any] | None:
         self._work, self.name = WorkFolder(self.output, self.label), self.label
@@ -70,7 +70,7 @@ class BatchJobs(_OpenedJobs):
 
 
 class BatchFolder(_OpenedFolder):
-    """Where the pages of a batch are made. ``bundle`` is their file when that is done."""
+    """The folder where the pages of a batch are made. ``bundle`` is their file when that is done."""
 
     def __init__(self, item: Input, output: Path, options: Options, plan: Plan, batch: PageBatch) -> None:
         super().__init__(item, output, options, plan, Outputs())
@@ -107,7 +107,7 @@ class JoinJobs(_OpenedJobs):
 
 
 class JoinFolder(_OpenedFolder):
-    """Where a document is put together: the scheduler finds the pages of its batches done, as if by an earlier run."""
+    """The folder where a document is put together: the scheduler finds all its pages done, as if by an earlier run."""
 
     keep_failures = True  # a page that failed on its node is not tried again here
 
