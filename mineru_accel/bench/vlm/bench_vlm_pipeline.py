@@ -27,13 +27,13 @@ from ...conversion.page_jobs import PageJobs
 from ...conversion.startup import default_workers
 from ...document import Region, Source
 from ...errors import EXIT_FAILED, EXIT_OK
+from ...layout.protocol import LayoutDetector
 from ...options import Backend
 from ...pdf.opening import inspect, open_page
 from ...pdf.rendering import render
 from ...pdf.types import Key
 from ...pipeline import Pipeline
 from ...storage.inputs import Input
-from ...vlm.crop_queue import VlmStage
 from ...vlm.protocol import VlmEngine
 from ...vlm.vllm_host.arguments import parse
 from ..report.report import Chart, Column, Report
@@ -192,13 +192,10 @@ class VlmPipelineBenchmark:
         return self.pipeline.executor
 
     @property
-    def _detector(self) -> Any:
-        return self._executor.scheduler.detector
-
-    @property
-    def _vlm(self) -> VlmStage:
-        assert self._executor.scheduler.vlm is not None
-        return self._executor.scheduler.vlm
+    def _detector(self) -> LayoutDetector:
+        detector = self._executor.scheduler.detector
+        assert detector is not None
+        return detector
 
     def layout(self, pdf: Path) -> list[list[Region]]:
         """The detector's regions of each page."""
@@ -213,7 +210,8 @@ class VlmPipelineBenchmark:
     def ours(self, back_end: str, pdf: Path, out: Path) -> dict[str, Any]:
         """Convert one document with this package."""
         executor = self._executor
-        before = dict(self._vlm.counts)
+        assert executor.scheduler.vlm is not None
+        before = dict(executor.scheduler.vlm.counts)
         options, plan = executor.options, replace(executor.plan, backend=Backend(back_end))
         folder = DocumentFolder(Input(pdf), out, options, plan, executor.outputs)
         result = executor.scheduler.submit(folder, PageJobs(options, plan, executor.jobs.imgsz)).result()
@@ -223,7 +221,7 @@ class VlmPipelineBenchmark:
         for page in result.pages:
             for stage, seconds in page.timings.items():
                 shares[stage] = shares.get(stage, 0.0) + seconds
-        after = self._vlm.counts
+        after = executor.scheduler.vlm.counts
         sources = [s for page in result.pages for s in page.sources]
         return {
             "pages": len(result.pages),
@@ -235,7 +233,10 @@ class VlmPipelineBenchmark:
     def mineru(self, pdf: Path, out: Path) -> dict[str, Any]:
         """Convert one document with MinerU's flow, in the engine's own event loop."""
         flow = MineruFlow(self.engine, self._detector, self.answers)
-        return asyncio.run_coroutine_threadsafe(flow.convert(pdf, out), self._vlm._loop).result()
+        vlm = self._executor.scheduler.vlm
+        assert vlm is not None
+        loop = vlm._loop
+        return asyncio.run_coroutine_threadsafe(flow.convert(pdf, out), loop).result()
 
 
 def _repeated_pages(pdf: Path, pages: int, folder: Path) -> Path:
