@@ -17,7 +17,7 @@ from .conversion.plan import make_plan
 from .conversion.startup import make_engine
 from .document import DocumentResult
 from .events import Event, OnEvent
-from .options import Executor as Place
+from .options import Executor as ExecutorOption
 from .options import Options
 from .pdf.languages import language_warning
 from .storage.inputs import Input, find
@@ -63,8 +63,8 @@ class Pipeline:
         self._on_event = on_event or _ignore
         self._tracer = Tracer(self.options.profile)
         self._closed = False
-        self.executor = self._start()
-        """Where documents are converted."""
+        self.executor = self._make_executor()
+        """Converts the documents: on this machine or on a cluster."""
 
     def __enter__(self) -> Pipeline:
         return self
@@ -175,8 +175,8 @@ class Pipeline:
         """Whether the layout model runs on a GPU of this machine: its time is none of a CPU's then."""
         return self.executor.layout_on_gpu
 
-    def _start(self) -> Executor:
-        if self.options.executor is Place.RAY:
+    def _make_executor(self) -> Executor:
+        if self.options.executor is ExecutorOption.RAY:
             from .distributed.driver import RayExecutor
 
             return RayExecutor(self.options, self.plan, self._event)

@@ -30,9 +30,9 @@ from ..storage.output_folder import (
     write_report,
 )
 from .fingerprint import made_from
+from .pages import Pages
 from .plan import Plan
 from .report import document_report, page_report, pages_of
-from .state import Pages
 
 
 class Outputs:
@@ -54,7 +54,7 @@ class Outputs:
 
 
 class DocumentFolder:
-    """Where one document is made, and where its result goes.
+    """The folder of one document: first where it is made, then its place in OUT.
 
     Args:
         item: the document.
@@ -70,7 +70,7 @@ class DocumentFolder:
         self.input = item
         self.output = output
         self.name = ""
-        """Of the folder in OUT; empty until :meth:`open`."""
+        """Name of the folder in OUT; empty until :meth:`open`."""
         self.started = time.perf_counter()
         self.made_from: Fingerprint = {}
         self._options = options
@@ -167,7 +167,7 @@ class DocumentFolder:
             raise OutputError(f"can't write results: {error.strerror or error}") from error
 
     def results(self, pages: Pages) -> list[PageResult]:
-        """What became of the pages that are done, read back from the journal."""
+        """Results of the pages that are done, read back from the journal."""
         return pages.finished(self._work.journal.results()) if self._work and pages.done else []
 
     def finish(
@@ -191,7 +191,7 @@ class DocumentFolder:
         return result
 
     def result(self, pages: Pages, error: str | None) -> DocumentResult:
-        """What is known of the document before its files are published."""
+        """The document's result without its files."""
         return DocumentResult(
             path=self.input.path,
             name=self.name,

@@ -11,7 +11,7 @@ from .plan import Plan
 
 
 class Stage(StrEnum):
-    """What is done with a page at one time."""
+    """A stage of a page."""
 
     READ = "read"
     """A worker decides where the text comes from, runs OCR if there is no engine for a VLM, and renders the page."""
@@ -31,7 +31,7 @@ _IN_SLOT = frozenset({Stage.DETECT, Stage.PREPARE, Stage.ASK})
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way of every page of a pipeline."""
+    """The stages of every page of a pipeline."""
 
     stages: tuple[Stage, ...]
     pages_together: int = 1

@@ -1,4 +1,4 @@
-"""Parts of long documents in the output store: ``OUT/.mineru-accel-parts/{document}/{first page}.zip``.
+"""Batches of pages of long documents in the output store: ``OUT/.mineru-accel-parts/{document}/{first page}.zip``.
 
 They wait there for each other, and for a later run if this one is killed.
 """
@@ -13,11 +13,11 @@ from ..storage.remote import is_url
 
 FOLDER = ".mineru-accel-parts"
 _FAILED = "-failed"
-"""Marks a part in which a page failed: a later run makes it anew."""
+"""Marks a batch in which a page failed: a later run makes it anew."""
 
 
 def save(output: Path, key: str, start: int, data: bytes, failed: bool) -> None:
-    """Put a part away.
+    """Put a batch away.
 
     Raises:
         OutputError: if it can't be written.
@@ -35,7 +35,7 @@ def save(output: Path, key: str, start: int, data: bytes, failed: bool) -> None:
 
 
 def there(output: Path, key: str) -> set[int]:
-    """The parts that an earlier run has done well, by their first page's position."""
+    """The batches that an earlier run has done well, by their first page's position."""
     folder = output / FOLDER / key
     try:
         names = [file.name for file in folder.iterdir()]
@@ -45,7 +45,7 @@ def there(output: Path, key: str) -> set[int]:
 
 
 def load(output: Path, key: str, start: int) -> bytes:
-    """A part.
+    """A batch.
 
     Raises:
         OutputError: if it is not there.
@@ -62,7 +62,7 @@ def load(output: Path, key: str, start: int) -> bytes:
 
 
 def forget(output: Path, key: str) -> None:
-    """The document is written: its parts are not needed any more."""
+    """The document is written: its batches are not needed any more."""
     folder = output / FOLDER / key
     try:
         for file in list(folder.iterdir()):
