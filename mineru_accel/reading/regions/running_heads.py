@@ -32,7 +32,7 @@ NeighbourText = Callable[[int, BBox], str]
 
 
 def relabel_running_heads(areas: list[Area], size: tuple[float, float], text_of: NeighbourText) -> None:
-    """Relabel running heads as furniture, in place: single lines in a page's first or last row that a neighbour repeats.
+    """Relabel running heads as furniture, in place: lines in a page's first or last row that a neighbour repeats.
 
     Page numbers, which count on from page to page, are relabelled as well.
 
