@@ -28,7 +28,7 @@ def save_crops(
         blocks: bboxes on the page straightened by ``angle``.
         folder: created when the first picture is written; None writes no pictures.
         dpi: resolution of the pictures.
-        angle: degrees that straighten the page (counter-clockwise as seen); whole pages are turned before cropping.
+        angle: degrees that straighten the page (counter-clockwise as seen); the whole page is rotated before cropping.
     """
     visual = [(i, b) for i, b in enumerate(blocks) if b["type"] in VISUAL_TYPES]
     if not visual or folder is None:
@@ -50,9 +50,9 @@ def save_crops(
             pixels = render(page, min(dpi / 72, _MAX_CROP_SIDE / max(longest, 1e-3)), box)
         if pixels.size == 0:
             continue
-        turn = int(block.get("angle") or 0) % 360
-        if turn in _TURN_BACK:
-            pixels = cv2.rotate(pixels, _TURN_BACK[turn])
+        rotation = int(block.get("angle") or 0) % 360
+        if rotation in _UPRIGHT:
+            pixels = cv2.rotate(pixels, _UPRIGHT[rotation])
         folder.mkdir(exist_ok=True)
         name = f"page_{index}_{block['type']}_{number}.jpg"
         Image.fromarray(pixels).save(folder / name, "JPEG", quality=_JPEG_QUALITY)
@@ -60,7 +60,7 @@ def save_crops(
 
 
 # A block's ``angle`` is the clockwise rotation of its content.
-_TURN_BACK = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+_UPRIGHT = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
 def _padded(bbox: BBox, width: float, height: float) -> BBox:

@@ -63,8 +63,8 @@ def horizontal_overlap(a: Any, b: Any) -> float:
 def undo_deskew(bbox: BBox | list[float], angle: float, size: tuple[float, float]) -> list[float]:
     """Move a bbox from the straightened page to the page as displayed.
 
-    Its centre is turned about the page's centre; width and height stay, since the box around a tilted line would cover
-    its neighbours.
+    Its centre is rotated about the page's centre; width and height stay, since the box around a tilted line would
+    cover its neighbours.
 
     Args:
         bbox: fractions of the straightened page.

@@ -1,19 +1,19 @@
-"""Reading order of boxes: left to right, top to bottom, column by column.
+"""Reading order of boxes: top to bottom, column by column, columns from left to right.
 
 The algorithm is the recursive XY-cut of G. Nagy and S. Seth, "Hierarchical representation of optically scanned
 documents" (ICPR 1984): a set of boxes is split at empty stripes, alternately across and along the page, until
 single boxes are left. Where this differs:
 
 - Nagy and Seth cut at every empty stripe of one direction before they look at the other. Paragraph gaps that
-  happen to line up in neighbouring columns then tear the columns apart. Here the horizontal bands are first put
-  together again while they share a gutter (:meth:`XYCut._merge_into_sections`), so a *section* is what lies between
-  elements that span its columns; only then are its columns cut.
+  are level in neighbouring columns by chance would then tear the columns apart. Here bands that share a gutter are
+  first merged into a *section* (:meth:`XYCut._merge_into_sections`), which ends at elements that span its columns; only
+  then are its columns cut.
 - A gutter counts only if there is text side by side along it: a date on the right between two lines on the left
   makes no column.
-- A section also ends at a short heading beside which the other columns are empty, where the columns change
-  altogether, and between the rows of a form (blocks with tops in line, far apart).
+- A section also ends at a short heading beside which the other columns are empty, where all columns change, and
+  between the rows of a form (blocks far apart whose tops are level).
 - Boxes are shrunk by a tolerance before they are projected, first by a little (detectors are noisy), then by more
-  (pages are skewed). What still can't be cut (columns that interlock) is ordered by the two pairwise rules of
+  (pages are skewed). Boxes that still can't be cut (interlocking columns) are ordered by the two pairwise rules of
   T. Breuel, "High performance document layout analysis" (SDIUT 2003): above comes first, and left comes first
   unless something that spans both lies between.
 """
@@ -30,15 +30,21 @@ from ...document import BBox
 from .spans import Span, overlap, union_of_spans
 
 _TOLERANCES = ((0.4, 0.25), (0.6, 0.6), (0.8, 1.2))
-"""How much a box is shrunk on each side, in line heights: (x, y), step by step."""
+"""Shrinkage of a box on each side in line heights, (x, y), for each step."""
 _MAX_SHRINK = 0.32
-"""... but never by more than this part of its size."""
+"""Maximum shrinkage as a share of the box's size."""
 
 _MIN_COLUMN_WIDTH = 6
-"""Line heights that a column is wide, at least."""
+"""Line heights; numbers of formulas beside them make narrower columns."""
 
 _MAX_TOP_SKEW = 0.036
-"""Tops count as in line if they differ by no more than on a page that is turned by two degrees."""
+"""Maximum difference of level tops per horizontal distance: that of a page rotated by two degrees."""
+_MAX_HEADING_HEIGHT = 3
+"""Line heights; a higher band is no short heading."""
+_EMPTY_BESIDE = 2.2
+"""Line heights; the least space that is empty in the other columns beside a heading of a section."""
+_MAX_PAIRWISE = 150
+"""Boxes; with more, order_by_pairs does not look at boxes between two others: the time is cubic."""
 _INFINITE = 1e9
 
 
@@ -47,8 +53,8 @@ def order_boxes(boxes: Sequence[BBox], *, line_height: float | None = None, head
 
     Args:
         boxes: (x0, y0, x1, y1) in any unit that is the same for x and y, origin top left.
-        line_height: height of a line of text in that unit; estimated from the boxes if not given.
-        headings: which boxes are headings, if known. They open a section more readily.
+        line_height: of a line of text in that unit; None estimates it from the boxes.
+        headings: indices of the boxes known to be headings, which open a section more easily.
     """
     ids = sorted(range(len(boxes)), key=lambda i: (boxes[i][1], boxes[i][0], boxes[i][3], boxes[i][2]))
     if len(ids) < 2:
@@ -62,15 +68,31 @@ def order_boxes(boxes: Sequence[BBox], *, line_height: float | None = None, head
 
 
 def estimate_line_height(boxes: Sequence[BBox], extent: float) -> float:
-    """A line's height: the lower quartile of the boxes' heights, within what is usual on a page of this size."""
+    """Height of a line of text: the lower quartile of the boxes' heights, within the usual range for the page's size.
+
+    Args:
+        extent: longer side of the page in the unit of the boxes.
+    """
     heights = sorted(b[3] - b[1] for b in boxes)
     low, high = extent / 140, extent / 50
     return min(max(heights[len(heights) // 4], low), high) if heights else low
 
 
+def _touching(ids: Iterable[int], spans: Sequence[Span]) -> list[list[int]]:
+    """Indices whose spans touch, group by group, in the order of their spans."""
+    groups: list[list[int]] = []
+    reach = -_INFINITE
+    for i in sorted(ids, key=spans.__getitem__):
+        if spans[i][0] > reach or not groups:
+            groups.append([])
+        groups[-1].append(i)
+        reach = max(reach, spans[i][1])
+    return groups
+
+
 @dataclass(slots=True)
 class Band:
-    """Boxes between two empty stripes across the page, and the columns that they make on their own."""
+    """Boxes between two empty stripes across the page, and the columns of these boxes alone."""
 
     ids: list[int]
     columns: list[Span]
@@ -80,11 +102,15 @@ class Band:
 
 @dataclass(slots=True)
 class XYCut:
+    """The recursive cut of some boxes, which are named by their indices."""
+
     boxes: Sequence[BBox]
     line_height: float
     headings: frozenset[int]
     _x: list[list[Span]] = field(default_factory=list)
+    """Horizontal spans of the boxes, shrunk by the tolerance of each step."""
     _y: list[list[Span]] = field(default_factory=list)
+    """The same for vertical spans."""
 
     def __post_init__(self) -> None:
         for x, y in _TOLERANCES:
@@ -97,7 +123,12 @@ class XYCut:
         return low + by, max(high - by, low + by)
 
     def order(self, ids: list[int], level: int = 0) -> list[int]:
-        """Order a set of boxes, given from top to bottom."""
+        """The reading order of a set of boxes.
+
+        Args:
+            ids: indices of the boxes, from top to bottom.
+            level: first step of the tolerances.
+        """
         if len(ids) < 2:
             return ids
         for step in range(level, len(_TOLERANCES)):
@@ -110,31 +141,18 @@ class XYCut:
         return self.order_by_pairs(ids)
 
     def _split_bands(self, ids: list[int], step: int) -> list[Band]:
-        spans = self._y[step]
-        groups: list[list[int]] = []
-        reach = -_INFINITE
-        for i in sorted(ids, key=spans.__getitem__):
-            if spans[i][0] > reach or not groups:
-                groups.append([])
-            groups[-1].append(i)
-            reach = max(reach, spans[i][1])
+        """Cut at the empty stripes across the page."""
         bands = []
-        for group in groups:
+        for group in _touching(ids, self._y[step]):
             columns = union_of_spans(self._x[step][i] for i in group)
             top, bottom = min(self.boxes[i][1] for i in group), max(self.boxes[i][3] for i in group)
             bands.append(Band(group, columns, top, bottom))
         return bands
 
     def _split_columns(self, ids: list[int], step: int) -> list[list[int]]:
-        """Cut at the gutters that have text side by side; no cut gives an empty list."""
-        spans, heights = self._x[step], self._y[step]
-        parts: list[list[int]] = []
-        reach = -_INFINITE
-        for i in sorted(ids, key=spans.__getitem__):
-            if spans[i][0] > reach or not parts:
-                parts.append([])
-            parts[-1].append(i)
-            reach = max(reach, spans[i][1])
+        """Cut at the gutters that have text side by side; an empty list without a cut."""
+        heights = self._y[step]
+        parts = _touching(ids, self._x[step])
         columns = parts[:1]
         for number in range(1, len(parts)):
             right = [i for part in parts[number:] for i in part]
@@ -145,7 +163,7 @@ class XYCut:
 
     @staticmethod
     def _stand_side_by_side(left: list[Span], right: list[Span]) -> bool:
-        """Whether a good part of the side that has less stands beside something on the other."""
+        """Whether a good part of the side with less text stands beside text of the other side."""
         one, two = union_of_spans(left), union_of_spans(right)
         shared, i, j = 0.0, 0, 0
         while i < len(one) and j < len(two):
@@ -158,7 +176,12 @@ class XYCut:
         return shared > 0.3 * least or (least == 0 and shared >= 0 and bool(one and two))
 
     def _merge_into_sections(self, bands: list[Band]) -> list[list[int]]:
-        """Put bands together while they share a gutter."""
+        """Merge bands into sections while they share a gutter; return the parts that are read one after another.
+
+        A band that closes the gutter, or whose boxes all span several of the section's columns, starts a new section.
+        Bands before it move to the new section if they belong to it: those that alone make the old one's gutter, or
+        else a heading of what follows. Last, rows of a form and a single first line become parts of their own.
+        """
         sections: list[list[Band]] = []
         current, columns = [bands[0]], bands[0].columns
         for number, band in enumerate(bands[1:], 1):
@@ -189,12 +212,13 @@ class XYCut:
 
     @staticmethod
     def _spans_columns(span: Span, columns: list[Span]) -> bool:
+        """Whether a span overlaps several columns."""
         return sum(overlap(*span, *column) > 0 for column in columns) > 1
 
     def _take_bands_of_gutter(self, section: list[Band], after: Band) -> list[Band]:
-        """Take the bands off the end of ``section`` that alone make its gutter, if what follows goes on with theirs.
+        """Take the bands off the end of ``section`` that alone make its gutter, if ``after`` shares that gutter.
 
-        A narrow abstract has a gutter in common with the first line of the columns below it, by chance. Numbers of
+        A narrow abstract and the first lines of the columns below it can have a gutter in common by chance. Numbers of
         formulas beside them make no column.
         """
         start, columns = len(section), after.columns
@@ -212,7 +236,7 @@ class XYCut:
         return moved
 
     def _take_heading(self, section: list[Band], columns: list[Span], after: Band) -> list[Band]:
-        """Take the heading of what follows off the end of ``section``."""
+        """Take a short band off the end of ``section`` if it is the heading of ``after``."""
         last = section[-1]
         if len(section) < 2 or len(columns) < 2 or len(last.columns) > 1:
             return []
@@ -223,10 +247,10 @@ class XYCut:
         return [section.pop()]
 
     def _is_short(self, band: Band) -> bool:
-        return band.bottom - band.top <= 3 * self.line_height
+        return band.bottom - band.top <= _MAX_HEADING_HEIGHT * self.line_height
 
     def _is_nearer_below(self, band: Band, above: list[Band], below: float) -> bool:
-        """Whether a band is nearer to what comes below than to what stands above it in its own column."""
+        """Whether a band is nearer to ``below`` (top of the next band) than to the boxes above it in its column."""
         bottom = self._lowest_in_column(band.columns[0], above)
         if bottom is None:
             return True
@@ -234,6 +258,7 @@ class XYCut:
         return band.top - bottom > factor * (below - band.bottom)
 
     def _lowest_in_column(self, column: Span, bands: list[Band]) -> float | None:
+        """Bottom of the lowest box of some bands in a column; None if that is empty."""
         for band in reversed(bands):
             found = [self.boxes[i][3] for i in band.ids if self._is_in_column(i, column)]
             if found:
@@ -244,7 +269,12 @@ class XYCut:
         return overlap(*self._x[0][i], *column) >= 0
 
     def _opens_section(self, band: Band, section: list[Band], columns: list[Span], rest: list[Band]) -> bool:
-        """Whether ``band`` is a short heading beside which the section's other columns are empty."""
+        """Whether ``band`` is a short heading beside which the section's other columns are empty.
+
+        Args:
+            columns: of the section so far.
+            rest: the bands after ``band``.
+        """
         if len(columns) < 2 or len(band.columns) > 1 or not rest or not self._is_short(band):
             return False
         if overlap(*band.columns[0], *columns[0]) <= 0:
@@ -263,9 +293,9 @@ class XYCut:
                 ),
                 None,
             )
-            if above is None or below is None or below - above < 2.2 * self.line_height:
+            if above is None or below is None or below - above < _EMPTY_BESIDE * self.line_height:
                 return False
-            if below > rest[0].top + self.line_height:  # what follows starts level in all columns
+            if below > rest[0].top + self.line_height:  # otherwise what follows starts at another height in this column
                 return False
         return True
 
@@ -273,9 +303,9 @@ class XYCut:
         return any(overlap(*span, *column) > 0 for span in band.columns)
 
     def _form_rows(self, section: list[Band]) -> tuple[int, int]:
-        """The rows of a form at the end of a section: where they start and end (the same if there are none).
+        """Start and end (as indices of bands) of the rows of a form near the end of a section; equal without a form.
 
-        Rows have columns far apart, tops in line, and space between them. Single blocks may follow.
+        The columns of rows are far apart, their tops level, and there is space between rows. Single blocks may follow.
         """
         end = len(section)
         while end and len(section[end - 1].columns) < 2:
@@ -292,6 +322,7 @@ class XYCut:
         return (start, end) if end - start > 1 else (end, end)
 
     def _is_form_row(self, band: Band) -> bool:
+        """Whether a band has several columns with level tops, and is no heading."""
         if len(band.columns) < 2 or self.headings.issuperset(band.ids):
             return False
         tops = [min(self.boxes[i][1] for i in band.ids if self._is_in_column(i, column)) for column in band.columns]
@@ -299,7 +330,7 @@ class XYCut:
         return max(tops) - min(tops) <= 0.4 * self.line_height + skew
 
     def _vertical_gap(self, one: Band, two: Band) -> float:
-        """The least space between two bands within a column."""
+        """Smallest distance between two bands within a column."""
         gaps = [_INFINITE]
         for column in one.columns:
             bottoms = [self.boxes[i][3] for i in one.ids if self._is_in_column(i, column)]
@@ -309,7 +340,7 @@ class XYCut:
         return min(gaps)
 
     def _split_first_line(self, section: list[Band]) -> list[list[Band]]:
-        """Take a single line off the top of a section, so that a date on the right is not read with its column."""
+        """Split a single line off the top of a section: a date on the right does not belong to the right column."""
         if len(section) < 2:
             return [section]
         line, following = section[0], section[1]
@@ -322,18 +353,18 @@ class XYCut:
         return band.bottom - band.top <= 1.6 * self.line_height
 
     def order_by_pairs(self, ids: list[int] | None = None) -> list[int]:
-        """Breuel's rules for a set (all if not given): a topological order of what must come before what."""
+        """A topological order of some boxes (default: all) by Breuel's two rules."""
         ids = list(range(len(self.boxes))) if ids is None else ids
         if len(ids) < 2:
             return ids
         box = np.array([self.boxes[i] for i in ids])
         before = self._precedence(box)
-        waiting = before.sum(axis=0)  # for each box, how many must come first
+        waiting = before.sum(axis=0)  # for each box the number of boxes that must come first
         rank = np.lexsort((box[:, 1], box[:, 0])).argsort()
         done = np.zeros(len(ids), dtype=bool)
         out: list[int] = []
         for _ in ids:
-            # a cycle is broken where the fewest rules suffer; of several, what follows the last, then the leftmost
+            # Next comes a box that violates the fewest rules; among equals one after the last box, or the leftmost.
             cost = waiting * 4 * len(ids) + rank
             if out:
                 cost -= 2 * len(ids) * (before[out[-1]] & (waiting == 0))
@@ -345,7 +376,11 @@ class XYCut:
 
     @staticmethod
     def _precedence(box: np.ndarray) -> np.ndarray:
-        """``out[a, b]``: a comes before b. Beyond 150 boxes what lies between two is not looked at (too slow)."""
+        """Breuel's rules as (n, n) bool: entry [a, b] says that a comes before b.
+
+        Args:
+            box: (n, 4).
+        """
         count = len(box)
         width = box[:, 2] - box[:, 0]
         overlap = np.minimum(box[:, None, 2], box[None, :, 2]) - np.maximum(box[:, None, 0], box[None, :, 0])
@@ -354,7 +389,7 @@ class XYCut:
         x, y = box[:, 0] + box[:, 2], box[:, 1] + box[:, 3]
         above, left = y[:, None] < y[None, :], x[:, None] < x[None, :]
         spanned = np.zeros((count, count), dtype=bool)
-        if count <= 150:
+        if count <= _MAX_PAIRWISE:
             for c in range(count):
                 ends = np.outer(above[:, c] & beside[:, c], above[c] & beside[c])  # a above c above b
                 spanned |= ends | ends.T

@@ -184,22 +184,22 @@ def _is_superfluous(area: Area, areas: list[Area], fragments: list[Fragment], si
     )
 
 
-def _take_sideways_table(stray: list[Fragment], areas: list[Area]) -> list[Fragment]:
+def _take_sideways_table(outside: list[Fragment], areas: list[Area]) -> list[Fragment]:
     """Make one table of much sideways text outside all regions, in place; it replaces the areas that lie in it.
 
     Returns:
         The fragments that are still outside all regions.
     """
-    sideways = [f for f in stray if f.rotation in (90, 270)]
+    sideways = [f for f in outside if f.rotation in (90, 270)]
     if len(sideways) < _MIN_SIDEWAYS_FRAGMENTS:
-        return stray
+        return outside
     box = union([f.bbox for f in sideways])
     inner = [a for a in areas if holds(box, *centre(a.box))]
     if any(f.rotation == 0 for a in inner for f in a.fragments):
-        return stray
+        return outside
     table = Area(Region(Label.TABLE, (0, 0, 0, 0), 0.0), box, sideways + [f for a in inner for f in a.fragments])
     areas[:] = [a for a in areas if a not in inner] + [table]
-    return [f for f in stray if f not in sideways]
+    return [f for f in outside if f not in sideways]
 
 
 def _append_to_paragraph(lines: list[Line], areas: list[Area]) -> bool:

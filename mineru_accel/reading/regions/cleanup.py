@@ -29,7 +29,7 @@ _MAX_CAPTION_GAP = 0.05
 
 
 def without_nested(regions: list[Region]) -> list[Region]:
-    """Regions that lie in no other: text in text or in a table, anything in a figure or table of higher score."""
+    """Regions that are not nested: text in text or in a table, or anything in a figure or table of higher score."""
 
     def is_nested(inner: Region) -> bool:
         return any(

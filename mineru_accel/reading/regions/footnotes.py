@@ -28,14 +28,14 @@ _MIN_LETTERS = 6
 
 
 def find_footnotes(areas: list[Area], rules: Iterable[BBox], size: tuple[float, float]) -> None:
-    """Take notes out of the flow, in place: their areas become furniture, with ``note`` set.
+    """Relabel footnotes as furniture with ``is_footnote`` set, in place, one area for each.
 
-    What the detector already took for furniture needs a raised mark only; text is a note if it is also set in smaller
-    type and its mark stands in the text above it, or a short rule right over it or over the note before it.
+    Furniture with a mark at its start is a footnote. Text is one if it is also set in smaller type, and its mark stands
+    raised in the text above it, or a short rule or another footnote right above it.
 
     Args:
         rules: the page's ruled lines as boxes in points.
-        size: of the page in points.
+        size: width and height of the page in points.
     """
     marked = [a for a in areas if a.region.label in (Label.PLAIN_TEXT, Label.ABANDON) and _footnote_mark(a)]
     if not marked:

@@ -1,4 +1,4 @@
-"""Tables as HTML: docvortex's recovery from rules and text, checked against what the text's places say."""
+"""Tables as HTML: docvortex's recovery from ruled lines, merged with the grid that the text's positions make."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from .grid import Grid, build_grid, html_cell
 
 GUESSED = "a table's cells are guessed from the places of its text"
 _PROSE_WORDS = 4
-"""Words; where the median cell has as many, the would-be table is lines of prose in columns."""
+"""Words; where the median cell has as many, the cells are lines of prose in columns."""
+_MIN_FILLED = 0.4
+"""Share of a grid's places that have text; the labels of a chart fill fewer."""
 UNREADABLE = "a table has no text that could be read: kept as a picture"
 
 
@@ -28,8 +30,8 @@ def read_table(page: TextPage, bbox: BBox, fragments: list[Fragment]) -> tuple[s
         fragments: the region's text.
 
     Returns:
-        The block's type (``image`` where there is no table to be seen, a chart for instance), its HTML, empty where
-        nothing could be read, and a warning where it is less than sure.
+        The block's type (``image`` where the text makes no table, as in a chart), its HTML (empty where nothing could
+        be read), and a warning if the cells are uncertain.
     """
     found = (page.recover_table(bbox, angle) for angle in (0, 90, 270))
     html = next((html for html in found if html is not None), None)
@@ -40,20 +42,25 @@ def read_table(page: TextPage, bbox: BBox, fragments: list[Fragment]) -> tuple[s
 
 
 def looks_like_table(grid: Grid | None) -> bool:
-    """Does text alone make a table? Prose in columns and the labels of a chart don't."""
+    """Whether a grid is a table rather than prose in columns or the labels of a chart."""
     return (
         grid is not None
         and grid.is_consistent
         and grid.columns >= 2
         and statistics.median(len(c.text.split()) for c in grid.cells) < _PROSE_WORDS
-        and len(grid.cells) > 0.4 * grid.rows * grid.columns
+        and len(grid.cells) > _MIN_FILLED * grid.rows * grid.columns
     )
 
 
 def merge_tables(html: str | None, grid: Grid | None, has_text: bool) -> tuple[str, str | None]:
-    """The better of docvortex's table and ours, or the structure of the one with the text of the other.
+    """The HTML of docvortex's table, of the grid, or of the former with the latter's text, and a warning or None.
 
-    docvortex sees rules, so its spans are right; we see columns that are mostly empty, and cells that hold a dash.
+    docvortex sees ruled lines, so its spans are right; the grid has mostly empty columns and cells with a dash.
+
+    Args:
+        html: docvortex's table; None if it found none.
+        grid: of the region's text; None if that has no rows and columns.
+        has_text: whether the region has any text.
     """
     if html is None and grid is None:
         return "", None if has_text else UNREADABLE
@@ -73,7 +80,7 @@ def merge_tables(html: str | None, grid: Grid | None, has_text: bool) -> tuple[s
 
 
 def _every_line_is_a_row(grid: Grid) -> bool:
-    """Are lines rows, where no rules say so? Most cells of each have text, while lines of longer cells leave gaps."""
+    """Whether each line is a row, although no rules separate them: most cells of each have text, and all are short."""
     filled = Counter(c.row for c in grid.cells if c.text)
     first = {c.row for c in grid.cells if c.column == 0 and c.text}
     short = statistics.median(len(c.text.split()) for c in grid.cells) < _PROSE_WORDS
@@ -82,7 +89,12 @@ def _every_line_is_a_row(grid: Grid) -> bool:
 
 
 def rules_within(horizontal: Iterable[BBox], bbox: BBox) -> list[BBox]:
-    """A region's horizontal rules as (x0, y, x1, y), of all those of its page; boxes in points."""
+    """The horizontal rules in a region as (x0, y, x1, y); all boxes in points.
+
+    Args:
+        horizontal: horizontal rules of the page.
+        bbox: of the region.
+    """
     out = []
     for x0, y0, x1, y1 in horizontal:
         y = (y0 + y1) / 2
@@ -96,6 +108,7 @@ _HtmlCell = tuple[int, int, int, int, str]
 
 
 def _parse_table(html: str) -> tuple[int, int, list[_HtmlCell]]:
+    """Number of rows, number of columns, and cells of an HTML table."""
     parser = _TableParser()
     parser.feed(html)
     parser.close()
@@ -103,7 +116,7 @@ def _parse_table(html: str) -> tuple[int, int, list[_HtmlCell]]:
 
 
 class _TableParser(HTMLParser):
-    """Cells of one table with their places."""
+    """Collects the cells of one table with their places."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=False)
@@ -148,15 +161,18 @@ class _TableParser(HTMLParser):
 
 
 def _replace_texts(cells: list[_HtmlCell], grid: Grid) -> str:
-    """docvortex's table; a cell whose text differs in more than markup takes ours."""
+    """HTML of docvortex's cells; where their text differs in more than markup, the grid's text replaces it."""
     texts = grid.texts()
     rows: list[list[str]] = [[] for _ in range(grid.rows)]
-    for row, column, high, wide, inner in cells:
-        ours = " ".join(
-            texts[r, c] for r in range(row, row + high) for c in range(column, column + wide) if (r, c) in texts
+    for row, column, row_span, column_span, inner in cells:
+        of_grid = " ".join(
+            texts[r, c]
+            for r in range(row, row + row_span)
+            for c in range(column, column + column_span)
+            if (r, c) in texts
         )
-        if ours and re.sub(r"<[^>]+>", "", unescape(inner)).split() != ours.split():
-            inner = escape(ours)
+        if of_grid and re.sub(r"<[^>]+>", "", unescape(inner)).split() != of_grid.split():
+            inner = escape(of_grid)
         if row < len(rows):
-            rows[row].append(html_cell(inner, high, wide))
+            rows[row].append(html_cell(inner, row_span, column_span))
     return "<table>" + "".join(f"<tr>{''.join(row)}</tr>" for row in rows) + "</table>"
