@@ -137,7 +137,7 @@ def _recognise(pixels: np.ndarray) -> tuple[np.ndarray, list[str], list[float]]:
 
 
 def _pad_strip(pixels: np.ndarray) -> np.ndarray:
-    """Narrow strips padded with white: RapidOCR scales the long side to 2000 pixels and must leave the short one some."""
+    """Narrow strips padded with white: RapidOCR scales the long side to 2000 pixels, so that the short one vanishes."""
     height, width = pixels.shape[:2]
     least = max(height, width) // 40 + 1
     if min(height, width) >= least:
