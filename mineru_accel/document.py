@@ -76,6 +76,11 @@ class PageResult:
     """Seconds by stage."""
     why_ocr: str | None = None
     """The reason, if the page was read by OCR."""
+    words: dict[str, Any] | None = None
+    """What became of the words that the page shows: ``seen``, ``written`` (in its content), ``furniture`` (in running
+    heads, feet, page numbers and notes), ``left_out`` (number by reason), ``missing`` (in no block), ``invented``
+    (written more often than shown), and ``words``: text, bbox and reason of what is left out or missing. None where
+    neither a text layer nor OCR of the whole page tells what is there."""
 
 
 @dataclass(slots=True)

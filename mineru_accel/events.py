@@ -116,6 +116,8 @@ class RunDone(Event):
     """Seconds of work by stage, over all workers."""
     ocr_pages: dict[str, int]
     """Pages read by OCR, by reason."""
+    words: dict[str, Any]
+    """Words of all pages by what became of them, as in :attr:`~mineru_accel.document.PageResult.words`."""
     stopped: str | None
     """Why the run was given up before its end."""
     failures: list[dict[str, Any]]

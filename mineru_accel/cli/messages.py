@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..conversion.progress import duration
 from ..document import DocumentResult, PageStatus
 from ..events import RunDone
@@ -49,12 +51,22 @@ def summary(event: RunDone) -> str:
     if event.ocr_pages:
         reasons = (f"{count} because {reason}" for reason, count in event.ocr_pages.items())
         lines.append(f"read by OCR: {', '.join(reasons)}")
+    if event.words["seen"]:
+        lines.append(_words(event.words))
     for failure in event.failures[:_MAX_FAILURES]:
         page = f", page {failure['page']}" if "page" in failure else ""
         lines.append(f"failed: {printable(failure['path'])}{page}: {failure['error']}")
     if len(event.failures) > _MAX_FAILURES:
         lines.append(f"failed: {len(event.failures) - _MAX_FAILURES} more; --summary FILE writes them all")
     return "\n".join(lines)
+
+
+def _words(words: dict[str, Any]) -> str:
+    """The account of a run's words."""
+    parts = [f"{words['seen']} words seen: {words['written']} written, {words['furniture']} in running heads and notes"]
+    parts += [f"{count} {reason}" for reason, count in words["left_out"].items()]
+    parts.append(f"{words['missing']} missing, {words['invented']} written twice or not on the page")
+    return ", ".join(parts)
 
 
 def printable(path: str) -> str:

@@ -291,4 +291,5 @@ def _result(page: PageState, summary: PageSummary) -> PageResult:
         list(summary.warnings),
         page.timings,
         page.why_ocr,
+        summary.words,
     )

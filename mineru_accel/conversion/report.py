@@ -42,13 +42,14 @@ def page_report(page: PageResult) -> dict[str, Any]:
         "sources": page.sources,
         **({"reasons": page.reasons} if any(page.reasons) else {}),
         "warnings": page.warnings,
+        **({"words": page.words} if page.words else {}),
         "timings": page.timings,
     }
 
 
 def pages_of(report: dict[str, Any]) -> list[PageResult]:
     """The pages of an earlier run's report."""
-    fields = ("error", "regions", "sources", "warnings", "timings", "why_ocr")
+    fields = ("error", "regions", "sources", "warnings", "timings", "why_ocr", "words")
     return [
         PageResult(p["page_idx"], PageStatus(p["status"]), **{f: p[f] for f in fields if f in p})
         for p in report.get("page_results", [])

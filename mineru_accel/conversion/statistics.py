@@ -12,6 +12,8 @@ from ..options import Options
 _MAX_FAILURES = 1000
 """Maximum failures that are kept with their reasons; all are counted."""
 
+_WORD_COUNTS = ("seen", "written", "furniture", "missing", "invented")
+
 
 class RunStatistics:
     """Counts results of one call's documents. Written by the scheduler's thread, read when the call is over."""
@@ -29,6 +31,10 @@ class RunStatistics:
         """Pages by the reason why OCR read them."""
         self.stages: dict[str, float] = defaultdict(float)
         """Seconds of work by stage, over all workers."""
+        self.words: Counter[str] = Counter()
+        """Words of all pages, see :attr:`~mineru_accel.document.PageResult.words`."""
+        self.left_out: Counter[str] = Counter()
+        """Words left out, by reason."""
         self.failures: list[dict[str, Any]] = []
         self.stopped: str | None = None
         """The reason for which the run was given up."""
@@ -46,6 +52,9 @@ class RunStatistics:
         self.pages[str(result.status)] += 1
         if result.why_ocr:
             self.ocr[result.why_ocr] += 1
+        if result.words:
+            self.words.update({name: result.words[name] for name in _WORD_COUNTS})
+            self.left_out.update(result.words["left_out"])
         if resumed:
             self.resumed += 1
             return
@@ -87,6 +96,7 @@ class RunStatistics:
             "pages_per_second": round(converted / max(self.seconds, 1e-3), 3),
             "stage_seconds": {k: round(v, 3) for k, v in sorted(self.stages.items(), key=lambda item: -item[1])},
             "ocr_pages": dict(self.ocr.most_common()),
+            "words": {**{name: self.words[name] for name in _WORD_COUNTS}, "left_out": dict(self.left_out)},
             "stopped": self.stopped,
             "failures": self.failures,
         }

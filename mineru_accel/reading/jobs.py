@@ -143,6 +143,7 @@ def _store(content: PageContent, staging: str) -> PageSummary:
         content.warnings,
         content.timings,
         [block.reason for block in content.blocks],
+        content.words,
     )
 
 

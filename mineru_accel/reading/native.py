@@ -13,8 +13,9 @@ from ..pdf.docvortex import native as docvortex
 from ..pdf.docvortex.pages import TextPages
 from ..pdf.types import Key, PageSource
 from .native_repair import repair_blocks
-from .page_end import finish_page
+from .page_end import account_for_words, finish_page
 from .types import PageBlock, PageContent
+from .word_account import seen_words
 
 
 def analyze(key: Key, pages: list[PageSource], images: Path | None, dpi: int, first: bool) -> list[PageContent]:
@@ -33,7 +34,10 @@ def analyze(key: Key, pages: list[PageSource], images: Path | None, dpi: int, fi
             repaired, warnings = repair_blocks(texts.page(number), blocks)
             if not first:
                 _demote_titles(repaired)
-            results.append(_content(pages[number], repaired, warnings))
+            content = _content(pages[number], repaired, warnings)
+            text = texts.page(number)
+            account_for_words(content, seen_words(text.lines()), text.size)
+            results.append(content)
     share = (time.perf_counter() - started) / len(pages)
     for page, content in zip(pages, results, strict=True):
         content.timings["extract"] = share

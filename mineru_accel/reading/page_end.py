@@ -13,7 +13,8 @@ from .geometry import undo_deskew
 from .regions.formula_numbers import fold_formula_numbers
 from .regions.lists import add_list_blocks
 from .text.inline_styles import make_literal_spans
-from .types import Draft, PageContent
+from .types import Draft, PageContent, SeenWord
+from .word_account import match_words
 
 _QUOTED = 200
 """Maximum characters of a formula that a warning quotes: one line of a report."""
@@ -35,6 +36,8 @@ def complete_page(
     content = PageContent(page.index, fold_formula_numbers(draft.blocks), warnings=list(draft.warnings))
     make_literal_spans(block.raw for block in content.blocks if block.source is not Source.VLM)
     _add_warnings(content)
+    if draft.seen is not None:
+        account_for_words(content, draft.seen, draft.page_size)
     content.timings["extract"] = time.perf_counter() - started
     finish_page(key, page, content, images, dpi)
     return content
@@ -63,6 +66,20 @@ def finish_page(key: Key, page: PageSource, content: PageContent, images: Path |
         content.status = PageStatus.FALLBACK
     add_list_blocks(content)
     content.timings["crop"] = time.perf_counter() - started
+
+
+def account_for_words(content: PageContent, seen: list[SeenWord], size: tuple[float, float]) -> None:
+    """Compare the words that the page shows with those of its blocks; a difference becomes a warning.
+
+    Args:
+        size: of the page in points.
+    """
+    started = time.perf_counter()
+    account = match_words(seen, content.blocks, size)
+    content.words = account.as_dict(size)
+    if warning := account.warning():
+        content.warnings.append(warning)
+    content.timings["words"] = time.perf_counter() - started
 
 
 def _add_warnings(content: PageContent) -> None:

@@ -16,6 +16,8 @@ from .regions.footnotes import find_footnotes
 from .regions.running_heads import neighbour_text_reader, relabel_running_heads
 from .source_policy import SourcePolicy
 from .text.soundness import find_contradiction
+from .types import SeenWord
+from .word_account import seen_words
 
 
 @dataclass(slots=True)
@@ -31,6 +33,8 @@ class PageText:
     """Origin of the layer: the page itself, or OCR of the whole page."""
     why_unsound: str | None = None
     """The reason, where the layer is unsound as a whole."""
+    seen: list[SeenWord] | None = None
+    """The words of the layer."""
 
 
 def extract_page_text(
@@ -49,16 +53,18 @@ def extract_page_text(
     if why is None:
         layer = pages.page(0)
         rules = layer.ruled_lines()
-        areas = find_areas(regions, layer.lines(), rules, layer.size)
+        lines = layer.lines()
+        seen = seen_words(lines)
+        areas = find_areas(regions, lines, rules, layer.size)
         if page.ocr:
-            return PageText(areas, layer.size, layer, Source.OCR)
+            return PageText(areas, layer.size, layer, Source.OCR, seen=seen)
         relabel_running_heads(areas, layer.size, neighbour_text_reader(key, page.index))
         find_footnotes(areas, rules, layer.size)
         if policy.compares_with_pixels:
             x, y = 1 / layer.size[0], 1 / layer.size[1]
             why = find_contradiction(areas, lambda box: read_one_line(key, page.index, scaled(box, x, y)))
         if why is None:
-            return PageText(areas, layer.size, layer)
+            return PageText(areas, layer.size, layer, seen=seen)
     with open_page(key, page.index) as raw:
         size = raw.get_size()
     areas = [Area(region, scaled(region.bbox, *size)) for region in without_nested(regions)]

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from ..document import Block, PageStatus, Region, Source
+from ..document import BBox, Block, PageStatus, Region, Source
 from ..vlm.types import Crop
 
 PAGES_PER_ANALYSIS = 16
 """Pages that one native analysis takes together: it compares them to find running heads and headings. A fixed number:
 results don't depend on the number of workers, nor memory on the document's length."""
+
+
+@dataclass(slots=True)
+class SeenWord:
+    """A word as the page shows it."""
+
+    text: str
+    letters: str
+    """Its letters and digits, as words are compared: see :mod:`.word_account`."""
+    bbox: BBox
+    """In points, origin top left."""
 
 
 @dataclass(slots=True)
@@ -56,6 +68,10 @@ class Draft:
     size: tuple[int, int] = (0, 0)
     """Width and height in pixels of the page image that crops are cut from."""
     warnings: list[str] = field(default_factory=list)
+    seen: list[SeenWord] | None = None
+    """The words of the page's text layer, or of OCR's; None where there is none that is sound."""
+    page_size: tuple[float, float] = (0.0, 0.0)
+    """Width and height in points of the page that they are on."""
 
 
 @dataclass(slots=True)
@@ -82,6 +98,8 @@ class PageContent:
     status: PageStatus = PageStatus.OK
     warnings: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
+    words: dict[str, Any] | None = None
+    """The account of the page's words, see :meth:`.word_account.WordAccount.as_dict`."""
 
     @property
     def raws(self) -> list[Block]:
@@ -100,3 +118,4 @@ class PageSummary:
     warnings: list[str]
     timings: dict[str, float] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
+    words: dict[str, Any] | None = None
