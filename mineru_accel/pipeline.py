@@ -20,7 +20,7 @@ from .events import Event, OnEvent
 from .options import Executor as ExecutorOption
 from .options import Options
 from .pdf.languages import language_warning
-from .storage.inputs import Input, find
+from .storage.inputs import Input, find_inputs
 from .storage.remote import to_path
 from .workers.trace import Tracer
 
@@ -108,7 +108,7 @@ class Pipeline:
             UsageError: if a folder or glob holds nothing to convert, before anything is converted.
             RuntimeError: if the pipeline is closed.
         """
-        return self.run(find(paths), _folder(output))
+        return self.run(find_inputs(paths), _folder(output))
 
     async def convert_async(self, path: PathLike, output: PathLike | None = None) -> DocumentResult:
         """:meth:`convert` for asyncio."""
@@ -119,7 +119,7 @@ class Pipeline:
         self, paths: Iterable[PathLike], output: PathLike | None = None
     ) -> AsyncGenerator[DocumentResult, None]:
         """:meth:`convert_batch` for asyncio."""
-        inputs = await asyncio.to_thread(find, list(paths))
+        inputs = await asyncio.to_thread(find_inputs, list(paths))
         async with contextlib.aclosing(self.executor.run_async(inputs, _folder(output))) as results:
             async for result in results:
                 yield result

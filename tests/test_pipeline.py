@@ -348,7 +348,7 @@ def test_documents_with_options_and_listeners_of_their_own(tmp_path: Path, make_
         if isinstance(event, PageDone):
             blocks.append(event.blocks())
             assert event.staging is not None
-            page_store.keep(event.staging, event.index, tmp_path / "kept")
+            page_store.copy_page(event.staging, event.index, tmp_path / "kept")
 
     a, b = (make_pdf(f"{n}.pdf", [f"page {p} of {n}" for p in "12345"]) for n in "ab")
     with Pipeline(on_event=everything.append, **NATIVE) as pipeline:
@@ -370,8 +370,8 @@ def test_documents_with_options_and_listeners_of_their_own(tmp_path: Path, make_
     assert isinstance(started, DocumentStarted) and (started.pages, started.total) == (2, 5)
     assert len(blocks) == 2 and all("of a" in json.dumps(page) for page in blocks)
     assert len(everything) == len(heard["a"]) + len(heard["b"])
-    assert [r.source for r in view.regions] == ["text-layer"] and view.regions[0].part == 0
-    assert view.parts[0].startswith("page 1 of a") and picture[8:12] == b"WEBP"
+    assert [r.source for r in view.regions] == ["text-layer"] and view.regions[0].passage == 0
+    assert view.passages[0].startswith("page 1 of a") and picture[8:12] == b"WEBP"
 
 
 def test_cancelling_one_of_two(tmp_path: Path, make_pdf: MakePdf) -> None:

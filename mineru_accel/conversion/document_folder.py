@@ -16,19 +16,13 @@ from ..errors import AccelError, OutputError
 from ..export.types import Written
 from ..options import Options
 from ..storage import page_store
+from ..storage.document_names import DocumentNames, naming_lock
+from ..storage.fingerprint import Fingerprint, difference
 from ..storage.inputs import Input
-from ..storage.journal import Entry, warn
-from ..storage.output_folder import (
-    Fingerprint,
-    Names,
-    WorkFolder,
-    check_output,
-    difference,
-    locked,
-    publish,
-    report_path,
-    write_report,
-)
+from ..storage.journal import Entry, add_warnings
+from ..storage.output_folder import check_output, publish
+from ..storage.report import report_path, write_report
+from ..storage.work_folder import WorkFolder
 from .fingerprint import made_from
 from .pages import Pages
 from .plan import Plan
@@ -39,7 +33,7 @@ class Outputs:
     """The output folders of a pipeline: each is checked once, and no name in it is given to two documents at a time."""
 
     def __init__(self) -> None:
-        self.names = Names()
+        self.names = DocumentNames()
         self._checked: set[Path] = set()
 
     def check(self, output: Path) -> None:
@@ -99,10 +93,10 @@ class DocumentFolder:
         """
         self._outputs.check(self.output)
         names = self._outputs.names
-        with locked(self.output):
-            name, report = names.claim(self.output, self.input.stem, self.input.source)
+        with naming_lock(self.output):
+            name, report = names.assign(self.output, self.input.stem, self.input.source)
             if report is not None and not self._options.overwrite:
-                page_store.remove(self.output / name)  # killed between the two last steps
+                page_store.remove_pages(self.output / name)  # killed between the two last steps
                 self.name = name
                 return report
             try:
@@ -127,7 +121,7 @@ class DocumentFolder:
             return False
         if not self.input.replace:
             raise OutputError(f"{self.output / self.name} was made {changed}; --overwrite replaces it")
-        with locked(self.output):
+        with naming_lock(self.output):
             self._work = WorkFolder(self.output, self.name)
         return True
 
@@ -233,7 +227,7 @@ class DocumentFolder:
         result.pages = pages_of(report)
 
     def _publish(self, result: DocumentResult, written: Written) -> None:
-        warn({p.index: p for p in result.pages}, written.warnings)
+        add_warnings({p.index: p for p in result.pages}, written.warnings)
         written.files = {f: written.files[f] for f in self._options.formats if f in written.files}
         report = document_report(result, self.input.source, written, self._plan, self.made_from)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..options import Options
-from ..storage.output_folder import Fingerprint, fingerprint
+from ..storage.fingerprint import Fingerprint, fingerprint
 from ..version import __version__
 from .plan import Plan
 

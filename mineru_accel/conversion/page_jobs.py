@@ -15,7 +15,7 @@ from ..pdf import jobs as pdf
 from ..pdf.types import DocumentInfo, Key, PageSource
 from ..reading import jobs as reading
 from ..reading.source_policy import make_source_policy
-from ..storage.inputs import Input, digest
+from ..storage.inputs import Input, input_sha256
 from ..workers.protocol import Job, job
 from .document_folder import DocumentFolder
 from .pages import Pages, PageState
@@ -56,7 +56,7 @@ class PageJobs:
     # Of a document
 
     def digest(self, item: Input) -> Job:
-        return job(digest, _DIGEST_SECONDS, item.path.name, path=str(item.path))
+        return job(input_sha256, _DIGEST_SECONDS, item.path.name, path=str(item.path))
 
     def inspect(self, item: Input) -> Job:
         path, password = str(item.path), self._options.password

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..document import DocumentResult, PageResult, PageStatus
 from ..export.types import Written
-from ..storage.output_folder import Fingerprint
+from ..storage.fingerprint import Fingerprint
 from ..version import __version__
 from .plan import Plan
 
@@ -14,7 +14,7 @@ from .plan import Plan
 def document_report(
     result: DocumentResult, source: str, written: Written, plan: Plan, made_from: Fingerprint
 ) -> dict[str, Any]:
-    """The fields before those of the pages; see :func:`mineru_accel.storage.output_folder.write_report`."""
+    """The fields before those of the pages; see :func:`mineru_accel.storage.report.write_report`."""
     counts = {str(s): sum(p.status is s for p in result.pages) for s in PageStatus}
     return {
         "source": source,

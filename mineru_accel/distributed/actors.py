@@ -25,8 +25,10 @@ from ..conversion.startup import make_pool, start
 from ..document import DocumentResult, PageResult, PageStatus
 from ..errors import OutputError, WorkerError
 from ..storage import remote
+from ..storage.document_names import DocumentNames, naming_lock
+from ..storage.fingerprint import difference
 from ..storage.inputs import Input
-from ..storage.output_folder import Names, check_output, difference, locked
+from ..storage.output_folder import check_output
 from ..workers.exclusive_lock import ExclusiveLock
 from . import batch_files, batch_store
 from .batch_jobs import BatchFolder, BatchJobs
@@ -52,7 +54,7 @@ class Open:
         self._settings = settings
         self._output = settings.output
         self._jobs = PageJobs(settings.options, settings.plan, 0)
-        self._names = Names()
+        self._names = DocumentNames()
         self._claimed: dict[int, str] = {}
         self._cache = remote.Cache(scratch_folder() / "inputs")
         self._pool = make_pool(settings.options, 1)
@@ -103,8 +105,8 @@ class Open:
         if number in self._claimed:  # asked again: what was found was lost on its way
             self._names.release(self._output, self._claimed.pop(number))
         while True:
-            with contextlib.nullcontext() if remote.is_url(self._output) else locked(self._output):
-                name, report = self._names.claim(self._output, item.stem, item.source)
+            with contextlib.nullcontext() if remote.is_url(self._output) else naming_lock(self._output):
+                name, report = self._names.assign(self._output, item.stem, item.source)
             if self._ledger.take(name, number):
                 self._claimed[number] = name
                 return name, None if report is not None and report.get("unfinished") else report

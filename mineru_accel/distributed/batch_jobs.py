@@ -20,7 +20,7 @@ from ..options import Options
 from ..pdf.types import DocumentInfo
 from ..storage.inputs import Input
 from ..storage.journal import Entry
-from ..storage.output_folder import WorkFolder
+from ..storage.work_folder import WorkFolder
 from ..workers.protocol import Job, job
 from . import batch_files
 from .messages import Document, PageBatch

@@ -32,9 +32,9 @@ class Document:
     name: str
     """Of its folder in OUT."""
     made_from: dict[str, Any]
-    """Its fingerprint, see :func:`mineru_accel.storage.output_folder.fingerprint`."""
+    """Its fingerprint, see :func:`mineru_accel.storage.fingerprint.fingerprint`."""
     key: str
-    """Names this document, made with these options by this version, in the output store."""
+    """Identifies this document, made with these options by this version, in the output store."""
     pages: tuple[int, ...]
     """0-based numbers of the pages to convert."""
     total: int

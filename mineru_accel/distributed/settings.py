@@ -19,7 +19,9 @@ from ..options import Options
 from ..storage import remote
 from ..storage.digest import file_sha256
 from ..storage.inputs import Input
-from ..storage.output_folder import WorkFolder, check_output, report_path
+from ..storage.output_folder import check_output
+from ..storage.report import report_path
+from ..storage.work_folder import WorkFolder
 from .messages import Task
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..conversion.scheduler import Scheduler
 from ..document import DocumentResult
 from ..storage import remote
-from ..storage.output_folder import read_report
+from ..storage.report import read_report
 from . import batch_store
 from .batch_jobs import JoinFolder, JoinJobs
 from .ledger import Agreed

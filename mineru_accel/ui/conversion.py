@@ -189,7 +189,7 @@ class Conversion:
     def _on_event(self, file: File, event: Event) -> None:
         """Called in the pipeline's thread."""
         if isinstance(event, PageDone) and event.staging:
-            page_store.keep(event.staging, event.index, file.kept_pages)
+            page_store.copy_page(event.staging, event.index, file.kept_pages)
         with self._lock:
             if isinstance(event, DocumentStarted):
                 chosen = select(event.total, self._fields.get("pages"), None, None)

@@ -28,7 +28,8 @@ from mineru_accel.errors import ModelError
 from mineru_accel.options import Options
 from mineru_accel.storage import remote
 from mineru_accel.storage.digest import file_sha256
-from mineru_accel.storage.output_folder import Names, check_output
+from mineru_accel.storage.document_names import DocumentNames
+from mineru_accel.storage.output_folder import check_output
 
 pytest.importorskip("upath")
 
@@ -52,7 +53,7 @@ class Stages:
         now = settings(output, layout="native")
         for actor in (self.open, self.convert, self.convert._writer):
             actor._settings = now
-        self.open._output, self.open._names, self.open._given = now.output, Names(), {}
+        self.open._output, self.open._names, self.open._given = now.output, DocumentNames(), {}
         self.open._ledger = self.convert._ledger = self.convert._writer._ledger = ledger
         if not remote.is_url(output):
             check_output(output)

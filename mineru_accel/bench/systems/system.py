@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...errors import UsageError
-from ...storage.inputs import Input, expand
+from ...storage.inputs import Input, find_paths
 from ...version import __version__
 
 
@@ -152,7 +152,7 @@ def input_files(paths: Sequence[Path]) -> list[Path]:
     Raises:
         UsageError: if a file is missing, or two have the same stem (systems name their results by it).
     """
-    files = [path.resolve() for path in expand(paths)]
+    files = [path.resolve() for path in find_paths(paths)]
     stems: dict[str, Path] = {}
     for file in files:
         if not file.exists():
