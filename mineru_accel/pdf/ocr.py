@@ -117,7 +117,7 @@ def _engine() -> Any:
 
 @contextlib.contextmanager
 def _loading_configuration_once() -> Iterator[None]:
-    """Let RapidOCR read its list of models once instead of twice on import: each time takes a fifth of a second."""
+    """Let RapidOCR read its list of models once instead of twice on import: a fifth of a second each time."""
     from omegaconf import OmegaConf
 
     load = OmegaConf.load
@@ -137,7 +137,7 @@ def _recognise(pixels: np.ndarray) -> tuple[np.ndarray, list[str], list[float]]:
 
 
 def _pad_strip(pixels: np.ndarray) -> np.ndarray:
-    """Narrow strips padded with white: RapidOCR scales the long side to 2000 pixels, so that the short one vanishes."""
+    """Pad narrow strips with white: RapidOCR scales the long side to 2000 pixels, and the short one must not vanish."""
     height, width = pixels.shape[:2]
     least = max(height, width) // 40 + 1
     if min(height, width) >= least:
@@ -149,8 +149,8 @@ def _pad_strip(pixels: np.ndarray) -> np.ndarray:
 def _skew(quads: np.ndarray) -> float:
     """The page's skew in degrees, positive if lines descend to the right: the median over long lines.
 
-    Lines are weighted by length. It is 0 outside :data:`MIN_SKEW` to :data:`_MAX_SKEW`, and with fewer than three long
-    lines.
+    Lines are weighted by length. Skews outside :data:`MIN_SKEW` to :data:`_MAX_SKEW` count as 0, and so do those of
+    pages with fewer than three long lines.
 
     Args:
         quads: (n, 4, 2) in pixels.

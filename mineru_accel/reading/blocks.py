@@ -75,13 +75,13 @@ def build_draft(
     """
     with TextPages(key, [page]) as pages:
         text = extract_page_text(pages, key, page, regions, policy)
-        title = _title(text) if is_first else None
+        title = _find_title(text) if is_first else None
         demote_authors(text.areas, title)
         draft = Draft(page.index, seen=text.seen, page_size=text.size)
         builder = _BlockBuilder(key, page.index, text, dpi, title, draft.warnings)
         styled: list[tuple[Block, list[Line]]] = []
         for area, choice in _ordered_areas(text, policy):
-            block = builder.block(area, choice)
+            block = builder.build(area, choice)
             if block is None:
                 continue
             draft.blocks.append(block)
@@ -91,7 +91,7 @@ def build_draft(
     return draft
 
 
-def _title(text: PageText) -> Area | None:
+def _find_title(text: PageText) -> Area | None:
     """The document's title: by its type size, or without a text layer the uppermost heading."""
     if text.layer is not None:
         return document_title(text.areas)
@@ -131,7 +131,7 @@ class _BlockBuilder:
     title: Area | None
     warnings: list[str]
 
-    def block(self, area: Area, choice: SourceChoice) -> PageBlock | None:
+    def build(self, area: Area, choice: SourceChoice) -> PageBlock | None:
         """A region's block; None for a region of running text without any text."""
         label = Label(area.region.label)
         bbox = rounded(clamped(area.region.bbox))
@@ -141,17 +141,18 @@ class _BlockBuilder:
             fallback = area.text if choice.quality is not LayerQuality.NONE else ""
             block.task = VlmTask(VLM_TYPES[label], bbox, area.rotation, fallback, choice.quality is LayerQuality.SOUND)
         if label is Label.TABLE:
-            self._table(block, area, choice)
+            self._fill_table(block, area, choice)
         elif label is Label.ISOLATE_FORMULA:
             block.formula_text = area.text
         elif label is not Label.FIGURE and block.task is None:
-            self._text(block, area, choice)
+            self._fill_text(block, area, choice)
             if not raw["content"]:
                 return None
         self._finish_block(block, area)
         return block
 
-    def _table(self, block: PageBlock, area: Area, choice: SourceChoice) -> None:
+    def _fill_table(self, block: PageBlock, area: Area, choice: SourceChoice) -> None:
+        """Read a table from the text layer; a table without a readable text layer or VLM stays a picture."""
         block.raw["angle"] = area.rotation
         warning = None
         if block.source is Source.TEXT_LAYER:
@@ -163,14 +164,15 @@ class _BlockBuilder:
         if warning:
             self.warnings.append(warning)
 
-    def _text(self, block: PageBlock, area: Area, choice: SourceChoice) -> None:
+    def _fill_text(self, block: PageBlock, area: Area, choice: SourceChoice) -> None:
+        """Take running text from the text layer, or from OCR where that says more."""
         block.raw["content"] = area.text
         if choice.source is Source.OCR and self.text.origin is not Source.OCR:
-            read = read_region(self.key, self.index, area.region.bbox, self.dpi)
-            if ocr_says_more(read, area):
-                block.raw["content"] = read
+            ocr_text = read_region(self.key, self.index, area.region.bbox, self.dpi)
+            if ocr_says_more(ocr_text, area):
+                block.raw["content"] = ocr_text
                 if self.text.layer is not None and not area.lines and block.raw["type"] == "paragraph_title":
-                    block.raw["type"] = "text"  # a logo more often than a heading
+                    block.raw["type"] = "text"  # a heading drawn as a picture is more often a logo
                 return
         block.source, block.reason = self.text.origin, ""
 

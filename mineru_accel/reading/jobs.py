@@ -81,19 +81,19 @@ def prepare(
     from . import vlm_requests
 
     started = time.perf_counter()
-    place = vlm_requests.Slot(slot, slot_bytes, png, cutter)
+    crop_slot = vlm_requests.Slot(slot, slot_bytes, png, cutter)
     if regions is not None:
         from .blocks import build_draft
 
         draft = build_draft(key, page, regions, policy, dpi, first)
     elif draft is None:
-        crops = vlm_requests.layout_crops(key, page.index, place)
+        crops = vlm_requests.layout_crops(key, page.index, crop_slot)
         return Prepared(Draft(page.index, asks_layout=True), crops, {"prepare": time.perf_counter() - started})
     else:
         from .vlm_layout import draft_from_answer
 
         draft = draft_from_answer(key, page.index, answers[0], first)
-    crops = vlm_requests.content_crops(key, draft, describe, place)
+    crops = vlm_requests.content_crops(key, draft, describe, crop_slot)
     return Prepared(draft, crops, {"prepare": time.perf_counter() - started})
 
 

@@ -14,6 +14,8 @@ from .text.inline_styles import apply_styles, plain_text
 from .text.lines import Fragment, assign_to_regions, join_lines, to_lines
 from .text.paragraphs import group_paragraphs
 
+_MAX_CAPTION_LENGTH = 300
+"""Characters; longer paragraphs only begin like a caption."""
 _LABELS = {
     "doc_title": Label.TITLE,
     "paragraph_title": Label.TITLE,
@@ -29,6 +31,7 @@ _LABELS = {
     "footnote": Label.TABLE_FOOTNOTE,
     "equation": Label.ISOLATE_FORMULA,
 }
+"""The detector's label by docvortex's type of block; other types are text."""
 
 
 def repair_blocks(page: TextPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
@@ -48,17 +51,18 @@ def repair_blocks(page: TextPage, blocks: list[Block]) -> tuple[list[Block], lis
         if (
             block["type"] == "text"
             and CAPTION.match(plain_text(block))
-            and len(plain_text(block)) < 300
-            and _visual_near(block, blocks)
+            and len(plain_text(block)) < _MAX_CAPTION_LENGTH
+            and _is_near_visual(block, blocks)
         ):
             block["type"] = "caption"
     return _ordered(blocks, page.size), warnings
 
 
 def _repair_tables(page: TextPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
+    """Blocks with corrected tables, or with text blocks in place of false tables; and warnings."""
     width, height = page.size
     rules = [box for box in page.ruled_lines() if abs(box[3] - box[1]) < 3]
-    blocks = _with_heads(blocks)
+    blocks = _with_table_heads(blocks)
     tables = [b for b in blocks if b["type"] == "table"]
     boxes = [scaled(b["bbox"], width, height) for b in tables]
     inside, _ = assign_to_regions(page.lines(), boxes)
@@ -70,7 +74,7 @@ def _repair_tables(page: TextPage, blocks: list[Block]) -> tuple[list[Block], li
         grid = build_grid(fragments, rules_within(rules, box))
         html = block.get("content") if str(block.get("content")).lstrip().startswith("<table") else None
         if html is None and not looks_like_table(grid):
-            prose.extend(_prose(fragments, out, width, height))
+            prose.extend(_text_blocks_of(fragments, out, width, height))
             continue
         content, warning = merge_tables(html, grid, bool(fragments))
         out.append({**block, "content": content})
@@ -81,7 +85,7 @@ def _repair_tables(page: TextPage, blocks: list[Block]) -> tuple[list[Block], li
     return out + prose, warnings
 
 
-def _with_heads(blocks: list[Block]) -> list[Block]:
+def _with_table_heads(blocks: list[Block]) -> list[Block]:
     """Blocks where a table takes in the row of three or more small blocks right above it.
 
     Such a row is the table's head, which docvortex leaves out where it is shaded.
@@ -108,7 +112,7 @@ def _with_heads(blocks: list[Block]) -> list[Block]:
     return out
 
 
-def _prose(fragments: list[Fragment], others: list[Block], width: float, height: float) -> list[Block]:
+def _text_blocks_of(fragments: list[Fragment], others: list[Block], width: float, height: float) -> list[Block]:
     """Text blocks made of the text of a false table, without the text that lies in other blocks."""
     taken = [scaled(b["bbox"], width, height) for b in others]
     free = [f for f in fragments if not any(holds(t, *centre(f.bbox)) for t in taken)]
@@ -127,7 +131,8 @@ def _prose(fragments: list[Fragment], others: list[Block], width: float, height:
     return blocks
 
 
-def _visual_near(caption: Block, blocks: list[Block]) -> bool:
+def _is_near_visual(caption: Block, blocks: list[Block]) -> bool:
+    """Whether a figure or table is close below a caption, or less close above it."""
     _, y0, _, y1 = caption["bbox"]
     return any(
         b["type"] in ("image", "chart", "table")
@@ -138,6 +143,7 @@ def _visual_near(caption: Block, blocks: list[Block]) -> bool:
 
 
 def _ordered(blocks: list[Block], size: tuple[float, float]) -> list[Block]:
+    """Blocks in reading order, by the detector's labels that match their types."""
     regions = []
     for block in blocks:
         label = _LABELS.get(block["type"], Label.PLAIN_TEXT)

@@ -46,7 +46,7 @@ def apply_answers(key: Key, draft: Draft, answers: Sequence[Answer], describe: b
     image = page_image(key, draft.index) if pictures else Image.new("RGB", draft.size)
     unfilled = {id(block) for block in blocks}
     for number, found, answer in mineru_client.hear_content(image, asked, answers, describe):
-        if number is None:  # MinerU made one formula of several: it stands where the one with its box is
+        if number is None:  # MinerU merged formulas: the result takes the place of the one with its box
             number = next((n for n, one in enumerate(asked) if one["bbox"] == found["bbox"]), None)
         if number is not None and _apply_answer(key, draft.index, blocks[number], found, answer):
             unfilled.discard(id(blocks[number]))
@@ -63,13 +63,13 @@ def _apply_answer(key: Key, index: int, block: PageBlock, found: dict[str, objec
     if task.kind in _PICTURES or kind in ("image", "chart"):
         _set_description(block, kind, found, text, reason)
         return True
-    if kind == "list":  # only a container
+    if kind == "list":  # a container for the blocks in it
         block.raw.update(type="list", content="")
         return True
     if not reason and not text.strip():
         reason = "the VLM's answer is empty" if answer else "the VLM was not asked"
         if task.kind not in ("table", "equation") and not task.text_layer:
-            return False  # MinerU's VLM says nothing where there is nothing to read
+            return False  # MinerU's VLM answers nothing where there is nothing to read
     if reason:
         return _read_without_vlm(key, index, block, task, reason)
     block.raw["content"] = text

@@ -131,4 +131,5 @@ def patches_of(picture: Image.Image, cutter: Cutter) -> tuple[bytes | memoryview
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels, from the header of a PNG file."""
     return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])

@@ -1,35 +1,25 @@
-"""Cells from the places of text alone."""
+"""Tables from the positions of their text, and their merger with docvortex's."""
 
 from __future__ import annotations
 
-from math import radians
 from typing import Any
 
 import pytest
+from characters import character
 
 from mineru_accel.reading.tables.grid import Grid, build_grid
 from mineru_accel.reading.tables.recover import merge_tables
 from mineru_accel.reading.text.lines import Fragment, make_fragment
 
 
-def text(x: float, y: float, words: str, turn: int = 0) -> Fragment:
-    """Words at a place, 5 points a character and 10 high; turned clockwise about the origin by ``turn``."""
+def text(x: float, y: float, words: str, rotation: int = 0) -> Fragment:
+    """Words at (x, y) in characters 5 points wide and 10 high, then rotated clockwise about the origin."""
     chars: list[dict[str, Any]] = []
     for i, letter in enumerate(words):
         box = (x + 5 * i, y, x + 5 * i + 5, y + 10)
-        if turn == 270:
+        if rotation == 270:
             box = (box[1], -box[2], box[3], -box[0])
-        font = {"size": 10.0, "name": "x", "flags": 0}
-        chars.append(
-            {
-                "char": letter,
-                "bbox": box,
-                "writing_angle": radians(turn),
-                "char_idx": i,
-                "font": font,
-                "tight_bbox": box,
-            }
-        )
+        chars.append(character(letter, box, i, rotation))
     fragment = make_fragment(chars)
     assert fragment is not None
     return fragment
@@ -44,9 +34,9 @@ def cells(grid: Grid | None) -> list[list[str]]:
 SIMPLE = [("Name", 0, 0), ("Age", 100, 0), ("Ann", 0, 20), ("31", 100, 20), ("Bob", 0, 40), ("7", 105, 40)]
 
 
-@pytest.mark.parametrize("turn", [0, 270])
-def test_simple(turn: int) -> None:
-    grid = build_grid([text(x, y, t, turn) for t, x, y in SIMPLE], [])
+@pytest.mark.parametrize("rotation", [0, 270])
+def test_simple_table(rotation: int) -> None:
+    grid = build_grid([text(x, y, t, rotation) for t, x, y in SIMPLE], [])
     assert cells(grid) == [["Name", "Age"], ["Ann", "31"], ["Bob", "7"]]
 
 

@@ -1,4 +1,4 @@
-"""Running heads that the detector took for text are told by the pages around."""
+"""Running heads that were detected as text are recognised by the neighbouring pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who reads a region: hybrid's table, and what makes a text layer doubtful."""
+"""Sources of regions by the source policy, and unsound text layers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_hybrid_on_a_sound_page(label: Label, source: Source) -> None:
     policy = make_source_policy(Backend.HYBRID, None, False)
     choice = choose_source(policy, area(label, "x is y and z", height=12), None)
     assert (choice.source, choice.reason) == (source, "")
-    if label is not Label.FIGURE:  # on a scan the VLM reads all
+    if label is not Label.FIGURE:  # the VLM reads everything on a scan
         choice = choose_source(policy, area(label), "no text layer")
         assert choice.source is Source.VLM
         assert choice.reason == ("" if source is Source.VLM else "no text layer")
@@ -60,7 +60,7 @@ def test_garbage_and_missing_text_are_doubtful() -> None:
     assert assess_text_layer(area(Label.PLAIN_TEXT))[0] is LayerQuality.NONE
 
 
-def test_vlm_for_overrides_the_rule() -> None:
+def test_vlm_for_overrides_the_policy_of_hybrid() -> None:
     policy = make_source_policy(Backend.HYBRID, (Kind.TEXT,), False)
     assert choose_source(policy, SOUND, None).source is Source.VLM
     assert choose_source(policy, area(Label.TABLE, "a b"), None).source is Source.TEXT_LAYER
@@ -76,12 +76,12 @@ def test_vlm_reads_everything_but_pictures() -> None:
     assert choose_source(make_source_policy(Backend.VLM, None, True), area(Label.FIGURE), None).source is Source.VLM
 
 
-def test_one_line_tells_whether_the_layer_says_what_the_page_says() -> None:
+def test_one_line_shows_whether_text_layer_and_pixels_agree() -> None:
     assert find_contradiction([SOUND], lambda box: "A 1ine of hOnest text") is None
     assert find_contradiction([SOUND], lambda box: "quite other words indeed")
     korean = area(Label.PLAIN_TEXT, "모든 국민은 인간으로서의 존엄과 가치를 가지며")
-    assert find_contradiction([korean], lambda box: "") is None  # the OCR model can't read it: no evidence
-    answers = iter(["@@@@", "a line of honest text"])  # the first sample may be unlucky
+    assert find_contradiction([korean], lambda box: "") is None  # the OCR model can't read it
+    answers = iter(["@@@@", "a line of honest text"])  # one bad sample is no contradiction
     assert find_contradiction([SOUND], lambda box: next(answers)) is None
     assert similarity("Überzug ﬁx", "uberzug fix") > 0.9
 
@@ -96,7 +96,7 @@ def typeset(*words: tuple[str, str]) -> Line:
     return Line((0.0, 0.0, 5.0 * len(chars), 10.0), " ".join(word for word, _ in words), chars=chars)
 
 
-def test_what_is_read_is_a_stretch_of_the_lines_usual_font() -> None:
+def test_sample_is_of_the_lines_most_frequent_font() -> None:
     words = "the layer of this page maps letters".split()
     line = typeset(("Introduction.", "Bold"), *[(word, "Body") for word in words])
     box, said = comparison_sample(line)
@@ -109,8 +109,8 @@ def test_what_is_read_is_a_stretch_of_the_lines_usual_font() -> None:
     assert comparison_sample(bare) == ((0, 0, 200, 10), "characters are not known")
 
 
-def test_a_sound_heading_does_not_speak_for_a_line_in_a_broken_font() -> None:
-    """Of a run-in heading in a font of its own and text whose letters are shifted, the text is what is compared."""
+def test_a_sound_heading_proves_nothing_about_a_line_in_a_broken_font() -> None:
+    """After a run-in heading in another font, the text with shifted letters is compared."""
     seen = "Introduction. Many pages look right and say something else altogether"
     first, *others = seen.split()
     line = typeset((first, "Bold"), *[("".join(chr(ord(c) + 3) for c in word), "Body") for word in others])

@@ -1,4 +1,4 @@
-"""Characters become text: accents, spaces."""
+"""The text of characters: accents, spaces, literal LaTeX."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from random import Random
 from typing import Any
 
 import pytest
+from characters import Box, character, font
 from docvortex.analyzers.native.pdf.inline.types import PDFTextStyleLine, PDFTextStyleRange
-from docvortex.analyzers.pdf import needs_tight_space
 
 from mineru_accel.document import Block
+from mineru_accel.pdf.docvortex.characters import is_word_gap
 from mineru_accel.pdf.docvortex.pages import TextLine
 from mineru_accel.reading.text.accents import compose_evidence_line
 from mineru_accel.reading.text.inline_styles import make_literal_spans
 from mineru_accel.reading.text.lines import assign_to_regions, has_tight_word_gap, join_chars, to_lines
 
-Box = tuple[float, float, float, float]
-
 
 def char(letter: str, box: Box) -> dict[str, Any]:
-    return {"char": letter, "bbox": box, "writing_angle": 0.0, "font": {"size": 10.0, "name": "x", "flags": 0}}
+    """A character whose ink is unknown."""
+    return {k: v for k, v in character(letter, box).items() if k not in ("tight_bbox", "char_idx")}
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_latex_that_a_page_prints_is_text() -> None:
     ]
 
 
-def test_quick_tests_for_spaces_say_what_docvortex_says() -> None:
-    random = Random(0)
-    yes = 0
+def test_quick_tests_for_word_gaps_agree_with_docvortex() -> None:
+    seed = 0
+    random, gaps = Random(seed), 0
     for _ in range(20_000):
         size = random.choice([1.0, 9.0, 10.0])
         angle = random.choice([0.0, 0.0, math.pi / 2, math.pi, 0.3])
@@ -92,11 +92,7 @@ def test_quick_tests_for_spaces_say_what_docvortex_says() -> None:
             char(letter, box) | {"tight_bbox": box, "char_idx": i, "writing_angle": angle, "font": font(size)}
             for i, (letter, box) in enumerate(zip("ab", boxes, strict=True))
         )
-        said = bool(needs_tight_space(left, right, tight_bboxes=None, origins=None))
-        assert has_tight_word_gap(left, right) is said
-        yes += said
-    assert yes > 1000
-
-
-def font(size: float) -> dict[str, Any]:
-    return {"size": size, "name": "x", "flags": 0}
+        expected = is_word_gap(left, right)
+        assert has_tight_word_gap(left, right) is expected, f"seed {seed}: {left}, {right}"
+        gaps += expected
+    assert gaps > 1000

@@ -27,6 +27,10 @@ _UNMATCHED_COST = 8
 """Cost of a caption without an anchor in line heights: more than of any pair."""
 
 
+Pair = tuple[float, int, int]
+"""(cost, region, anchor): cost as a distance, the others as indices."""
+
+
 @dataclass(slots=True)
 class Group:
     """Regions that are ordered as one."""
@@ -78,10 +82,9 @@ class Grouping:
         owner: dict[int, int] = {}
         for j, i in zip(*np.nonzero(inside), strict=True):  # outer boxes from the largest
             one, other = by_size[i], by_size[j]
-            picture = self.regions[other].label in ANCHOR_LABELS and not self.regions[one].label.endswith(
-                _ATTACHED_SUFFIXES
-            )
-            if one not in owner and other not in owner and (picture or twins[j, i]):
+            attached = self.regions[one].label.endswith(_ATTACHED_SUFFIXES)
+            is_content = self.regions[other].label in ANCHOR_LABELS and not attached
+            if one not in owner and other not in owner and (is_content or twins[j, i]):
                 owner[one] = other
         return owner
 
@@ -92,35 +95,36 @@ class Grouping:
 
     def _attach(self, groups: dict[int, list[int]], ids: list[int], kind: str, to: str) -> None:
         """Add each region with label ``kind`` to the group of the region with label ``to`` that it belongs to."""
-        small = [i for i in ids if self.regions[i].label == kind and i in groups]
-        big = [i for i in ids if self.regions[i].label == to and i in groups]
-        if not small or not big:
+        regions = [i for i in ids if self.regions[i].label == kind and i in groups]
+        anchors = [i for i in ids if self.regions[i].label == to and i in groups]
+        if not regions or not anchors:
             return
-        best: tuple[float, list[tuple[float, int, int]]] | None = None
-        for below in (
-            kind != "table_caption",
-            kind == "table_caption",
-        ):  # the usual side of captions first; the other must be clearly better
-            pairs = self._match_pairs(small, big, below, kind)
-            cost = sum(p[0] for p in pairs) + _UNMATCHED_COST * self.line_height * (
-                len(small) - len({p[1] for p in pairs})
-            )
-            if best is None or cost < best[0] - 0.5 * self.line_height:
-                best = (cost, pairs)
-            if kind in ("formula_caption", "table_footnote"):
-                break
-        assert best is not None
         moved: dict[int, int] = {}  # anchors that share a caption with the group they went into
-        for _, i, j in best[1]:
+        for _, i, j in self._best_pairs(regions, anchors, kind):
             j = moved.get(j, j)
             if self._comes_between(i, groups[j], [k for k in ids if k in groups]):
                 continue
-            row = self._sharing_caption(i, j, big, groups)
+            row = self._sharing_caption(i, j, anchors, groups)
             groups[j] += [i, *row]
             del groups[i]
             for k in row:
                 del groups[k]
                 moved[k] = j
+
+    def _best_pairs(self, regions: list[int], anchors: list[int], kind: str) -> list[Pair]:
+        """Pairs for captions on their usual side, unless the other side is clearly better for the page as a whole."""
+        usually_below = kind != "table_caption"
+        pairs = self._match_pairs(regions, anchors, usually_below, kind)
+        if kind in ("formula_caption", "table_footnote"):
+            return pairs
+        others = self._match_pairs(regions, anchors, not usually_below, kind)
+        better = self._total_cost(others, regions) < self._total_cost(pairs, regions) - 0.5 * self.line_height
+        return others if better else pairs
+
+    def _total_cost(self, pairs: list[Pair], regions: list[int]) -> float:
+        """Cost of some pairs, and of the regions that are in none."""
+        unmatched = len(regions) - len({region for _, region, _ in pairs})
+        return sum(cost for cost, _, _ in pairs) + _UNMATCHED_COST * self.line_height * unmatched
 
     def _comes_between(self, i: int, group: list[int], ids: list[int]) -> bool:
         """Whether another region lies between ``i`` and ``group``, so that they don't belong together."""
@@ -132,26 +136,22 @@ class Grouping:
                 return True
         return False
 
-    def _match_pairs(self, small: list[int], big: list[int], below: bool, kind: str) -> list[tuple[float, int, int]]:
+    def _match_pairs(self, regions: list[int], anchors: list[int], below: bool, kind: str) -> list[Pair]:
         """Match regions with anchors, the cheapest pairs first; each anchor gets one region before any gets two.
 
         Args:
-            small: the regions to match.
-            big: the anchors.
-            below: whether the usual side is below the anchor.
-            kind: label of ``small``.
-
-        Returns:
-            Tuples (cost, region, anchor).
+            regions, anchors: indices of both.
+            below: whether regions are expected below their anchor rather than above it.
+            kind: label of the regions.
         """
         costs = []
-        for i in small:
-            for j in big:
+        for i in regions:
+            for j in anchors:
                 cost = self._pair_cost(self.boxes[i], self.boxes[j], below, kind)
                 if cost is not None:
                     costs.append((cost, i, j))
         costs.sort()
-        pairs: list[tuple[float, int, int]] = []
+        pairs: list[Pair] = []
         for again in (False, True):
             for cost, i, j in costs:
                 taken = any(p[2] == j for p in pairs)
@@ -174,13 +174,13 @@ class Grouping:
             return dx + 1.5 * self.line_height
         return None
 
-    def _sharing_caption(self, i: int, j: int, big: list[int], groups: dict[int, list[int]]) -> list[int]:
+    def _sharing_caption(self, i: int, j: int, anchors: list[int], groups: dict[int, list[int]]) -> list[int]:
         """Other figures in the row of figure ``j`` that share its caption ``i``, which extends below them."""
         caption, first = self.boxes[i], self.boxes[j]
         if self.regions[i].label != "figure_caption":
             return []
         out = []
-        for k in big:
+        for k in anchors:
             box = self.boxes[k]
             if k == j or groups.get(k) != [k] or abs(box[3] - first[3]) > 2 * self.line_height:
                 continue

@@ -22,8 +22,12 @@ _MIN_SIDEWAYS_FRAGMENTS = 20
 """Fragments of rotated text; a figure's axis labels are fewer."""
 _LABEL_REACH = (0.06, 0.04)
 """Distance within which a figure's labels without text lie, as shares of the page's width and height."""
+_MIN_SHARE_IN_REACH = 0.8
+"""Share of a label within that distance: larger regions that extend further are no labels."""
+_MIN_SHARE_IN_FIGURE = 0.5
+"""Share of a region without text in a figure; above it the region is a part of the figure."""
 _TOUCH = 0.01
-"""The same for regions that touch a figure, in both directions."""
+"""Distance within which a region touches a figure, as a share of the page's width and height."""
 _MIN_PARAGRAPH = (0.2, 0.025)
 """Smallest picture of a paragraph, as shares of the page's width and height: smaller ones are specks."""
 
@@ -147,8 +151,8 @@ def _grow_figures_over_labels(areas: list[Area], width: float, height: float) ->
         touch = (x0 - dx, y0 - dy, x1 + dx, y1 + dy)
         labels = []
         for area in areas:
-            small = area.region.label not in (Label.FIGURE, Label.TABLE, Label.ISOLATE_FORMULA)
-            if small and not area.fragments and share_inside(area.box, reach) > 0.8:
+            may_be_label = area.region.label not in (Label.FIGURE, Label.TABLE, Label.ISOLATE_FORMULA)
+            if may_be_label and not area.fragments and share_inside(area.box, reach) > _MIN_SHARE_IN_REACH:
                 figure.box = union([figure.box, area.box])
             elif (
                 area.region.label == Label.FORMULA_CAPTION
@@ -179,7 +183,7 @@ def _is_superfluous(area: Area, areas: list[Area], fragments: list[Fragment], si
     if area.region.label not in (Label.PLAIN_TEXT, Label.TITLE) or x1 - x0 < least_width or y1 - y0 < least_height:
         return True
     figures = [a.box for a in areas if a.region.label == Label.FIGURE]
-    return any(share_inside(area.box, box) > 0.5 for box in figures) or any(
+    return any(share_inside(area.box, box) > _MIN_SHARE_IN_FIGURE for box in figures) or any(
         holds(area.box, *centre(f.bbox)) or holds(f.bbox, *centre(area.box)) for f in fragments
     )
 

@@ -21,6 +21,8 @@ _MIN_TOP = 0.5
 """Share of the page's height below which footnotes begin."""
 _RULE_GAP = 15
 """Maximum points between a footnote and the rule or footnote above it."""
+_RULE_THICKNESS = 3
+"""Points; thicker boxes are no rules."""
 _RULE_WIDTH = (0.05, 0.45)
 """Width of the rule above footnotes, as shares of the page's width: longer rules are borders."""
 _MIN_LETTERS = 6
@@ -40,27 +42,37 @@ def find_footnotes(areas: list[Area], rules: Iterable[BBox], size: tuple[float, 
     marked = [a for a in areas if a.region.label in (Label.PLAIN_TEXT, Label.ABANDON) and _footnote_mark(a)]
     if not marked:
         return
-    body = _median_type_size(a for a in areas if a.region.label == Label.PLAIN_TEXT and len(a.lines) > 2)
     narrowest, widest = (share * size[0] for share in _RULE_WIDTH)
-    short = [r for r in rules if r[3] - r[1] < 3 and narrowest < r[2] - r[0] < widest]
-    candidates: list[Area] = []
-    for area in sorted(marked, key=lambda a: -a.box[1]):
-        below = [a for a in areas if a.box[1] > area.box[1] and a is not area and _share_column(a, area)]
-        if area.box[1] < _MIN_TOP * size[1] or any(
-            a not in candidates and a.region.label != Label.ABANDON for a in below
-        ):
-            continue
-        if area.region.label == Label.ABANDON or (body and _median_type_size([area]) <= _MAX_SIZE * body):
-            candidates.append(area)
+    short = [r for r in rules if r[3] - r[1] < _RULE_THICKNESS and narrowest < r[2] - r[0] < widest]
+    candidates = _candidates(marked, areas, _MIN_TOP * size[1])
     for area in reversed(candidates):
-        above = [a for a in areas if a.box[1] < area.box[1] and a.lines]
-        ruled = any(-3 < area.box[1] - r[3] < _RULE_GAP and r[0] < area.box[2] and area.box[0] < r[2] for r in short)
-        follows = any(a.is_footnote and _share_column(a, area) and a.box[3] > area.box[1] - _RULE_GAP for a in above)
-        if area.region.label == Label.ABANDON or ruled or follows or _footnote_mark(area) in _reference_marks(above):
-            area.is_footnote = True
+        area.is_footnote = area.region.label == Label.ABANDON or _is_confirmed(area, areas, short)
     for area in [a for a in candidates if a.is_footnote]:
         area.region.label = Label.ABANDON
         areas[areas.index(area) : areas.index(area) + 1] = area.split_before(_footnote_starts(area))
+
+
+def _candidates(marked: list[Area], areas: list[Area], min_top: float) -> list[Area]:
+    """Areas with a mark at the foot of their column in small type or furniture, from the lowest up."""
+    body = _median_type_size(a for a in areas if a.region.label == Label.PLAIN_TEXT and len(a.lines) > 2)
+    candidates: list[Area] = []
+    for area in sorted(marked, key=lambda a: -a.box[1]):
+        below = [a for a in areas if a.box[1] > area.box[1] and a is not area and _share_column(a, area)]
+        text_below = any(a not in candidates and a.region.label != Label.ABANDON for a in below)
+        if area.box[1] < min_top or text_below:
+            continue
+        if area.region.label == Label.ABANDON or (body and _median_type_size([area]) <= _MAX_SIZE * body):
+            candidates.append(area)
+    return candidates
+
+
+def _is_confirmed(area: Area, areas: list[Area], rules: list[BBox]) -> bool:
+    """Whether a rule or another footnote is right above a candidate, or its mark stands in the text above."""
+    x0, top, x1, _ = area.box
+    above = [a for a in areas if a.box[1] < top and a.lines]
+    ruled = any(-_RULE_THICKNESS < top - r[3] < _RULE_GAP and r[0] < x1 and x0 < r[2] for r in rules)
+    follows = any(a.is_footnote and _share_column(a, area) and a.box[3] > top - _RULE_GAP for a in above)
+    return ruled or follows or _footnote_mark(area) in _reference_marks(above)
 
 
 def _footnote_starts(area: Area) -> list[int]:

@@ -100,12 +100,12 @@ def split_items(area: Area) -> list[Area]:
 def _item_starts(lines: list[Line]) -> list[int]:
     """Indices of the lines that begin an item; empty for prose."""
     markers = [marker_of(line.text) for line in lines]
-    sure = [i for i, m in enumerate(markers) if m and m.is_certain]
-    if sure:
+    certain = [i for i, m in enumerate(markers) if m and m.is_certain]
+    if certain:
         inside = any(
             set(_CERTAIN_BULLETS) & set(line.text.strip()[1:]) for line in lines
         )  # a bullet also separates things within a line
-        return [] if inside else sure
+        return [] if inside else certain
     first = next((i for i, m in enumerate(markers) if m), None)
     if first is None:
         return []
@@ -179,6 +179,7 @@ def _confirmed_runs(run: list[int], blocks: list[Block], items: dict[int, Marker
 
 
 def _stands_below(above: BBox, below: BBox) -> bool:
+    """Whether ``below`` begins no higher than ``above``, and partly under it."""
     return below[1] >= above[1] and horizontal_overlap(above, below) > 0
 
 
