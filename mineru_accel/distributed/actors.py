@@ -30,26 +30,26 @@ from ..storage.fingerprint import difference
 from ..storage.inputs import Input
 from ..storage.output_folder import check_output
 from ..workers.exclusive_lock import ExclusiveLock
-from . import batch_files, batches
+from . import batch_archive, batch_store
 from .batch_jobs import BatchFolder, BatchJobs
-from .ledger import Agreed
-from .messages import Document, Done, PageBatch, Row, Task, Work, calls
+from .ledger import LedgerProtocol
+from .messages import FinishedDocument, InputTask, OpenedDocument, PageBatch, Row, StageCall, grouped
 from .settings import Settings, explain, fetch, scratch_folder
 from .writer import Writer
 
 _TRIES = 4
-"""How often a part's actor may be lost before the part is given up."""
+"""Attempts at a batch whose actors were lost, after which the batch is given up."""
 
 
 class Open:
-    """Inputs -> parts of documents. Settles names, leaves out what is done, looks into files.
+    """Inputs -> batches of documents. Settles names, leaves out what is done, looks into files.
 
     Args:
         settings: of the run.
         ledger: says which names other actors have given.
     """
 
-    def __init__(self, settings: Settings, ledger: Agreed) -> None:
+    def __init__(self, settings: Settings, ledger: LedgerProtocol) -> None:
         self._ledger = ledger
         self._settings = settings
         self._output = settings.output
@@ -62,24 +62,25 @@ class Open:
             check_output(self._output)
 
     def __call__(self, row: Row) -> Iterator[Row]:
-        work = Work.from_row(row)
-        if work.parts:  # the driver has opened them
+        call = StageCall.from_row(row)
+        if call.batches:  # the driver has opened them
             yield row
             return
-        for call in calls(self.open(task for group in work.tasks for task in group), self._settings.part_pages):
-            yield call.to_row()
+        opened = self.open(task for group in call.tasks for task in group)
+        for converting in grouped(opened, self._settings.part_pages):
+            yield converting.to_row()
 
-    def open(self, tasks: Iterable[Task]) -> Iterator[PageBatch | Done]:
-        """Parts of inputs, and inputs of which nothing is to be converted."""
+    def open(self, tasks: Iterable[InputTask]) -> Iterator[PageBatch | FinishedDocument]:
+        """Batches of inputs, and inputs of which nothing is to be converted."""
         for task in tasks:
             opened = self._open(task)
-            yield from [opened] if isinstance(opened, Done) else opened
+            yield from [opened] if isinstance(opened, FinishedDocument) else opened
 
     def close(self) -> None:
         """End the worker process, and with it what is being opened."""
         self._pool.close()
 
-    def _open(self, task: Task) -> list[PageBatch] | Done:
+    def _open(self, task: InputTask) -> list[PageBatch] | FinishedDocument:
         began = time.time()
         name = ""
         try:
@@ -92,14 +93,14 @@ class Open:
                 if changed is None:
                     result = self._settings.found(task, name, report)
                     result.skipped = True
-                    return Done(task, result)
+                    return FinishedDocument(task, result)
                 raise OutputError(f"{self._output / name} was made {changed}; --overwrite replaces it")
             pages, _ = self._jobs.select(info)
         except Exception as error:
-            return Done(task, self._settings.failed(task, name, explain(error)))
+            return FinishedDocument(task, self._settings.failed(task, name, explain(error)))
         text = f"{sorted(fingerprint.items())}{name}{pages}"
         key = hashlib.sha256(text.encode()).hexdigest()[:24]
-        return self._parts(Document(task, name, fingerprint, key, tuple(pages), len(info.page_sizes), began))
+        return self._batches(OpenedDocument(task, name, fingerprint, key, tuple(pages), len(info.page_sizes), began))
 
     def _claim(self, item: Input, number: int) -> tuple[str, dict[str, Any] | None]:
         if number in self._given:  # asked again: what was found was lost on its way
@@ -107,7 +108,7 @@ class Open:
         while True:
             with contextlib.nullcontext() if remote.is_url(self._output) else naming_lock(self._output):
                 name, report = self._names.assign(self._output, item.stem, item.source)
-            if self._ledger.take(name, number):
+            if self._ledger.claim_name(name, number):
                 self._given[number] = name
                 return name, None if report is not None and report.get("unfinished") else report
 
@@ -117,32 +118,32 @@ class Open:
         except WorkerError:
             return self._pool.submit(job).result()
 
-    def _parts(self, document: Document) -> list[PageBatch]:
+    def _batches(self, document: OpenedDocument) -> list[PageBatch]:
         size, count = self._settings.part_pages, len(document.pages)
         if count <= size:
             return [PageBatch(document, 0, count, stored=False)]
         starts = range(0, count, size)
-        found = batches.there(self._output, document.key) if self._settings.options.resume is not False else set()
+        found = batch_store.stored(self._output, document.key) if self._settings.options.resume is not False else set()
         there = frozenset(found.intersection(starts) - {starts[-1]})  # one has to say that all are there
         missing = [start for start in starts if start not in there]
         return [PageBatch(document, i, min(i + size, count), True, there, len(starts)) for i in missing]
 
 
 class Convert:
-    """Parts -> their pages, and documents in OUT once all of their parts are there.
+    """Batches -> their pages, and documents in OUT once all of their batches are there.
 
     Pages are rendered, laid out and read in one actor, so that no pixel leaves the node.
 
-    Ray gives a call whose actor was lost to another one, again and again. A part with which that happened before is
+    Ray gives a call whose actor was lost to another one, again and again. A batch with which that happened before is
     converted alone, and given up after some tries: it may be what kills them.
 
     Args:
         settings: of the run.
-        ledger: counts the tries, and says which part of a long document is the last.
+        ledger: counts the tries, and says which batch of a long document is the last.
         workers: processes, one per CPU of the actor.
     """
 
-    def __init__(self, settings: Settings, ledger: Agreed, workers: int) -> None:
+    def __init__(self, settings: Settings, ledger: LedgerProtocol, workers: int) -> None:
         self._settings = settings
         self._ledger = ledger
         self._lock = ExclusiveLock()
@@ -156,64 +157,64 @@ class Convert:
         self._writer = Writer(settings, ledger, self.scheduler, self._scratch, self._cache)
 
     def __call__(self, row: Row) -> Row:
-        work = Work.from_row(row)
+        call = StageCall.from_row(row)
         with self._lock.shared():
-            tries = self._ledger.begin([part.key for part in work.parts])
-            clean = [part for part, count in zip(work.parts, tries, strict=True) if not count]
+            tries = self._ledger.begin_together([batch.key for batch in call.batches])
+            clean = [batch for batch, count in zip(call.batches, tries, strict=True) if not count]
             self._convert(clean)
-            work.done += self._writer.write(clean)
-            self._ledger.end([part.key for part in clean])
-        for part, count in zip(work.parts, tries, strict=True):
+            call.done += self._writer.write(clean)
+            self._ledger.survived([batch.key for batch in clean])
+        for batch, count in zip(call.batches, tries, strict=True):
             if count >= _TRIES:
-                self._give_up(part, f"the process that converted it was lost {count} times")
-                work.done += self._writer.write([part])
+                self._give_up(batch, f"the process that converted it was lost {count} times")
+                call.done += self._writer.write([batch])
             elif count:
                 with self._lock.alone():
-                    self._ledger.begin_again(part.key)
-                    self._convert([part])
-                    work.done += self._writer.write([part])
-                    self._ledger.end([part.key])
-        for part in work.parts:
-            part.pages = None
-        return work.to_row()
+                    self._ledger.begin_alone(batch.key)
+                    self._convert([batch])
+                    call.done += self._writer.write([batch])
+                    self._ledger.survived([batch.key])
+        for batch in call.batches:
+            batch.pages = None
+        return call.to_row()
 
-    def _convert(self, parts: list[PageBatch]) -> None:
-        for part, folder, future in [(part, *self._submit(part)) for part in parts]:
-            self._finish(part, folder, future)
+    def _convert(self, batches: list[PageBatch]) -> None:
+        for batch, folder, future in [(batch, *self._submit(batch)) for batch in batches]:
+            self._finish(batch, folder, future)
 
-    def _submit(self, part: PageBatch) -> tuple[BatchFolder | None, Future[DocumentResult]]:
+    def _submit(self, batch: PageBatch) -> tuple[BatchFolder | None, Future[DocumentResult]]:
         options = self._settings.options
         try:
-            item = fetch(self._cache, part.document.task)
-            folder = BatchFolder(item, self._scratch, options, self._plan, part)
-            return folder, self.scheduler.submit(folder, BatchJobs(options, self._plan, self._imgsz, part))
+            item = fetch(self._cache, batch.document.task)
+            folder = BatchFolder(item, self._scratch, options, self._plan, batch)
+            return folder, self.scheduler.submit(folder, BatchJobs(options, self._plan, self._imgsz, batch))
         except Exception as error:
             future: Future[DocumentResult] = Future()
             future.set_exception(error)
             return None, future
 
-    def _finish(self, part: PageBatch, folder: BatchFolder | None, future: Future[DocumentResult]) -> None:
+    def _finish(self, batch: PageBatch, folder: BatchFolder | None, future: Future[DocumentResult]) -> None:
         try:
             result = future.result()
-            part.results, part.pages, error = result.pages, folder.bundle if folder else None, result.error
+            batch.results, batch.pages, error = result.pages, folder.bundle if folder else None, result.error
         except Exception as problem:
             error = explain(problem)
-        if part.pages is None:
-            self._give_up(part, error)
+        if batch.pages is None:
+            self._give_up(batch, error)
         else:
-            self._store(part, part.pages)
+            self._store(batch, batch.pages)
 
-    def _give_up(self, part: PageBatch, error: str | None) -> None:
-        """What went wrong with a part as a whole is said of each of its pages."""
-        part.results = [PageResult(i, PageStatus.FAILED, error) for i in part.indices]
-        part.pages = batch_files.with_results(None, part.results)
-        self._store(part, part.pages)
+    def _give_up(self, batch: PageBatch, error: str | None) -> None:
+        """What went wrong with a batch as a whole is said of each of its pages."""
+        batch.results = [PageResult(i, PageStatus.FAILED, error) for i in batch.indices]
+        batch.pages = batch_archive.with_results(None, batch.results)
+        self._store(batch, batch.pages)
 
-    def _store(self, part: PageBatch, pages: bytes) -> None:
-        if part.stored:
-            failed = any(r.status is PageStatus.FAILED for r in part.results)
+    def _store(self, batch: PageBatch, pages: bytes) -> None:
+        if batch.stored:
+            failed = any(r.status is PageStatus.FAILED for r in batch.results)
             try:
-                batches.save(self._settings.output, part.document.key, part.start, pages, failed)
-            except OutputError as problem:  # its document will say that this part is missing
+                batch_store.save(self._settings.output, batch.document.key, batch.start, pages, failed)
+            except OutputError as problem:  # its document will say that this batch is missing
                 logger.debug("{}", problem)
-            part.pages = None
+            batch.pages = None

@@ -22,8 +22,8 @@ from ..storage.inputs import Input
 from ..storage.journal import Entry
 from ..storage.work_folder import WorkFolder
 from ..workers.protocol import Job, job
-from . import batch_files
-from .messages import Document, PageBatch
+from . import batch_archive
+from .messages import OpenedDocument, PageBatch
 from .worker_jobs import known
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class _OpenedJobs(PageJobs):
     """Jobs of a document that was opened elsewhere."""
 
-    def __init__(self, options: Options, plan: Plan, imgsz: int, document: Document) -> None:
+    def __init__(self, options: Options, plan: Plan, imgsz: int, document: OpenedDocument) -> None:
         super().__init__(options, plan, imgsz)
         self._document = document
 
@@ -69,7 +69,7 @@ class BatchJobs(_OpenedJobs):
 
     def write(self, document: DocumentState, apart: bool) -> list[Job]:
         limit, staging = self._options.page_timeout, str(document.folder.staging)
-        return [job(batch_files.pack, limit, document.path.name, staging=staging)]
+        return [job(batch_archive.pack, limit, document.path.name, staging=staging)]
 
 
 class BatchFolder(_OpenedFolder):
@@ -93,8 +93,8 @@ class BatchFolder(_OpenedFolder):
     ) -> DocumentResult:
         result = self.result(pages, error)
         if error is None or (pages and len(result.pages) == len(pages)):  # if all failed, they say why
-            assert written is None or isinstance(written, batch_files.Packed)
-            self.bundle = batch_files.with_results(written, result.pages)
+            assert written is None or isinstance(written, batch_archive.BatchPages)
+            self.bundle = batch_archive.with_results(written, result.pages)
         self.close()
         return result
 
@@ -102,7 +102,7 @@ class BatchFolder(_OpenedFolder):
 class JoinJobs(_OpenedJobs):
     """Jobs that put a document together from its batches."""
 
-    def __init__(self, options: Options, plan: Plan, document: Document) -> None:
+    def __init__(self, options: Options, plan: Plan, document: OpenedDocument) -> None:
         super().__init__(options, plan, 0, document)
 
     def select(self, info: DocumentInfo) -> tuple[list[int], bool]:
@@ -115,7 +115,7 @@ class JoinFolder(_OpenedFolder):
     keep_failures = True  # a page that failed on its node is not tried again here
 
     def __init__(
-        self, item: Input, output: Path, options: Options, plan: Plan, document: Document, bundles: list[bytes]
+        self, item: Input, output: Path, options: Options, plan: Plan, document: OpenedDocument, bundles: list[bytes]
     ) -> None:
         super().__init__(item, output, options, plan, Outputs())
         self.label = document.name
@@ -130,7 +130,7 @@ class JoinFolder(_OpenedFolder):
             self.work.clear()
             entries: list[Entry] = []
             for data in self._bundles:
-                entries += batch_files.unpack(data, self.work.path)
+                entries += batch_archive.unpack(data, self.work.path)
             self.work.journal.start([header, *entries])
         except OSError as error:
             raise self.cannot_write(error) from error

@@ -26,10 +26,11 @@ from ..storage.inputs import Input
 from ..storage.output_folder import check_output
 from ..storage.remote import is_url
 from .actors import Convert, Open
-from .connection import Connection, Pools, nodes, plan_pools
-from .early_opening import open_until
-from .ledger import Ledger, PartKey
-from .messages import PageBatch, Row, Task, Work, calls
+from .connection import Connection, nodes
+from .ledger import BatchKey, Ledger
+from .messages import InputTask, PageBatch, Row, StageCall, grouped
+from .opening_in_driver import open_in_driver
+from .pools import Pools, plan_pools
 from .settings import Settings
 
 _GROUP = 16
@@ -98,7 +99,7 @@ class RayExecutor(Executor):
         raise UsageError("on Ray no worker of this machine can be asked")
 
     def _run(self, inputs: list[Input], output: Path) -> Iterator[DocumentResult]:
-        account = RunStatistics(self._options)
+        statistics = RunStatistics(self._options)
         plan = self._plan
         self._emit(RunStarted(len(inputs), str(plan.backend), str(plan.layout), f"{plan.reason}; on Ray"))
         if not is_url(output):
@@ -109,58 +110,58 @@ class RayExecutor(Executor):
             weights, plan = file_sha256(plan.weights), replace(plan, weights=plan.weights.absolute())
         settings = Settings(self._options, plan, weights, output, self._options.part_pages)
         waiting = dict(enumerate(inputs))
-        told: dict[int, set[int]] = {}
+        reported: dict[int, set[int]] = {}
         """Pages of documents under way of which everybody has heard."""
-        tasks = [Task(n, i.path if is_url(i.path) else Path(os.path.abspath(i.path))) for n, i in waiting.items()]
+        tasks = [InputTask(n, i.path if is_url(i.path) else Path(os.path.abspath(i.path))) for n, i in waiting.items()]
 
         def end(number: int, result: DocumentResult) -> DocumentResult:
             result.path = waiting.pop(number).path
-            known = told.pop(number, set())
+            known = reported.pop(number, set())
             for page in result.pages if not result.skipped else ():
                 if page.index not in known:
-                    account.page(str(result.path), page, resumed=True)
-            account.document(result)
+                    statistics.page(str(result.path), page, resumed=True)
+            statistics.document(result)
             self._emit(DocumentDone(number, result))
             return result
 
-        for work in self._works(settings, tasks):
-            for part in work.parts:
-                if (item := waiting.get(part.document.task.number)) is not None:
-                    self._tell(part, item, told, account)
-            for done in work.done:
-                if done.task.number in waiting:  # a part that was done twice may have written its document twice
+        for call in self._works(settings, tasks):
+            for batch in call.batches:
+                if (item := waiting.get(batch.document.task.number)) is not None:
+                    self._tell(batch, item, reported, statistics)
+            for done in call.done:
+                if done.task.number in waiting:  # a batch that was done twice may have written its document twice
                     yield end(done.task.number, done.result)
-            if account.stopped or self._closed:
+            if statistics.stopped or self._closed:
                 break
-        why = account.stopped or ("stopped" if self._closed else "lost: see Ray's logs")
+        why = statistics.stopped or ("stopped" if self._closed else "lost: see Ray's logs")
         for task in [t for t in tasks if t.number in waiting]:
             yield end(task.number, settings.failed(task, "", why))
-        self._emit(RunDone(**account.summary()))
+        self._emit(RunDone(**statistics.summary()))
 
-    def _tell(self, part: PageBatch, item: Input, told: dict[int, set[int]], account: RunStatistics) -> None:
-        document = part.document
+    def _tell(self, batch: PageBatch, item: Input, reported: dict[int, set[int]], statistics: RunStatistics) -> None:
+        document = batch.document
         number, path = document.task.number, str(item.path)
-        if number not in told:
-            told[number] = set()
-            resumed = len(part.there) * self._options.part_pages  # the last part, which may be shorter, is never there
+        if number not in reported:
+            reported[number] = set()
+            resumed = len(batch.there) * self._options.part_pages  # the last batch, maybe shorter, is never there
             self._emit(DocumentStarted(number, path, document.name, len(document.pages), document.total, resumed))
-        for result in part.results:
-            if result.index in told[number]:
+        for result in batch.results:
+            if result.index in reported[number]:
                 continue
-            told[number].add(result.index)
-            account.page(path, result)
+            reported[number].add(result.index)
+            statistics.page(path, result)
             seconds = sum(result.timings.values())
             how = (result.status, result.error, seconds, result.warnings, result.timings)
             self._emit(PageDone(number, result.index, *how))
 
-    def _works(self, settings: Settings, tasks: list[Task]) -> Iterator[Work]:
+    def _works(self, settings: Settings, tasks: list[InputTask]) -> Iterator[StageCall]:
         """What comes out of the last stage."""
         names = Ledger()
-        opened, groups = open_until(self._connection.started, settings, names, _groups(tasks))
-        works = list(calls(opened, settings.part_pages))
-        yield Work(done=[done for work in works for done in work.done])
-        rows = [Work(parts=work.parts).to_row() for work in works if work.parts]
-        rows += [Work(tasks=groups[i : i + _GROUP]).to_row() for i in range(0, len(groups), _GROUP)]
+        opened, groups = open_in_driver(self._connection.started, settings, names, _groups(tasks))
+        calls = list(grouped(opened, settings.part_pages))
+        yield StageCall(done=[done for call in calls for done in call.done])
+        rows = [StageCall(batches=call.batches).to_row() for call in calls if call.batches]
+        rows += [StageCall(tasks=groups[i : i + _GROUP]).to_row() for i in range(0, len(groups), _GROUP)]
         if not rows:
             return
         self._connection.started.result()
@@ -173,7 +174,7 @@ class RayExecutor(Executor):
         dataset = _dataset(settings, rows, pools, RemoteLedger(ledger), unopened=bool(groups))
         try:
             for row in dataset.iter_rows():
-                yield Work.from_row(row)
+                yield StageCall.from_row(row)
         except (ray.exceptions.RayError, OSError) as error:
             raise _reason(error) from error
         finally:
@@ -221,9 +222,9 @@ def _pool(pools: Pools, size: int, cpus: float, gpus: float = 0.0, calls: int = 
     return {"compute": compute, "num_cpus": cpus, "num_gpus": gpus}
 
 
-def _groups(tasks: list[Task]) -> list[list[Task]]:
+def _groups(tasks: list[InputTask]) -> list[list[InputTask]]:
     """Inputs of the same stem together and in order: one actor then gives them the names that a local run would."""
-    groups: dict[str, list[Task]] = {}
+    groups: dict[str, list[InputTask]] = {}
     for task in tasks:
         groups.setdefault(Input(task.path).stem.casefold(), []).append(task)
     return list(groups.values())
@@ -235,21 +236,21 @@ class RemoteLedger:
     def __init__(self, actor: Any) -> None:
         self._actor = actor
 
-    def take(self, name: str, number: int) -> bool:
-        return bool(_get(self._actor.take.remote(name, number)))
+    def claim_name(self, name: str, number: int) -> bool:
+        return bool(_get(self._actor.claim_name.remote(name, number)))
 
-    def begin(self, parts: Sequence[PartKey]) -> list[int]:
-        tries: list[int] = _get(self._actor.begin.remote(parts))
+    def begin_together(self, batches: Sequence[BatchKey]) -> list[int]:
+        tries: list[int] = _get(self._actor.begin_together.remote(batches))
         return tries
 
-    def begin_again(self, part: PartKey) -> None:
-        _get(self._actor.begin_again.remote(part))
+    def begin_alone(self, batch: BatchKey) -> None:
+        _get(self._actor.begin_alone.remote(batch))
 
-    def end(self, parts: Sequence[PartKey]) -> None:
-        self._actor.end.remote(parts)
+    def survived(self, batches: Sequence[BatchKey]) -> None:
+        self._actor.survived.remote(batches)
 
-    def add(self, number: int, start: int, there: frozenset[int], total: int) -> bool:
-        return bool(_get(self._actor.add.remote(number, start, there, total)))
+    def is_last(self, number: int, start: int, there: frozenset[int], total: int) -> bool:
+        return bool(_get(self._actor.is_last.remote(number, start, there, total)))
 
 
 def _get(reference: Any) -> Any:

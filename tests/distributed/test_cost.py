@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mineru_accel import PageResult, PageStatus, UsageError
-from mineru_accel.distributed.connection import Node
+from mineru_accel.distributed.pools import Node
 from mineru_accel.distributed.estimate import (
     LAYOUT_PAGES,
     LINK,
