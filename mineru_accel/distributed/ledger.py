@@ -28,10 +28,10 @@ class LedgerProtocol(Protocol):
 
 
 class Ledger:
-    """Answers a question that is asked again, because an actor was lost, in the same way.
+    """Gives the same answer to a call that is repeated because an actor was lost.
 
     Args:
-        names: that are taken already, see :meth:`take`.
+        names: Taken names, see :attr:`names`.
     """
 
     def __init__(self, names: Mapping[str, int] | None = None) -> None:
