@@ -25,6 +25,11 @@ def one_line(error: BaseException, limit: int = 200, *, named: bool = False) -> 
     return f"{name}: {text}" if named and text else text or name
 
 
+def internal_error(error: Exception) -> str:
+    """A fault of this package itself as one line for people."""
+    return f"internal error: {type(error).__name__}: {error}"
+
+
 class UsageError(AccelError):
     """The options contradict each other or name something that does not exist."""
 
@@ -45,8 +50,3 @@ class ModelError(AccelError):
 
 class WorkerError(AccelError):
     """A worker process died or ran past its time limit."""
-
-
-def internal_error(error: Exception) -> str:
-    """A fault of this package itself as one line for people."""
-    return f"internal error: {type(error).__name__}: {error}"

@@ -17,9 +17,9 @@ from .conversion.plan import make_plan
 from .conversion.startup import make_engine
 from .document import DocumentResult
 from .events import Event, OnEvent
-from .options import Executor as Place
+from .options import Executor as ExecutorOption
 from .options import Options
-from .pdf.languages import unknown
+from .pdf.languages import language_warning
 from .storage.inputs import Input, find_inputs
 from .storage.remote import to_path
 from .workers.trace import Tracer
@@ -58,13 +58,13 @@ class Pipeline:
         base = options.model_dump(exclude_unset=True) if options else {}
         self.options = Options(**{**base, **fields})
         self.plan = make_plan(self.options)
-        if warning := unknown(self.options.lang):
+        if warning := language_warning(self.options.lang):
             logger.warning(warning)
         self._on_event = on_event or _ignore
         self._tracer = Tracer(self.options.profile)
         self._closed = False
-        self.executor = self._start()
-        """Where documents are converted."""
+        self.executor = self._make_executor()
+        """Converts the documents: on this machine or on a cluster."""
 
     def __enter__(self) -> Pipeline:
         return self
@@ -175,8 +175,8 @@ class Pipeline:
         """Whether the layout model runs on a GPU of this machine: its time is none of a CPU's then."""
         return self.executor.layout_on_gpu
 
-    def _start(self) -> Executor:
-        if self.options.executor is Place.RAY:
+    def _make_executor(self) -> Executor:
+        if self.options.executor is ExecutorOption.RAY:
             from .distributed.driver import RayExecutor
 
             return RayExecutor(self.options, self.plan, self._event)

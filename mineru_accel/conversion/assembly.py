@@ -55,7 +55,7 @@ class Assembly:
             part = next_part(document)
             if document.pages.prefix >= part.around[1]:
                 document.writing = True
-                job = document.jobs.part(document, part)
+                job = document.jobs.part(document.folder, document.pages, part)
                 self._steps.run(document, Rank.WRITE, job, partial(self._part_done, document))
         elif document.pages.done == count:
             document.writing = True
@@ -83,7 +83,7 @@ class Assembly:
         if pages.failed == len(pages):
             self._steps.on_disk(document, partial(document.folder.results, pages), partial(self._all_failed, document))
             return
-        jobs = document.jobs.write(document, apart=self._is_idle())
+        jobs = document.jobs.write(document.folder, pages, document.parts, apart=self._is_idle())
         outcomes: list[tuple[Written | None, Exception | None]] = []
 
         def done(written: Written | None, error: Exception | None) -> None:

@@ -24,9 +24,9 @@ from ..storage.output_folder import check_output, publish
 from ..storage.report import report_path, write_report
 from ..storage.work_folder import WorkFolder
 from .fingerprint import made_from
+from .pages import Pages
 from .plan import Plan
 from .report import document_report, page_report, pages_of
-from .state import Pages
 
 
 class Outputs:
@@ -48,7 +48,7 @@ class Outputs:
 
 
 class DocumentFolder:
-    """Where one document is made, and where its result goes.
+    """The folder of one document: first where it is made, then its place in OUT.
 
     Args:
         item: the document.
@@ -64,7 +64,7 @@ class DocumentFolder:
         self.input = item
         self.output = output
         self.name = ""
-        """Of the folder in OUT; empty until :meth:`open`."""
+        """Name of the folder in OUT; empty until :meth:`open`."""
         self.started = time.perf_counter()
         self.made_from: Fingerprint = {}
         self._options = options
@@ -161,7 +161,7 @@ class DocumentFolder:
             raise OutputError(f"can't write results: {error.strerror or error}") from error
 
     def results(self, pages: Pages) -> list[PageResult]:
-        """What became of the pages that are done, read back from the journal."""
+        """Results of the pages that are done, read back from the journal."""
         return pages.finished(self._work.journal.results()) if self._work and pages.done else []
 
     def finish(
@@ -185,7 +185,7 @@ class DocumentFolder:
         return result
 
     def result(self, pages: Pages, error: str | None) -> DocumentResult:
-        """What is known of the document before its files are published."""
+        """The document's result without its files."""
         return DocumentResult(
             path=self.input.path,
             name=self.name,

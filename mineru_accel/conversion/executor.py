@@ -1,4 +1,4 @@
-"""Where documents are converted: on this machine (:class:`LocalExecutor`) or on a cluster (``distributed.driver``)."""
+"""Executors convert documents: on this machine (:class:`LocalExecutor`) or on a cluster (``distributed.driver``)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from ..workers.pool import JobError
 
 
 def describe(error: Exception) -> str:
-    """What went wrong in a job."""
+    """An error of a job as one line."""
     if isinstance(error, JobError):
         logger.debug("{}", error.traceback)
         return f"internal error: {error}"

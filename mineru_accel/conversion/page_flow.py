@@ -13,8 +13,9 @@ from ..errors import OutputError, WorkerError
 from ..workers.arena import Arena
 from .detector_thread import DetectorThread
 from .faults import describe
+from .pages import PageState
 from .routes import Route, Stage
-from .state import DocumentState, PageState
+from .state import DocumentState
 from .steps import Rank, Steps
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class PageFlow:
     def _read(self, document: DocumentState, page: PageState) -> None:
         self._reading += 1
         page.attempts += 1
-        job = document.jobs.read(document, page, self._slot_bytes)
+        job = document.jobs.read(document.folder, page, self._slot_bytes)
         self._steps.run(document, Rank.READ, job, partial(self._was_read, document, page))
 
     def _was_read(
@@ -198,7 +199,7 @@ class PageFlow:
     def _prepare(self, document: DocumentState, page: PageState) -> None:
         assert self._vlm
         page.attempts += 1
-        job = document.jobs.prepare(document, page, self._slot_bytes, self._vlm.engine)
+        job = document.jobs.prepare(document.folder, page, self._slot_bytes, self._vlm.engine)
         self._steps.run(document, Rank.PREPARE, job, partial(self._was_prepared, document, page))
 
     def _was_prepared(
@@ -248,7 +249,7 @@ class PageFlow:
     def _extract(self, document: DocumentState, pages: list[PageState]) -> None:
         for page in pages:
             page.attempts += 1
-        job = document.jobs.extract(document, pages)
+        job = document.jobs.extract(document.folder, pages)
         self._steps.run(document, Rank.EXTRACT, job, partial(self._extracted, document, pages))
 
     def _extracted(

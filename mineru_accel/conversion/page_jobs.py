@@ -17,11 +17,12 @@ from ..reading import jobs as reading
 from ..reading.source_policy import make_source_policy
 from ..storage.inputs import Input, input_sha256
 from ..workers.protocol import Job, job
+from .document_folder import DocumentFolder
+from .pages import Pages, PageState
 from .plan import Plan
 
 if TYPE_CHECKING:
     from ..vlm.protocol import VlmEngine
-    from .state import DocumentState, PageState
 
 W = TypeVar("W")
 
@@ -61,8 +62,8 @@ class PageJobs:
         path, password = str(item.path), self._options.password
         return job(pdf.inspect, self._options.page_timeout, item.path.name, path=path, password=password)
 
-    def select(self, info: DocumentInfo) -> tuple[list[int], bool]:
-        """The 0-based pages to convert, and whether that is all of them.
+    def select(self, info: DocumentInfo) -> Pages:
+        """The pages to convert.
 
         Raises:
             InputError: if the choice leaves none.
@@ -73,17 +74,17 @@ class PageJobs:
         if not chosen:
             raise InputError(f"has {count} page(s): none of them is in the range asked for")
         chosen = chosen[: o.max_pages]
-        return chosen, len(chosen) == count
+        return Pages(chosen, whole=len(chosen) == count)
 
     # Of a page
 
-    def read(self, document: DocumentState, page: PageState, slot_bytes: int) -> Job:
+    def read(self, folder: DocumentFolder, page: PageState, slot_bytes: int) -> Job:
         o = self._options
         return job(
             pdf.read,
             o.page_timeout,
-            self._what(document, page),
-            key=self._key(document),
+            self._what(folder, page),
+            key=self._key(folder),
             index=page.index,
             method=o.method,
             dpi=o.dpi,
@@ -93,15 +94,15 @@ class PageJobs:
             ocr=self._plan.engine is None,
         )
 
-    def prepare(self, document: DocumentState, page: PageState, slot_bytes: int, engine: VlmEngine) -> Job:
+    def prepare(self, folder: DocumentFolder, page: PageState, slot_bytes: int, engine: VlmEngine) -> Job:
         """Decide what the VLM is asked."""
         assert page.read is not None
         draft, answers = page.vlm or (None, [])
         return job(
             reading.prepare,
             self._options.page_timeout,
-            self._what(document, page),
-            key=self._key(document),
+            self._what(folder, page),
+            key=self._key(folder),
             page=PageSource(page.index, None, page.read.why_ocr),
             regions=page.regions,
             policy=self._policy,
@@ -116,14 +117,14 @@ class PageJobs:
             answers=answers,
         )
 
-    def extract(self, document: DocumentState, pages: list[PageState]) -> Job:
+    def extract(self, folder: DocumentFolder, pages: list[PageState]) -> Job:
         """Make the blocks of a page, or of several where the route takes them together, and store them."""
         first, last = pages[0], pages[-1]
         limit = self._options.page_timeout * len(pages)
-        what = self._what(document, first) + (f"-{last.index + 1}" if last is not first else "")
+        what = self._what(folder, first) + (f"-{last.index + 1}" if last is not first else "")
         common: dict[str, Any] = {
-            "key": self._key(document),
-            "staging": str(document.folder.staging),
+            "key": self._key(folder),
+            "staging": str(folder.staging),
             "dpi": self._options.dpi,
             "images": self._options.images is not Images.NONE,
         }
@@ -146,48 +147,48 @@ class PageJobs:
 
     # Of its files
 
-    def part(self, document: DocumentState, part: Part) -> Job:
+    def part(self, folder: DocumentFolder, pages: Pages, part: Part) -> Job:
         """Put a part of a long document together."""
         low, high = part.around
-        pages = document.pages.indices
-        until = pages[part.stop] if part.stop < part.count else None
-        around = list(pages[low:high])
-        part_job = PartJob(self._writing(document, around), part, self._options.formats, until)
-        return self._write_job(export.write_part, document, len(around), part_job)
+        until = pages.indices[part.stop] if part.stop < part.count else None
+        around = list(pages.indices[low:high])
+        part_job = PartJob(self._writing(folder, pages, around), part, self._options.formats, until)
+        return self._write_job(export.write_part, folder, len(around), part_job)
 
-    def write(self, document: DocumentState, apart: bool) -> list[Job]:
+    def write(self, folder: DocumentFolder, pages: Pages, parts: int, apart: bool) -> list[Job]:
         """Write a document's files.
 
         Args:
+            parts: number of parts that have been put together; 0 for a document that is not long.
             apart: whether the layout PDF, which takes as long as the rest, may be made beside it.
         """
-        pages = list(document.pages.indices)
         formats = [self._options.formats]
-        if apart and not document.parts and self._options.images is Images.FILE:
+        if apart and not parts and self._options.images is Images.FILE:
             formats = [tuple(f for f in formats[0] if (f is Format.LAYOUT_PDF) is drawn) for drawn in (True, False)]
-        jobs = [WriteJob(self._writing(document, pages), some, document.parts) for some in formats if some]
+        writing = self._writing(folder, pages, list(pages.indices))
+        jobs = [WriteJob(writing, some, parts) for some in formats if some]
         alone = len(pages) > PART
-        return [replace(self._write_job(export.write, document, len(pages), j), alone=alone) for j in jobs]
+        return [replace(self._write_job(export.write, folder, len(pages), j), alone=alone) for j in jobs]
 
-    def _write_job(self, function: Callable[[W], Any], document: DocumentState, pages: int, argument: W) -> Job:
+    def _write_job(self, function: Callable[[W], Any], folder: DocumentFolder, pages: int, argument: W) -> Job:
         limit = self._options.page_timeout + _WRITE_SECONDS_PER_PAGE * pages
-        return replace(job(function, limit, document.path.name, argument), complete=True)
+        return replace(job(function, limit, folder.input.path.name, argument), complete=True)
 
-    def _writing(self, document: DocumentState, pages: list[int]) -> Writing:
+    def _writing(self, folder: DocumentFolder, pages: Pages, indices: list[int]) -> Writing:
         return Writing(
-            key=self._key(document),
-            name=document.folder.name,
-            staging=str(document.folder.staging),
-            pages=pages,
-            whole=document.whole,
+            key=self._key(folder),
+            name=folder.name,
+            staging=str(folder.staging),
+            pages=indices,
+            whole=pages.whole,
             images=self._options.images,
             effort=self._plan.effort,
-            parse_mode="ocr" if 2 * document.pages.ocr > len(document.pages) else "txt",
+            parse_mode="ocr" if 2 * pages.ocr > len(pages) else "txt",
         )
 
-    def _key(self, document: DocumentState) -> Key:
-        return Key(str(document.path), self._options.password)
+    def _key(self, folder: DocumentFolder) -> Key:
+        return Key(str(folder.input.path), self._options.password)
 
-    def _what(self, document: DocumentState, page: PageState) -> str:
+    def _what(self, folder: DocumentFolder, page: PageState) -> str:
         """A page for people who look at a trace."""
-        return f"{document.path.name} {page.index + 1}"
+        return f"{folder.input.path.name} {page.index + 1}"

@@ -1,4 +1,4 @@
-"""What ``auto`` means on this machine: the back end, layout and engine of a run, and why."""
+"""The plan of a run: back end, layout and engine, and the reason for them. Decides what ``auto`` means here."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..options import Backend, Engine, Layout, Options
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The way every page of a run takes."""
+    """How every page of a run is converted."""
 
     backend: Backend
     layout: Layout
     reason: str
     """One line for people."""
     weights: Path | None = None
-    """Of the layout model, where there is one."""
+    """The layout model's weights; None without one."""
     engine: Engine | None = None
-    """What runs the VLM; None without one."""
+    """The engine of the VLM; None without a VLM."""
     vlm: Path | None = None
     """The VLM's checkpoint; None where a server has it."""
 

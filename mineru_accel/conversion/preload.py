@@ -1,4 +1,4 @@
-"""What worker processes have imported before their first job: the only list of modules by name.
+"""Modules that worker processes have imported before their first job: the only list of modules by name.
 
 The zygote (see :mod:`mineru_accel.workers.zygote`) imports them once, and the workers that it forks share their memory.
 They are named, not imported, because the parent process must not import them: it starts faster without. A module that
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from .plan import Plan
 
 EVERY_WORKER: tuple[str, ...] = ("mineru_accel.conversion.worker_imports",)
-"""Whatever a worker is to do. The command starts a zygote with these before it knows its options."""
+"""Imported by every worker. The command starts a zygote with these before it knows its options."""
 _READING_NATIVE = ("mineru_accel.reading.native",)
 _READING_REGIONS = ("mineru_accel.reading.blocks", "mineru_accel.reading.page_end")
 _READING_WITH_VLM = ("mineru_accel.reading.vlm_requests", "mineru_accel.reading.vlm_answers")
 _MINERU_CLIENT = ("mineru_vl_utils.vlm_client.http_client", "httpcore")
-"""What MinerU's client imports when it is made."""
+"""Imported by MinerU's client when it is made."""
 _OCR_LINES = ("mineru_accel.pdf.ocr_preload",)
 _WRITING = ("mineru_accel.export.writer",)
 _PICTURES = ("PIL.JpegImagePlugin",)
-"""What Pillow imports when it first writes a picture."""
+"""Imported by Pillow when it first writes a picture."""
 
 
 def at_once(options: Options, plan: Plan) -> tuple[str, ...]:
-    """What the workers of a pipeline have imported before their first job."""
+    """Modules that the workers of a pipeline have imported before their first job."""
     from ..options import Engine, Layout
     from ..reading.source_policy import make_source_policy
 
@@ -50,7 +50,7 @@ def at_once(options: Options, plan: Plan) -> tuple[str, ...]:
 
 
 def when_idle(plan: Plan) -> tuple[str, ...]:
-    """What the zygote imports when nobody waits for a worker: complete workers have it, too."""
+    """Modules that the zygote imports when nobody waits for a worker: complete workers have them, too."""
     from ..options import Layout
     from ..pdf.docvortex import LOADED_BY_NATIVE_ANALYSIS, LOADED_WHEN_NEEDED
 

@@ -1,4 +1,4 @@
-"""A result's report, ``{name}_report.json``: what became of the document and of each page."""
+"""The report of a document, ``{name}_report.json``: its result and that of each page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .plan import Plan
 def document_report(
     result: DocumentResult, source: str, written: Written, plan: Plan, made_from: Fingerprint
 ) -> dict[str, Any]:
-    """What stands before the pages; see :func:`mineru_accel.storage.report.write_report`."""
+    """The fields before those of the pages; see :func:`mineru_accel.storage.report.write_report`."""
     counts = {str(s): sum(p.status is s for p in result.pages) for s in PageStatus}
     return {
         "source": source,

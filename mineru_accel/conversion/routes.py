@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..options import Layout
-from ..reading.types import CHUNK
+from ..reading.types import PAGES_PER_ANALYSIS
 from .plan import Plan
 
 
 class Stage(StrEnum):
-    """What is done with a page at one time."""
+    """A stage of a page."""
 
     READ = "read"
     """A worker decides where the text comes from, runs OCR if there is no engine for a VLM, and renders the page."""
@@ -31,7 +31,7 @@ _IN_SLOT = frozenset({Stage.DETECT, Stage.PREPARE, Stage.ASK})
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way of every page of a pipeline."""
+    """The stages of every page of a pipeline."""
 
     stages: tuple[Stage, ...]
     pages_together: int = 1
@@ -42,7 +42,7 @@ class Route:
         return not _IN_SLOT.isdisjoint(self.stages[step:])
 
 
-NATIVE = Route((Stage.READ, Stage.EXTRACT), pages_together=CHUNK)
+NATIVE = Route((Stage.READ, Stage.EXTRACT), pages_together=PAGES_PER_ANALYSIS)
 DETECTOR = Route((Stage.READ, Stage.DETECT, Stage.EXTRACT))
 DETECTOR_AND_VLM = Route((Stage.READ, Stage.DETECT, Stage.PREPARE, Stage.ASK, Stage.EXTRACT))
 VLM_TWICE = Route((Stage.READ, Stage.PREPARE, Stage.ASK, Stage.PREPARE, Stage.ASK, Stage.EXTRACT))

@@ -28,27 +28,28 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from ..document import DocumentResult, PageResult, PageStatus
-from ..errors import AccelError, OutputError, WorkerError, internal_error
+from ..document import DocumentResult, PageResult
+from ..errors import OutputError, internal_error
 from ..events import DocumentDone, DocumentStarted, Event, OnEvent, PageDone
 from ..export.types import Written
-from ..pdf.types import DocumentInfo
-from ..storage.journal import Entry, page_entry, page_result
+from ..storage.journal import Entry, page_entry
 from ..workers.arena import Arena
 from ..workers.pool import WorkerPool
 from ..workers.trace import Tracer
-from .assembly import Assembly, count_part, next_part
+from .admission import Admission
+from .assembly import Assembly
 from .detector_thread import DetectorThread
 from .disk_thread import DiskThread
 from .document_folder import DocumentFolder
-from .faults import describe, report_fault
+from .faults import report_fault
 from .inbox import Inbox
 from .page_flow import PageFlow
 from .page_jobs import PageJobs
+from .pages import Pages, PageState
 from .routes import Route
-from .state import DocumentState, Pages, PageState
+from .state import DocumentState
 from .statistics import RunStatistics
-from .steps import Rank, Steps
+from .steps import Steps
 
 if TYPE_CHECKING:
     from ..layout.protocol import LayoutDetector
@@ -85,7 +86,6 @@ class Scheduler:
     ) -> None:
         self.inbox = Inbox()
         self.vlm = vlm
-        self._route = route
         self._pool = pool
         self._arena = arena
         self._emit = on_event
@@ -114,6 +114,7 @@ class Scheduler:
             finish=self._finish,
             end=self._end,
         )
+        self._admission = Admission(self._steps, route.pages_together, self._begun, self._end)
         self._assembly = Assembly(self._steps, self._note, self._end, self._is_idle)
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
         self._thread.start()
@@ -152,6 +153,7 @@ class Scheduler:
 
     @property
     def detector(self) -> LayoutDetector | None:
+        """The layout model, if there is one."""
         return self._detector.detector if self._detector else None
 
     @property
@@ -254,108 +256,19 @@ class Scheduler:
         elif document.statistics and document.statistics.stopped:
             self._end(document, document.statistics.stopped)
         else:
-            self._steps.on_disk(document, document.folder.open, partial(self._opened, document))
+            self._admission.open(document)
 
-    def _opened(self, document: DocumentState, report: dict[str, Any] | None, error: Exception | None) -> None:
-        if document.over:
-            return
-        if error is not None:
-            self._end(document, str(error))
-        elif report is None:
-            self._inspect(document)
-        else:
-            job = document.jobs.digest(document.folder.input)
-            self._steps.run(document, Rank.INSPECT, job, partial(self._digested, document, report))
-
-    def _digested(self, document: DocumentState, report: dict[str, Any], digest: str, error: Exception | None) -> None:
-        if document.over:
-            return
-        if error is not None:
-            self._end(document, describe(error))
-            return
-        call = partial(document.folder.open_again, report, digest)
-        self._steps.on_disk(document, call, partial(self._compared, document, report))
-
-    def _compared(
-        self, document: DocumentState, report: dict[str, Any], again: bool | None, error: Exception | None
-    ) -> None:
-        """There is a result: is it still good?"""
-        if document.over:
-            return
-        if error is not None:
-            self._end(document, str(error))
-        elif again:
-            self._inspect(document)
-        else:
-            self._end(document, report=report)
-
-    def _inspect(self, document: DocumentState) -> None:
-        job = document.jobs.inspect(document.folder.input)
-        self._steps.run(document, Rank.INSPECT, job, partial(self._inspected, document))
-
-    def _inspected(self, document: DocumentState, info: DocumentInfo | None, error: Exception | None) -> None:
-        if document.over:
-            return
-        if isinstance(error, WorkerError) and not document.lost:
-            document.lost += 1
-            self._inspect(document)
-        elif info is None:
-            self._end(document, describe(error or WorkerError("nothing came back")))
-        else:
-            try:
-                indices, document.whole = document.jobs.select(info)
-            except AccelError as problem:
-                self._end(document, str(problem))
-                return
-            begin = partial(document.folder.begin, info.digest)
-            self._steps.on_disk(document, begin, partial(self._begun, document, indices, len(info.page_sizes)))
-
-    def _begun(
-        self,
-        document: DocumentState,
-        indices: list[int],
-        total: int,
-        done: list[Entry] | None,
-        error: Exception | None,
-    ) -> None:
-        if document.over:
-            return
-        if done is None:
-            self._end(document, str(error))
-            return
+    def _begun(self, document: DocumentState, total: int) -> None:
+        """A document is open: read its pages."""
         if document.jobs.document_timeout is not None:
             document.deadline = time.monotonic() + document.jobs.document_timeout
-        pages = document.pages = Pages(indices)
-        self._resume(document, done)
-        folder = document.folder
-        self._tell(
-            document,
-            DocumentStarted(document.number, str(document.path), folder.name, len(pages), total, pages.done),
-        )
+        pages = document.pages
+        counts = (len(pages), total, pages.done)
+        self._tell(document, DocumentStarted(document.number, str(document.path), document.folder.name, *counts))
         self._flow.add(document)
         if not pages.unread:
             self._assembly.put_together(document)
         self._flow.pump()
-
-    def _resume(self, document: DocumentState, done: list[Entry]) -> None:
-        """Take over what an earlier run has done: pages if all that are extracted together with them are done, and the
-        parts made of such pages."""
-        keep = document.folder.keep_failures
-        known = {e["page"]: e for e in done if "page" in e and (keep or e["status"] != PageStatus.FAILED)}
-        count, size = len(document.pages), self._route.pages_together
-        for start in range(0, count, size):
-            chunk = range(start, min(start + size, count))
-            if not all(document.pages.indices[p] in known for p in chunk):
-                continue
-            for position in chunk:
-                result = page_result(known[document.pages.indices[position]])
-                document.pages.finish(position, result)
-                if document.statistics:
-                    document.statistics.page(str(document.path), result, resumed=True)
-        for entry in (e for e in done if "part" in e):
-            if entry["part"] != document.parts or document.pages.prefix < next_part(document).around[1]:
-                break
-            count_part(document, entry["text_to"])
 
     # The end of pages
 

@@ -1,4 +1,4 @@
-"""Starting what a pipeline needs: workers, models, and the scheduler that brings documents through them."""
+"""Starts a pipeline: workers, models, and the scheduler that brings documents through them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..vlm.protocol import VlmEngine
 
 WORKER_OUTPUT = "MINERU_ACCEL_WORKER_OUTPUT"
-"""Environment variable: if set, what native libraries print in workers is shown."""
+"""Environment variable: if set, output of native libraries in workers is shown."""
 _MAX_WORKERS = 32
 _MAX_IMGSZ = 2048
 _SLOT_BYTES = 3 * 2200 * 2200
@@ -40,11 +40,11 @@ _VLM_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What is ready for documents; closing the scheduler closes the rest."""
+    """A started pipeline; closing the scheduler closes the rest."""
 
     scheduler: Scheduler
     jobs: PageJobs
-    """Of documents that are converted with the pipeline's own options."""
+    """Jobs of documents that are converted with the pipeline's own options."""
     pool: WorkerPool
 
 

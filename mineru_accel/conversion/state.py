@@ -1,114 +1,19 @@
-"""What the scheduler knows of the documents and pages that are on their way.
-
-A page that is not under way costs five bytes: its number, and whether it is done. What became of it stands in the
-document's journal, so that the memory of a run does not grow with its pages.
-"""
+"""The state of a document that is being converted. Only the scheduler's thread reads and writes it."""
 
 from __future__ import annotations
 
 import math
-from array import array
-from collections import deque
-from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..document import DocumentResult, PageResult, PageStatus, Region
+from ..document import DocumentResult
 from ..events import OnEvent
-
-if TYPE_CHECKING:
-    from ..pdf.types import PageRead
-    from ..reading.types import Draft, Prepared
-    from ..vlm.types import Answer
-    from .document_folder import DocumentFolder
-    from .page_jobs import PageJobs
-    from .statistics import RunStatistics
-
-
-@dataclass(slots=True)
-class PageState:
-    """A page on its way. Stages fill in what they find."""
-
-    index: int
-    """0-based page number."""
-    position: int
-    """Place among the converted pages of its document."""
-    step: int = 0
-    """Place in the route of the stage that it is in."""
-    attempts: int = 0
-    """Jobs of this stage so far."""
-    slot: int | None = None
-    """Its place in the arena."""
-    bytes: int = 0
-    """Memory that it holds between two stages."""
-    read: PageRead | None = None
-    regions: list[Region] | None = None
-    """Those that a detector found."""
-    prepared: Prepared | None = None
-    """What the VLM is being asked."""
-    vlm: tuple[Draft, list[Answer]] | None = None
-    """What the VLM answered last."""
-    why_ocr: str | None = None
-    timings: dict[str, float] = field(default_factory=dict)
-    """Seconds by stage."""
-
-
-class Pages:
-    """The pages of a document that are to be converted, by position, and how far they are."""
-
-    def __init__(self, indices: Iterable[int] = ()) -> None:
-        self.indices = array("I", indices)
-        """0-based page numbers."""
-        self.under_way: dict[int, PageState] = {}
-        self.done = self.failed = self.ocr = 0
-        """Numbers of pages."""
-        self.prefix = 0
-        """Number of pages from the first on that are done without a gap."""
-        self._is_done = bytearray(len(self.indices))
-        self._next = 0
-        self._again: deque[PageState] = deque()
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def is_done(self, position: int) -> bool:
-        return bool(self._is_done[position])
-
-    @property
-    def unread(self) -> bool:
-        """Whether there is a page that nobody has begun to read."""
-        while self._next < len(self) and self._is_done[self._next]:
-            self._next += 1
-        return bool(self._again) or self._next < len(self)
-
-    def take(self) -> PageState:
-        """The next unread page."""
-        assert self.unread
-        if self._again:
-            return self._again.popleft()
-        page = self.under_way[self._next] = PageState(self.indices[self._next], self._next)
-        self._next += 1
-        return page
-
-    def put_back(self, page: PageState) -> None:
-        """A page is to be read once more."""
-        self._again.append(page)
-
-    def finish(self, position: int, result: PageResult) -> None:
-        """A page is done."""
-        self._is_done[position] = True
-        self.under_way.pop(position, None)
-        self.done += 1
-        self.failed += result.status is PageStatus.FAILED
-        self.ocr += result.why_ocr is not None
-        while self.prefix < len(self) and self._is_done[self.prefix]:
-            self.prefix += 1
-
-    def finished(self, results: dict[int, PageResult]) -> list[PageResult]:
-        """The results of the pages that are done, in order, out of ``results`` by page number."""
-        return [results[i] for i, done in zip(self.indices, self._is_done, strict=True) if done and i in results]
+from .document_folder import DocumentFolder
+from .page_jobs import PageJobs
+from .pages import Pages
+from .statistics import RunStatistics
 
 
 @dataclass(slots=True, eq=False)
@@ -116,19 +21,17 @@ class DocumentState:
     """A document on its way."""
 
     folder: DocumentFolder
-    """Where it is made."""
+    """The folder where it is made."""
     jobs: PageJobs
-    """Its jobs."""
+    """Makes its jobs."""
     future: Future[DocumentResult]
     on_event: OnEvent | None = None
-    """Who hears of this document, beside the scheduler's own listener."""
+    """Listener to this document's events, beside the scheduler's own."""
     statistics: RunStatistics | None = None
-    """Of the call that it belongs to."""
+    """Statistics of the call that it belongs to."""
     number: int = -1
     """Its place in the order of admission."""
     pages: Pages = field(default_factory=Pages)
-    whole: bool = True
-    """Whether all its pages are converted."""
     unread_in_chunk: dict[int, int] = field(default_factory=dict)
     """Pages still to be read, by number of the chunk of pages that are extracted together, where reading has begun."""
     parts: int = 0
@@ -138,7 +41,7 @@ class DocumentState:
     writing: bool = False
     """Whether a part or its files are being written."""
     running: set[Future[Any]] = field(default_factory=set)
-    """Its jobs under way."""
+    """Futures of its jobs under way."""
     lost: int = 0
     """Workers that were lost while they opened or wrote it."""
     deadline: float = math.inf

@@ -1,4 +1,4 @@
-"""What every worker has imported before its first job, and the settings that belong to it."""
+"""Importing this imports what every worker needs before its first job, and makes the settings that belong to it."""
 
 from __future__ import annotations
 

@@ -37,16 +37,16 @@ from .messages import FinishedDocument, InputTask, OpenedDocument, PageBatch, Ro
 from .settings import Settings, explain, fetch, scratch_folder
 from .writer import Writer
 
-_TRIES = 4
-"""Attempts at a batch whose actors were lost, after which the batch is given up."""
+_MAX_LOSSES = 4
+"""Maximum actors that a batch may lose; then it is given up."""
 
 
 class Open:
-    """Inputs -> batches of documents. Settles names, leaves out what is done, looks into files.
+    """From inputs to batches of pages: settles names, leaves out what is done, looks into files.
 
     Args:
         settings: of the run.
-        ledger: says which names other actors have given.
+        ledger: knows the names that other actors have given.
     """
 
     def __init__(self, settings: Settings, ledger: LedgerProtocol) -> None:
@@ -55,7 +55,7 @@ class Open:
         self._output = settings.output
         self._jobs = PageJobs(settings.options, settings.plan, 0)
         self._names = DocumentNames()
-        self._given: dict[int, str] = {}
+        self._claimed: dict[int, str] = {}
         self._cache = remote.Cache(scratch_folder() / "inputs")
         self._pool = make_pool(settings.options, 1)
         if not remote.is_url(self._output):
@@ -71,7 +71,7 @@ class Open:
             yield converting.to_row()
 
     def open(self, tasks: Iterable[InputTask]) -> Iterator[PageBatch | FinishedDocument]:
-        """Batches of inputs, and inputs of which nothing is to be converted."""
+        """The batches of inputs, and the results of inputs without pages to convert."""
         for task in tasks:
             opened = self._open(task)
             yield from [opened] if isinstance(opened, FinishedDocument) else opened
@@ -95,7 +95,7 @@ class Open:
                     result.skipped = True
                     return FinishedDocument(task, result)
                 raise OutputError(f"{self._output / name} was made {changed}; --overwrite replaces it")
-            pages, _ = self._jobs.select(info)
+            pages = self._jobs.select(info).indices.tolist()
         except Exception as error:
             return FinishedDocument(task, self._settings.failed(task, name, explain(error)))
         text = f"{sorted(fingerprint.items())}{name}{pages}"
@@ -103,13 +103,13 @@ class Open:
         return self._batches(OpenedDocument(task, name, fingerprint, key, tuple(pages), len(info.page_sizes), began))
 
     def _claim(self, item: Input, number: int) -> tuple[str, dict[str, Any] | None]:
-        if number in self._given:  # asked again: what was found was lost on its way
-            self._names.release(self._output, self._given.pop(number))
+        if number in self._claimed:  # asked again: what was found was lost on its way
+            self._names.release(self._output, self._claimed.pop(number))
         while True:
             with contextlib.nullcontext() if remote.is_url(self._output) else naming_lock(self._output):
                 name, report = self._names.assign(self._output, item.stem, item.source)
             if self._ledger.claim_name(name, number):
-                self._given[number] = name
+                self._claimed[number] = name
                 return name, None if report is not None and report.get("unfinished") else report
 
     def _ask(self, job: Any) -> Any:
@@ -130,7 +130,7 @@ class Open:
 
 
 class Convert:
-    """Batches -> their pages, and documents in OUT once all of their batches are there.
+    """From batches to their pages, and to documents in OUT once all of their batches are there.
 
     Pages are rendered, laid out and read in one actor, so that no pixel leaves the node.
 
@@ -139,7 +139,7 @@ class Convert:
 
     Args:
         settings: of the run.
-        ledger: counts the tries, and says which batch of a long document is the last.
+        ledger: counts the actors that a batch has lost, and knows which batch of a long document is the last.
         workers: processes, one per CPU of the actor.
     """
 
@@ -161,24 +161,25 @@ class Convert:
         with self._lock.shared():
             tries = self._ledger.begin_together([batch.key for batch in call.batches])
             clean = [batch for batch, count in zip(call.batches, tries, strict=True) if not count]
-            self._convert(clean)
+            self.convert(clean)
             call.done += self._writer.write(clean)
             self._ledger.survived([batch.key for batch in clean])
         for batch, count in zip(call.batches, tries, strict=True):
-            if count >= _TRIES:
+            if count >= _MAX_LOSSES:
                 self._give_up(batch, f"the process that converted it was lost {count} times")
                 call.done += self._writer.write([batch])
             elif count:
                 with self._lock.alone():
                     self._ledger.begin_alone(batch.key)
-                    self._convert([batch])
+                    self.convert([batch])
                     call.done += self._writer.write([batch])
                     self._ledger.survived([batch.key])
         for batch in call.batches:
             batch.pages = None
         return call.to_row()
 
-    def _convert(self, batches: list[PageBatch]) -> None:
+    def convert(self, batches: list[PageBatch]) -> None:
+        """Read the pages of batches that are not suspected of killing their actor, side by side."""
         for batch, folder, future in [(batch, *self._submit(batch)) for batch in batches]:
             self._finish(batch, folder, future)
 
@@ -205,7 +206,7 @@ class Convert:
             self._store(batch, batch.pages)
 
     def _give_up(self, batch: PageBatch, error: str | None) -> None:
-        """What went wrong with a batch as a whole is said of each of its pages."""
+        """Report what went wrong with a batch as a whole for each of its pages."""
         batch.results = [PageResult(i, PageStatus.FAILED, error) for i in batch.indices]
         batch.pages = batch_archive.with_results(None, batch.results)
         self._store(batch, batch.pages)

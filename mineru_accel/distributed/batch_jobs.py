@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..conversion.document_folder import DocumentFolder, Outputs
 from ..conversion.page_jobs import PageJobs
+from ..conversion.pages import Pages, PageState
 from ..conversion.plan import Plan
-from ..conversion.state import Pages
 from ..document import DocumentResult
 from ..errors import OutputError
 from ..export.types import Written
@@ -25,9 +25,6 @@ from ..workers.protocol import Job, job
 from . import batch_archive
 from .messages import OpenedDocument, PageBatch
 from .worker_jobs import known
-
-if TYPE_CHECKING:
-    from ..conversion.state import DocumentState, PageState
 
 
 class _OpenedJobs(PageJobs):
@@ -47,7 +44,7 @@ class _OpenedFolder(DocumentFolder):
 
     resumes = False  # what is done of it waits elsewhere
     label: str
-    """Of the folder where it is made."""
+    """Name of the folder where it is made."""
 
     def open(self) -> dict[str, Any] | None:
         self._work, self.name = WorkFolder(self.output, self.label), self.label
@@ -61,19 +58,19 @@ class BatchJobs(_OpenedJobs):
         super().__init__(options, plan, imgsz, batch.document)
         self._batch = batch
 
-    def select(self, info: DocumentInfo) -> tuple[list[int], bool]:
-        return list(self._batch.indices), False
+    def select(self, info: DocumentInfo) -> Pages:
+        return Pages(self._batch.indices, whole=False)
 
     def is_first(self, page: PageState) -> bool:
         return self._batch.start == 0 and super().is_first(page)  # of the document, not only of the batch
 
-    def write(self, document: DocumentState, apart: bool) -> list[Job]:
-        limit, staging = self._options.page_timeout, str(document.folder.staging)
-        return [job(batch_archive.pack, limit, document.path.name, staging=staging)]
+    def write(self, folder: DocumentFolder, pages: Pages, batches: int, apart: bool) -> list[Job]:
+        limit, name = self._options.page_timeout, folder.input.path.name
+        return [job(batch_archive.pack, limit, name, staging=str(folder.staging))]
 
 
 class BatchFolder(_OpenedFolder):
-    """Where the pages of a batch are made. ``bundle`` is their file when that is done."""
+    """The folder where the pages of a batch are made. ``bundle`` is their file when that is done."""
 
     def __init__(self, item: Input, output: Path, options: Options, plan: Plan, batch: PageBatch) -> None:
         super().__init__(item, output, options, plan, Outputs())
@@ -105,12 +102,12 @@ class JoinJobs(_OpenedJobs):
     def __init__(self, options: Options, plan: Plan, document: OpenedDocument) -> None:
         super().__init__(options, plan, 0, document)
 
-    def select(self, info: DocumentInfo) -> tuple[list[int], bool]:
-        return list(self._document.pages), len(self._document.pages) == self._document.total
+    def select(self, info: DocumentInfo) -> Pages:
+        return Pages(self._document.pages, whole=len(self._document.pages) == self._document.total)
 
 
 class JoinFolder(_OpenedFolder):
-    """Where a document is put together: the scheduler finds the pages of its batches done, as if by an earlier run."""
+    """The folder where a document is put together: the scheduler finds all its pages done, as if by an earlier run."""
 
     keep_failures = True  # a page that failed on its node is not tried again here
 

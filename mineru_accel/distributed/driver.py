@@ -1,4 +1,4 @@
-"""A run on a Ray cluster: Ray Data starts, retries and balances the actors; here they are fed and watched."""
+"""Runs on a Ray cluster: Ray Data starts, retries and balances the actors; this module feeds and watches them."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from .pools import Pools, plan_pools
 from .settings import Settings
 
 _GROUP = 16
-"""Inputs that are opened in one call."""
+"""Groups of inputs that one call opens."""
 _MAX_BLOCKS = 1024
-"""Of inputs that are not opened yet, at most."""
+"""Maximum blocks of a dataset whose inputs are not opened yet."""
 
 
 class RayExecutor(Executor):
@@ -111,7 +111,7 @@ class RayExecutor(Executor):
         settings = Settings(self._options, plan, weights, output, self._options.part_pages)
         waiting = dict(enumerate(inputs))
         reported: dict[int, set[int]] = {}
-        """Pages of documents under way of which everybody has heard."""
+        """Pages whose events were emitted, by document under way."""
         tasks = [InputTask(n, i.path if is_url(i.path) else Path(os.path.abspath(i.path))) for n, i in waiting.items()]
 
         def end(number: int, result: DocumentResult) -> DocumentResult:
@@ -127,7 +127,7 @@ class RayExecutor(Executor):
         for call in self._works(settings, tasks):
             for batch in call.batches:
                 if (item := waiting.get(batch.document.task.number)) is not None:
-                    self._tell(batch, item, reported, statistics)
+                    self._report(batch, item, reported, statistics)
             for done in call.done:
                 if done.task.number in waiting:  # a batch that was done twice may have written its document twice
                     yield end(done.task.number, done.result)
@@ -138,12 +138,12 @@ class RayExecutor(Executor):
             yield end(task.number, settings.failed(task, "", why))
         self._emit(RunDone(**statistics.summary()))
 
-    def _tell(self, batch: PageBatch, item: Input, reported: dict[int, set[int]], statistics: RunStatistics) -> None:
+    def _report(self, batch: PageBatch, item: Input, reported: dict[int, set[int]], statistics: RunStatistics) -> None:
         document = batch.document
         number, path = document.task.number, str(item.path)
         if number not in reported:
             reported[number] = set()
-            resumed = len(batch.there) * self._options.part_pages  # the last batch, maybe shorter, is never there
+            resumed = len(batch.there) * self._options.part_pages  # the last, shorter one is never there
             self._emit(DocumentStarted(number, path, document.name, len(document.pages), document.total, resumed))
         for result in batch.results:
             if result.index in reported[number]:
@@ -155,7 +155,7 @@ class RayExecutor(Executor):
             self._emit(PageDone(number, result.index, *how))
 
     def _works(self, settings: Settings, tasks: list[InputTask]) -> Iterator[StageCall]:
-        """What comes out of the last stage."""
+        """The results of the last stage, as they come."""
         names = Ledger()
         opened, groups = open_in_driver(self._connection.started, settings, names, _groups(tasks))
         calls = list(grouped(opened, settings.part_pages))
@@ -208,7 +208,7 @@ def _dataset(settings: Settings, rows: list[Row], pools: Pools, ledger: RemoteLe
 
 
 def _pool(pools: Pools, size: int, cpus: float, gpus: float = 0.0, calls: int = 2) -> dict[str, Any]:
-    """Arguments of a stage: ``size`` actors at first, at most one per group."""
+    """Ray Data's arguments of a stage: ``size`` actors at first, and a maximum of one per group."""
     from ray.data import ActorPoolStrategy
 
     compute = ActorPoolStrategy(
@@ -239,14 +239,14 @@ class RemoteLedger:
     def claim_name(self, name: str, number: int) -> bool:
         return bool(_get(self._actor.claim_name.remote(name, number)))
 
-    def begin_together(self, batches: Sequence[BatchKey]) -> list[int]:
+    def begin(self, batches: Sequence[BatchKey]) -> list[int]:
         tries: list[int] = _get(self._actor.begin_together.remote(batches))
         return tries
 
     def begin_alone(self, batch: BatchKey) -> None:
         _get(self._actor.begin_alone.remote(batch))
 
-    def survived(self, batches: Sequence[BatchKey]) -> None:
+    def end(self, batches: Sequence[BatchKey]) -> None:
         self._actor.survived.remote(batches)
 
     def is_last(self, number: int, start: int, there: frozenset[int], total: int) -> bool:

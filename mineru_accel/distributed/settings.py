@@ -1,4 +1,4 @@
-"""What every actor of a run is told, and what all of them need."""
+"""The settings of a run that every actor gets, and helpers that all actors share."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from .messages import InputTask
 
 @dataclass(frozen=True)
 class Settings:
-    """What every actor of a run is told."""
+    """The settings of a run."""
 
     options: Options
     plan: Plan
     weights_sha256: str | None
-    """Of the layout model that the driver would take."""
+    """SHA-256 of the weights of the layout model on the driver's machine; None without one."""
     output: Path
     part_pages: int
 
@@ -67,11 +67,11 @@ class Settings:
         return found.path
 
     def failed(self, task: InputTask, name: str, error: str) -> DocumentResult:
-        """The result of a document of which nothing came."""
+        """The result of a document that could not be converted at all."""
         return DocumentResult(task.path, name, None, str(self.plan.backend), str(self.plan.layout), error=error)
 
     def found(self, task: InputTask, name: str, report: dict[str, Any]) -> DocumentResult:
-        """The result of a document that is there, by its report."""
+        """The result of a document that is in OUT already, by its report."""
         folder = self.output / name
         result = DocumentResult(task.path, name, folder, str(self.plan.backend), str(self.plan.layout))
         result.files = {kind: folder / file for kind, file in report.get("files", {}).items()}
@@ -93,7 +93,7 @@ def scratch_folder() -> Path:
 
 
 def explain(error: Exception) -> str:
-    """What ended a document, as one line."""
+    """An error that ended a document, as one line."""
     if not isinstance(error, AccelError):
         logger.opt(exception=error).debug("unexpected")
         return internal_error(error)
@@ -101,6 +101,6 @@ def explain(error: Exception) -> str:
 
 
 def fetch(cache: remote.Cache, task: InputTask) -> Input:
-    """An input as the local pipeline knows it, on this machine."""
+    """An input as a file on this machine, downloaded if need be."""
     name = str(task.path) if remote.is_url(task.path) else None
     return Input(cache.fetch(task.path), known_as=name)

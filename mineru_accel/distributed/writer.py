@@ -1,4 +1,4 @@
-"""From the batches of a document to its folder in OUT."""
+"""Puts documents together from their batches and moves them to OUT."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .settings import Settings, explain, fetch
 
 
 class Writer:
-    """Batches -> documents in OUT, once all batches of a document are there.
+    """Writes documents to OUT once all their batches are there.
 
     Args:
         settings: of the run.
-        ledger: says which batch of a long document is the last.
-        scheduler: which puts documents together.
+        ledger: knows which batch of a long document is the last.
+        scheduler: puts documents together.
         scratch: folder for files in the making.
         cache: of inputs.
     """
@@ -40,7 +40,7 @@ class Writer:
         self._cache = cache
 
     def write(self, batches: Sequence[PageBatch]) -> list[FinishedDocument]:
-        """The documents of which these were the last batches."""
+        """Write the documents whose last batches these are."""
         waiting = []
         for batch in batches:
             number = batch.document.task.number
@@ -72,7 +72,7 @@ class Writer:
         return [batch_store.load(self._settings.output, document.key, i) for i in range(0, len(document.pages), size)]
 
     def _publish(self, batch: PageBatch, future: Future[DocumentResult]) -> DocumentResult:
-        """The document's result, its files in OUT."""
+        """Bring a document's files to OUT and give its result."""
         document, output = batch.document, self._settings.output
         try:
             result = future.result()
@@ -96,7 +96,7 @@ class Writer:
         return result
 
     def _written_before(self, document: OpenedDocument) -> DocumentResult | None:
-        """The result that this run has written already, if only the news of it was lost with a node."""
+        """The result that this run has written already, if a node was lost before it could say so."""
         report = read_report(self._settings.output, document.name)
         if report is None or report.get("fingerprint") != document.made_from:
             return None

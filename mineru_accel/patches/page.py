@@ -41,9 +41,9 @@ patches.apply("vllm-vit-graphs")
 patches.revert("vllm-vit-graphs")
 ```
 
-In the code, `mineru_accel/patches/records.py` lists the patches, and each has a file of its name in
-`mineru_accel/patches/vllm/` (or `doclayout_yolo/`, `mineru_vl_utils/`); files whose names begin with that name hold the
-functions that it puts in place.
+In the code, `mineru_accel/patches/records.py` lists the patches. Each one of vLLM has a file of its name in
+`mineru_accel/patches/vllm/`, such as `decode_steps.py`; files whose names begin with that name hold the functions it
+puts in place. The others are `mineru_vl_utils/lora_tokenizer.py` and `doclayout_yolo/predict.py`.
 
 Figures are of one H200 with vLLM 0.28.0 unless said otherwise; [all of them together](patches-measured.md) have their
 own page, with how they are measured.

@@ -102,6 +102,6 @@ class Patch:
     install: Callable[[Undo], str]
     """Changes the package, through the `Undo` it is given; may raise the same. Returns what it did, in a few words."""
     measured: str = ""
-    """What it brings, with the conditions of the measurement."""
+    """Measured gain, with the conditions of the measurement; empty if none was measured."""
     auto: bool = True
     """Whether ``MINERU_ACCEL_PATCHES=auto`` selects it; otherwise only its name does."""

@@ -1,1 +1,1 @@
-"""Everything that opens, reads or renders a PDF. pdfium is not thread-safe: this runs in worker processes only."""
+"""Opening, reading and rendering PDFs, and OCR. pdfium is not thread-safe: only worker processes call this."""

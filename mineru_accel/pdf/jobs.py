@@ -42,7 +42,7 @@ def read(
         index: 0-based page number.
         layout_side: long side in pixels of what the layout model sees; None renders nothing.
         slot, slot_bytes: where in the arena the pixels go.
-        ocr: whether to run OCR; without it only the reason is told.
+        ocr: whether to run OCR; if not, the result only gives the reason for it.
 
     Raises:
         InputError: if the page can't be loaded.
@@ -79,11 +79,11 @@ def read(
 
 
 def picture(key: Key, index: int, side: int) -> bytes:
-    """A page as people see it, as a WebP.
+    """A page as displayed, as a WebP file.
 
     Args:
         index: 0-based page number.
-        side: its long side in pixels.
+        side: long side of the image in pixels.
 
     Raises:
         InputError: if the page can't be loaded.

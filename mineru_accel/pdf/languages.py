@@ -5,7 +5,7 @@ from __future__ import annotations
 KNOWN = frozenset(
     "auto ch chinese_cht en japan af az bs ca cs cy da de es et eu fi fr ga gl hr hu id is it ku la lb lt lv mi ms mt "
     "nl no oc pl pt qu rm ro rs_latin sk sl sq sv sw tl tr uz vi french german "
-    # other names for the same, MinerU's among them
+    # other codes for the same languages, MinerU's among them
     "zh zh_cn zh-cn zh_tw zh-tw ja jp ch_lite ch_server latin".split()
 )
 
@@ -19,11 +19,15 @@ NAMES = {
     **{"tl": "Tagalog", "sw": "Kiswahili", "af": "Afrikaans", "cy": "Cymraeg", "ca": "Català", "gl": "Galego"},
     **{"eu": "Euskara", "oc": "Occitan", "lb": "Lëtzebuergesch", "mt": "Malti", "la": "Latina"},
 }
-"""Languages to choose from, by their own names."""
+"""Names of the languages in these languages, by code: the choices of a user interface."""
 
 
-def unknown(lang: str) -> str | None:
-    """A warning if the shipped model can't read a language, else None."""
+def language_warning(lang: str) -> str | None:
+    """A warning if RapidOCR's model can't read a language, else None.
+
+    Args:
+        lang: a code; upper and lower case are the same.
+    """
     if lang.lower() in KNOWN:
         return None
     return f"the OCR model that comes with RapidOCR does not know the language {lang!r}: expect poor text from scans"

@@ -1,7 +1,7 @@
-"""OCR as a text layer: what RapidOCR reads on a page becomes a PDF page of its own.
+"""OCR as a text layer: the lines that RapidOCR reads on a page become a PDF page of its own.
 
-From there a scan takes the very same way as a typeset page: docvortex's analysis and our region extraction read
-that PDF's text, rules and pictures and never know the difference. Worker processes only.
+From there a scan is processed like a typeset page: docvortex's analysis and :mod:`mineru_accel.reading` read the text,
+rules and pictures of that PDF. Worker processes only.
 """
 
 from __future__ import annotations
@@ -22,20 +22,30 @@ from .types import OcrLayer
 
 MIN_SKEW = 0.15
 """Degrees; below this a page counts as straight."""
+_MAX_SKEW = 15
+"""Degrees; more is no skew of a page, but text set at an angle."""
 _MIN_SCORE = 0.5
+"""Confidence; lines with less are dropped. RapidOCR's default."""
+_FONT_SIZE = 0.8
+"""Font size relative to the height of a detected box."""
+_BASELINE = 0.22
+"""Height of the baseline above the bottom of a detected box, as a share of the box's height."""
+_SAME_SIZE = 1.22
+"""Ratio of the heights of lines that count as one font size."""
 
 
 @dataclass(frozen=True, slots=True)
 class OcrLine:
-    """One line of text on a page image; ``box`` is (x0, y0, x1, y1) in pixels, after the page was straightened."""
+    """One line of text on a page image."""
 
     box: tuple[float, float, float, float]
+    """(x0, y0, x1, y1) in pixels of the straightened page."""
     text: str
     score: float
 
 
 def read_page(pixels: np.ndarray, page_size: tuple[float, float]) -> OcrLayer:
-    """Read the text of a page image.
+    """Make a text layer of a page image.
 
     Args:
         pixels: (H, W, 3) uint8 RGB, the whole page.
@@ -45,10 +55,10 @@ def read_page(pixels: np.ndarray, page_size: tuple[float, float]) -> OcrLayer:
     angle = _skew(quads)
     height, width = pixels.shape[:2]
     if angle:
-        quads = _turn(quads, -angle, (width / 2, height / 2))
+        quads = _rotate_points(quads, -angle, (width / 2, height / 2))
         pixels = rotate(pixels, angle)
     lines = [
-        OcrLine((float(q[:, 0].min()), _side(q, 0, 1), float(q[:, 0].max()), _side(q, 2, 3)), text, score)
+        OcrLine((float(q[:, 0].min()), _mean_y(q, 0, 1), float(q[:, 0].max()), _mean_y(q, 2, 3)), text, score)
         for q, text, score in zip(quads, texts, scores, strict=True)
     ]
     weight = sum(len(line.text) for line in lines)
@@ -85,10 +95,10 @@ def read_line(pixels: np.ndarray) -> str:
 
 @lru_cache(maxsize=1)
 def _engine() -> Any:
-    with _read_once():
-        from rapidocr import RapidOCR  # its attributes are imported when they are first asked for
+    with _loading_configuration_once():
+        from rapidocr import RapidOCR  # rapidocr imports its attributes at their first use
 
-    # The models lie in the wheel. A worker is one core of many: one thread each.
+    # The models come with the package. A worker uses one core: one thread each.
     return RapidOCR(
         params={
             "Global.log_level": "error",
@@ -106,8 +116,8 @@ def _engine() -> Any:
 
 
 @contextlib.contextmanager
-def _read_once() -> Iterator[None]:
-    """RapidOCR reads its list of models twice while it is imported, a fifth of a second each time: here once."""
+def _loading_configuration_once() -> Iterator[None]:
+    """Let RapidOCR read its list of models once instead of twice on import: a fifth of a second each time."""
     from omegaconf import OmegaConf
 
     load = OmegaConf.load
@@ -119,15 +129,15 @@ def _read_once() -> Iterator[None]:
 
 
 def _recognise(pixels: np.ndarray) -> tuple[np.ndarray, list[str], list[float]]:
-    """Quads (n, 4, 2) in pixels (clockwise from the top left), their texts and scores."""
-    result = _engine()(_squat(pixels)[:, :, ::-1].copy(), use_det=True, use_rec=True)  # RapidOCR takes BGR arrays
+    """Quads (n, 4, 2) of lines in pixels, corners clockwise from the top left; their texts and scores."""
+    result = _engine()(_pad_strip(pixels)[:, :, ::-1].copy(), use_det=True, use_rec=True)  # RapidOCR takes BGR arrays
     if result.boxes is None or len(result.boxes) == 0:
         return np.zeros((0, 4, 2)), [], []
     return np.asarray(result.boxes, dtype=np.float64), list(result.txts), [float(s) for s in result.scores]
 
 
-def _squat(pixels: np.ndarray) -> np.ndarray:
-    """Strips padded with white: RapidOCR scales the long side to 2000 pixels, which must leave the short one some."""
+def _pad_strip(pixels: np.ndarray) -> np.ndarray:
+    """Pad narrow strips with white: RapidOCR scales the long side to 2000 pixels, and the short one must not vanish."""
     height, width = pixels.shape[:2]
     least = max(height, width) // 40 + 1
     if min(height, width) >= least:
@@ -137,7 +147,14 @@ def _squat(pixels: np.ndarray) -> np.ndarray:
 
 
 def _skew(quads: np.ndarray) -> float:
-    """The page's skew in degrees (positive: lines run down to the right): the median over long lines, by length."""
+    """The page's skew in degrees, positive if lines descend to the right: the median over long lines.
+
+    Lines are weighted by length. Skews outside :data:`MIN_SKEW` to :data:`_MAX_SKEW` count as 0, and so do those of
+    pages with fewer than three long lines.
+
+    Args:
+        quads: (n, 4, 2) in pixels.
+    """
     if len(quads) == 0:
         return 0.0
     run = (quads[:, 1] + quads[:, 2] - quads[:, 0] - quads[:, 3]) / 2
@@ -150,22 +167,23 @@ def _skew(quads: np.ndarray) -> float:
     order = np.argsort(angles)
     cumulative = np.cumsum(length[long][order])
     angle = float(angles[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
-    return angle if MIN_SKEW <= abs(angle) <= 15 else 0.0
+    return angle if MIN_SKEW <= abs(angle) <= _MAX_SKEW else 0.0
 
 
-def _turn(quads: np.ndarray, degrees: float, centre: tuple[float, float]) -> np.ndarray:
-    """Turn points (n, 4, 2) about ``centre``; positive degrees turn clockwise as seen (y points down)."""
+def _rotate_points(quads: np.ndarray, degrees: float, centre: tuple[float, float]) -> np.ndarray:
+    """Rotate points (n, 4, 2) about ``centre``; positive degrees rotate clockwise as seen (y points down)."""
     radians = math.radians(degrees)
     cos, sin = math.cos(radians), math.sin(radians)
     return (quads - centre) @ np.array([[cos, sin], [-sin, cos]]) + centre
 
 
-def _side(quad: np.ndarray, a: int, b: int) -> float:
+def _mean_y(quad: np.ndarray, a: int, b: int) -> float:
+    """Mean y of two corners of a quad."""
     return float((quad[a, 1] + quad[b, 1]) / 2)
 
 
 def _as_pdf(lines: list[OcrLine], pixels: np.ndarray, page_size: tuple[float, float]) -> bytes:
-    """One PDF page with the lines as text in their places, ruled lines as strokes and pictures as images."""
+    """A PDF of one page with the lines as text at their places, ruled lines as strokes and pictures as grey images."""
     from reportlab.lib.utils import ImageReader
     from reportlab.pdfgen import canvas
 
@@ -198,29 +216,35 @@ def _grey_pixel() -> io.BytesIO:
 
 
 def _font_sizes(lines: list[OcrLine], scale: float) -> list[float]:
-    """A font size for each line in points. Box heights vary by a few per cent with the letters in a line, so lines
-    of about one height get one size: otherwise the analysis sees a change of style, hence a heading, at every line."""
+    """A font size for each line in points; lines of about one height get the same size.
+
+    Heights of boxes vary by some per cent with the letters in a line: the analysis would take each change for a change
+    of style, hence for a heading.
+
+    Args:
+        scale: points per pixel.
+    """
     heights = np.array([line.box[3] - line.box[1] for line in lines]) * scale
     sizes = np.zeros(len(lines))
     order = np.argsort(heights)
     start = 0
     for i in range(1, len(order) + 1):
-        if i == len(order) or heights[order[i]] > 1.22 * heights[order[start]]:
+        if i == len(order) or heights[order[i]] > _SAME_SIZE * heights[order[start]]:
             group = order[start:i]
             sizes[group] = np.median(heights[group])
             start = i
-    return [max(1.0, float(s) * 0.8) for s in sizes]  # a detected box is about 1.25 em high
+    return [max(1.0, float(s) * _FONT_SIZE) for s in sizes]
 
 
 def _draw_line(page: Any, line: OcrLine, size: float, scale: float, page_height: float) -> None:
     from reportlab.pdfbase import pdfmetrics
 
     x0, y0, x1, y1 = (v * scale for v in line.box)
-    font = _font(line.text)
+    font = _font_for(line.text)
     natural = pdfmetrics.stringWidth(line.text, font, size)
     if natural <= 0 or x1 - x0 < 1:
         return
-    baseline = page_height - y1 + (y1 - y0) * 0.22
+    baseline = page_height - y1 + (y1 - y0) * _BASELINE
     text = page.beginText(x0, baseline)
     text.setFont(font, size)
     text.setHorizScale(100 * (x1 - x0) / natural)
@@ -228,8 +252,8 @@ def _draw_line(page: Any, line: OcrLine, size: float, scale: float, page_height:
     page.drawText(text)
 
 
-def _font(text: str) -> str:
-    """A font that every PDF reader knows without embedding it: Helvetica for Latin-1, else a CID font."""
+def _font_for(text: str) -> str:
+    """Name of a font that needs no embedding: Helvetica for text in Windows-1252, else a CID font."""
     try:
         text.encode("cp1252")
         return "Helvetica"

@@ -1,7 +1,7 @@
-"""Importing this loads what reading a line takes: the zygote does so where every worker will read one a page.
+"""Importing this loads the OCR model: the zygote does so if every worker will read a line of each page.
 
-Half a second of CPU for each, and the model's memory, which they share then. ONNX Runtime with one thread a session
-starts none, so that it may be forked.
+Forked workers then share the model's memory and save half a second of CPU each. ONNX Runtime sessions with one thread
+start no thread, so that the process may be forked.
 """
 
 from __future__ import annotations

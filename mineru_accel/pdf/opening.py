@@ -1,4 +1,4 @@
-"""Opening documents: bytes of a PDF that pdfium can read, or one clear line on why not. Worker processes only."""
+"""Opens documents: images become PDFs, encryption is removed, errors are one clear line. Worker processes only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ from .types import DocumentInfo, Key
 MAX_IMAGE_PIXELS = 200_000_000
 """Images above this are refused: 600 MB of pixels, far above any scanned page."""
 _MAX_FRAMES = 5000
-_MAX_FILE = 2 << 30
+"""Frames of an image; a file with more is damaged or hostile."""
+_MAX_FILE_BYTES = 2 << 30
+"""A document is kept in memory, once in each worker."""
+_A4 = (595.0, 842.0)
+"""Points; the size of a page whose own size can't be read."""
 
 _PDFIUM_ERRORS = {
     pdfium_c.FPDF_ERR_FILE: "can't be read",
@@ -29,42 +33,45 @@ _PDFIUM_ERRORS = {
 }
 
 
-_State = tuple[int, int, int]
-_open: dict[Key, tuple[Document, int, _State | None]] = {}
-"""Open documents with how often they were asked for and the state of their file; the last used last."""
-_held: list[Key] = []
-_MAX_USES = 200  # pdfium keeps what it parsed until a document is closed, which adds up over a thousand pages
-_MAX_OPEN = 2  # a worker sees pages of few documents at a time; each holds its file's bytes
+_FileState = tuple[int, int, int]
+_open_documents: dict[Key, tuple[Document, int, _FileState | None]] = {}
+"""Open documents with the number of their uses and the state of their file; the most recently used last."""
+in_use: list[Key] = []
+"""Documents that :func:`keep_open` protects, once for each call."""
+MAX_USES = 200
+"""A document is reopened after this many uses: pdfium keeps parsed pages in memory until a document is closed."""
+_MAX_OPEN = 2
+"""Open documents in a worker, which sees pages of few documents at a time; each holds its file's bytes."""
 
 
 def open_document(key: Key) -> Document:
-    """The document of a key, opened once and kept while this worker works on it.
+    """The document of a key, opened once and kept while this worker works on it; reopened if its file has changed.
 
     Raises:
-        InputError: one line with the cause.
+        InputError: if it can't be opened; its text is one line with the cause.
     """
-    document, uses, opened = _open.pop(key, (None, 0, None))
-    state = _state(key.path)
-    stale = uses >= _MAX_USES or (state is not None and state != opened)
-    if document is not None and stale and key not in _held:
+    document, uses, opened = _open_documents.pop(key, (None, 0, None))
+    state = _file_state(key.path)
+    stale = uses >= MAX_USES or (state is not None and state != opened)
+    if document is not None and stale and key not in in_use:
         document.close()
         document, uses = None, 0
     if document is None:
-        while len(_open) >= _MAX_OPEN:
-            _open.pop(next(iter(_open)))[0].close()
-        document, opened = Document(_load(key)), state
-    _open[key] = (document, uses + 1, opened)
+        while len(_open_documents) >= _MAX_OPEN:
+            _open_documents.pop(next(iter(_open_documents)))[0].close()
+        document, opened = Document(_read_as_pdf(key)), state
+    _open_documents[key] = (document, uses + 1, opened)
     return document
 
 
-def hold(key: Key) -> Callable[[], None]:
-    """Keep a document open, come what may, until the function that is returned is called: its pages are in use."""
-    _held.append(key)
-    return lambda: _held.remove(key)
+def keep_open(key: Key) -> Callable[[], None]:
+    """Protect a document whose pages are in use from being reopened, until the returned function is called."""
+    in_use.append(key)
+    return lambda: in_use.remove(key)
 
 
-def _state(path: str) -> _State | None:
-    """What changes when a file is replaced; None for a file that is gone, of which what was read is still good."""
+def _file_state(path: str) -> _FileState | None:
+    """Inode, size and time of a file, which change when it is replaced; None if it is gone: its copy stays valid."""
     try:
         status = os.stat(path)
     except OSError:
@@ -73,17 +80,20 @@ def _state(path: str) -> _State | None:
 
 
 def close_documents() -> None:
-    """Close what :func:`open_document` keeps."""
-    while _open:
-        _open.popitem()[1][0].close()
+    """Close all documents that :func:`open_document` keeps."""
+    while _open_documents:
+        _open_documents.popitem()[1][0].close()
 
 
 @contextmanager
 def open_page(key: Key, index: int) -> Iterator[pdfium.PdfPage]:
-    """A page of a document.
+    """A page of a document, open inside the ``with`` block.
+
+    Args:
+        index: 0-based page number.
 
     Raises:
-        InputError: if it can't be loaded.
+        InputError: if the page can't be loaded.
     """
     try:
         opened = open_document(key).open_page(index)
@@ -97,10 +107,10 @@ def open_page(key: Key, index: int) -> Iterator[pdfium.PdfPage]:
 
 
 def inspect(path: str, password: str | None = None) -> DocumentInfo:
-    """Page sizes of a file. Pages whose size can't be read get A4.
+    """Page sizes and digest of a file. A page whose size can't be read counts as A4.
 
     Raises:
-        InputError: if it can't be opened or has no page.
+        InputError: if the file can't be opened or has no page.
     """
     key = Key(path, password)
     document = open_document(key)
@@ -109,20 +119,25 @@ def inspect(path: str, password: str | None = None) -> DocumentInfo:
         try:
             width, height = document.page_size(index)
         except pdfium.PdfiumError:
-            width, height = 595.0, 842.0
+            width, height = _A4
         sizes.append((width, height))
     if not sizes:
         raise InputError("has no pages")
     return DocumentInfo(sizes, input_sha256(path))
 
 
-def _load(key: Key) -> bytes:
+def _read_as_pdf(key: Key) -> bytes:
+    """The bytes of an unencrypted PDF of a file, which may be an image.
+
+    Raises:
+        InputError: one line with the cause.
+    """
     try:
         size = os.path.getsize(key.path)
         if size == 0:
             raise InputError("empty file")
-        if size > _MAX_FILE:
-            raise InputError(f"larger than {_MAX_FILE >> 30} GB")
+        if size > _MAX_FILE_BYTES:
+            raise InputError(f"larger than {_MAX_FILE_BYTES >> 30} GB")
         with open(key.path, "rb") as file:
             data = file.read()
     except OSError as error:
@@ -142,7 +157,11 @@ def _looks_like_image(path: str, data: bytes) -> bool:
 
 
 def _image_to_pdf(data: bytes) -> bytes:
-    """Every frame of an image as a PDF page, one pixel at the image's own resolution (72..600 dpi, 200 if unknown)."""
+    """A PDF with a page for each frame of an image, at the image's own resolution (72..600 dpi, else 200).
+
+    Raises:
+        InputError: if the image is damaged or too large.
+    """
     Image.MAX_IMAGE_PIXELS = MAX_IMAGE_PIXELS
     try:
         image = Image.open(io.BytesIO(data))
@@ -153,15 +172,9 @@ def _image_to_pdf(data: bytes) -> bytes:
         for number, frame in enumerate(ImageSequence.Iterator(image)):
             if number >= _MAX_FRAMES:
                 raise InputError(f"image of more than {_MAX_FRAMES} frames")
-            upright = ImageOps.exif_transpose(frame)
-            if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-                upright = upright.convert("RGBA")
-                flat = Image.new("RGB", upright.size, "white")
-                flat.paste(upright, mask=upright.getchannel("A"))
-                upright = flat
-            pixels = upright.convert("L" if upright.mode in ("1", "L", "I;16") else "RGB")
             one = io.BytesIO()
-            pixels.save(one, "PDF", resolution=dpi if 72 <= dpi <= 600 else 200.0, quality=95, subsampling=0)
+            resolution = dpi if 72 <= dpi <= 600 else 200.0
+            _upright_opaque(frame).save(one, "PDF", resolution=resolution, quality=95, subsampling=0)
             page = pdfium.PdfDocument(one.getvalue())
             whole.import_pages(page)  # frame by frame: a long scan's pixels would fill the memory
             page.close()
@@ -174,13 +187,28 @@ def _image_to_pdf(data: bytes) -> bytes:
         raise InputError("not an image, or damaged") from error
     except Image.DecompressionBombError as error:
         raise InputError("image is too large") from error
-    except Exception as error:  # Pillow's decoders raise what they like on damaged files
+    except Exception as error:  # Pillow's decoders raise any exception on damaged files
         raise InputError(f"damaged image: {error}") from error
     return out.getvalue()
 
 
+def _upright_opaque(frame: Image.Image) -> Image.Image:
+    """A frame as grey or RGB pixels on white, turned as its EXIF data says."""
+    upright = ImageOps.exif_transpose(frame)
+    if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+        upright = upright.convert("RGBA")
+        flat = Image.new("RGB", upright.size, "white")
+        flat.paste(upright, mask=upright.getchannel("A"))
+        upright = flat
+    return upright.convert("L" if upright.mode in ("1", "L", "I;16") else "RGB")
+
+
 def _readable_pdf(data: bytes, password: str | None) -> bytes:
-    """``data``, without its encryption if it had one that opens with ``password`` or none."""
+    """A PDF without encryption and with its form fields flattened; ``data`` itself where it has neither.
+
+    Raises:
+        InputError: if pdfium can't open it, the password is missing or wrong, or it has no pages.
+    """
     try:
         document = pdfium.PdfDocument(data)
         encrypted = pdfium_c.FPDF_GetSecurityHandlerRevision(document.raw) >= 0
@@ -202,7 +230,7 @@ def _readable_pdf(data: bytes, password: str | None) -> bytes:
             _flatten(document)
         if not encrypted and not forms:
             return data
-        # docvortex and MinerU's layout PDF open the bytes again, and know no passwords.
+        # docvortex and MinerU's layout PDF open the bytes again, without a password.
         out = io.BytesIO()
         document.save(out, flags=pdfium_c.FPDF_REMOVE_SECURITY)
         return out.getvalue()
@@ -211,11 +239,11 @@ def _readable_pdf(data: bytes, password: str | None) -> bytes:
 
 
 def _flatten(document: pdfium.PdfDocument) -> None:
-    """Make what is filled into form fields part of the pages: it stands in no text layer."""
+    """Make the values of form fields part of the pages: text layers don't contain them."""
     for index in range(len(document)):
         try:
             page = document[index]
-        except pdfium.PdfiumError:  # its turn to be reported comes when it is read
+        except pdfium.PdfiumError:  # reported when the page is read
             continue
         pdfium_c.FPDFPage_Flatten(page.raw, pdfium_c.FLAT_NORMALDISPLAY)
         page.close()

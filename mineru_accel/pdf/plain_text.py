@@ -1,4 +1,4 @@
-"""Text layers as pdfium gives them, without places."""
+"""Text layers as pdfium returns them: strings without positions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .types import Key
 
 
 def page_texts(path: str) -> list[str]:
-    """Every page's text layer, in the order of the file's content; empty where there is none.
+    """The text layer of every page, in the order of the file's content; an empty string where there is none.
 
     Raises:
         InputError: if the document or a page of it can't be read.
@@ -27,10 +27,10 @@ def page_texts(path: str) -> list[str]:
 
 
 def text_in_box(key: Key, index: int, box: BBox) -> str:
-    """The text layer in a part of a page; empty where the page is turned or damaged.
+    """The text layer in a part of a page; an empty string where the page is rotated or damaged.
 
     Args:
-        box: in points, origin top left of the page's own box.
+        box: in points, origin at the top left of the page.
     """
     try:
         with open_page(key, index) as page:

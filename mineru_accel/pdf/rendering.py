@@ -1,4 +1,4 @@
-"""Pixels of a page. Worker processes only."""
+"""Renders pages to pixels. Worker processes only."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pypdfium2 as pdfium
 PdfPage: TypeAlias = pdfium.PdfPage
 """An open page."""
 MAX_SIDE = 10_000
-"""Longest side of any rendered bitmap in pixels, so that a page of 10 m can't fill the memory."""
+"""Longest side of any rendered bitmap in pixels, so that a page of 10 metres can't fill the memory."""
 
 
 def render(page: PdfPage, scale: float, crop: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)) -> np.ndarray:
     """Render a page or a part of it.
 
     Args:
-        scale: pixels per point; lowered where a side would pass :data:`MAX_SIDE`.
+        scale: pixels per point; reduced where a side would exceed :data:`MAX_SIDE`.
         crop: the part to render, as fractions of the displayed page, origin top left.
 
     Returns:
@@ -43,11 +43,11 @@ def render(page: PdfPage, scale: float, crop: tuple[float, float, float, float] 
 
 
 def rotate(pixels: np.ndarray, degrees: float) -> np.ndarray:
-    """Turn an image about its centre, keeping its size; what comes in from outside is white.
+    """Rotate an image about its centre, keeping its size; uncovered corners are white.
 
     Args:
         pixels: (H, W, 3) uint8.
-        degrees: positive turns counter-clockwise as seen.
+        degrees: positive rotates counter-clockwise as seen.
     """
     height, width = pixels.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)

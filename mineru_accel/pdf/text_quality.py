@@ -1,4 +1,4 @@
-"""Is a page's text layer worth reading? Judged page by page, since documents mix scans and typeset pages."""
+"""Whether a page's text layer is sound. Decided page by page, since documents mix scans and typeset pages."""
 
 from __future__ import annotations
 
@@ -9,23 +9,32 @@ from string import ascii_lowercase
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
-# The limits are docvortex's (document/pdf/classify.py), which judges whole documents from ten sampled pages.
+# The limits are those of docvortex (document/pdf/classify.py), which classifies documents by ten sampled pages.
 MAX_MAP_ERRORS = 0.04
-"""Share of characters within words whose font maps them to no Unicode."""
+"""Maximum share of characters within words whose font maps them to no Unicode character."""
 MAX_ABNORMAL = 0.03
-"""Share of replacement, private-use and control characters."""
+"""Maximum share of replacement, private-use and control characters."""
 _MIN_CHARS = 10
+"""Visible characters; with fewer there is at most a page number."""
 _SCAN_COVERAGE = 0.8
-_STAMP_CHARS = 250
-"""With fewer on a page that an image covers, the text is a stamp, a header or a page number on a scan."""
-_SAMPLES = 400
+"""Share of a page; an image that covers more is a scan of the page."""
+_LARGE_IMAGE = 0.5
+"""The same for a page with few characters, which is a title slide if its images are smaller."""
+_MAX_STAMP_CHARS = 250
+"""Visible characters; fewer on a scan are a stamp, a header or a page number."""
+_MAX_SAMPLES = 400
+"""Characters of a page that are examined one by one, since each takes a call of pdfium."""
+_MIN_ABNORMAL_TEXT = 30
+"""Visible characters; in shorter texts one abnormal character would already be too many."""
+_MIN_SCRAMBLED_TEXT = 200
+"""ASCII letters; shorter texts don't have the usual frequencies."""
 
 _ABNORMAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ufffe\uffff\ue000-\uf8e4\uf8ff]")
-"""Without Adobe's U+F8E5 to F8FE, the pieces of tall brackets: everybody knows what they are."""
+"""Characters that are no text. Adobe's U+F8E5 to F8FE, pieces of tall brackets, are not among them: they are known."""
 
 
 def why_ocr(page: pdfium.PdfPage) -> str | None:
-    """The reason why this page has to be read by OCR, or None if its text layer is sound (or the page is blank)."""
+    """The reason why a page must be read by OCR; None if its text layer is sound, or the page is blank."""
     textpage = page.get_textpage()
     try:
         count = textpage.count_chars()
@@ -33,22 +42,22 @@ def why_ocr(page: pdfium.PdfPage) -> str | None:
         visible = [c for c in text if not c.isspace()]
         has_ink = any(True for _ in page.get_objects(max_depth=1))
         if len(visible) < _MIN_CHARS:
-            # A page number on top of a scan is no text layer; a short title slide is one.
-            if visible and _image_coverage(page) < 0.5:
+            # A page number on a scan is not its text; that of a title slide is short.
+            if visible and _image_coverage(page) < _LARGE_IMAGE:
                 return None
             return "no text layer" if has_ink else None
-        step = max(1, count // _SAMPLES)
+        step = max(1, count // _MAX_SAMPLES)
         sampled = range(0, count, step)
-        errors = sum(_is_lost(textpage, i, count) for i in sampled)
+        errors = sum(_is_unmapped(textpage, i, count) for i in sampled)
         if errors > MAX_MAP_ERRORS * len(sampled):
             return f"the text layer's fonts map {errors / len(sampled):.0%} of the characters to nothing"
-        abnormal = _lost_in_words(text)
-        if len(visible) >= 30 and abnormal > MAX_ABNORMAL * len(visible):
+        abnormal = _count_abnormal_in_words(text)
+        if len(visible) >= _MIN_ABNORMAL_TEXT and abnormal > MAX_ABNORMAL * len(visible):
             return f"{abnormal / len(visible):.0%} of the text layer is not text"
         if _image_coverage(page) >= _SCAN_COVERAGE:
-            if len(visible) < _STAMP_CHARS:
+            if len(visible) < _MAX_STAMP_CHARS:
                 return "the text layer is but a stamp on a scan"
-            if _is_invisible(textpage, sampled):
+            if _is_mostly_invisible(textpage, sampled):
                 return "the text layer is somebody's invisible OCR"
         if is_scrambled("".join(visible)):
             return "the text layer is scrambled"
@@ -57,10 +66,10 @@ def why_ocr(page: pdfium.PdfPage) -> str | None:
         textpage.close()
 
 
-def _is_lost(textpage: pdfium.PdfTextPage, index: int, count: int) -> bool:
-    """Is a character within a word one that its font maps to nothing?
+def _is_unmapped(textpage: pdfium.PdfTextPage, index: int, count: int) -> bool:
+    """Whether a character within a word is one that its font maps to nothing.
 
-    Signs between words are left alone: pages of formulas and plots are full of such, while their prose is sound.
+    Signs between words don't count: pages of formulas and plots have many unmapped ones, while their prose is sound.
     """
 
     def unmapped(i: int) -> bool:
@@ -76,30 +85,31 @@ def _is_lost(textpage: pdfium.PdfTextPage, index: int, count: int) -> bool:
     )
 
 
-def _lost_in_words(text: str) -> int:
-    """How many characters within words are no text."""
+def _count_abnormal_in_words(text: str) -> int:
+    """Number of abnormal characters within words."""
     signs = {c for c in set(text) if _ABNORMAL.match(c) or unicodedata.category(c) == "Cn"}
     if not signs:
         return 0
-    lost = [c in signs for c in text]
-    word = [bad or c.isalpha() for bad, c in zip(lost, text, strict=True)]
-    return sum(bad and a and b for a, bad, b in zip(word, lost[1:], word[2:], strict=False))
+    abnormal = [c in signs for c in text]
+    in_word = [bad or c.isalpha() for bad, c in zip(abnormal, text, strict=True)]
+    neighbours = zip(in_word, abnormal[1:], in_word[2:], strict=False)
+    return sum(bad and before and after for before, bad, after in neighbours)
 
 
 def is_scrambled(text: str) -> bool:
-    """Is a text what comes of fonts that map letters to other characters?
+    """Whether a text comes from fonts that map letters to other letters.
 
-    Told by its ASCII letters: e, a, o, i, n, t, r and s are more than half of them in the languages written with them,
-    and never under 30 % on 1026 pages of arXiv papers, formulas included. Tells clear cases only: a shift may well map
-    frequent letters to frequent ones, or to another script.
+    In languages that use ASCII letters, e, a, o, i, n, t, r and s are more than half of these, and on 1026 pages of
+    arXiv papers with formulas at least 30 %. Finds clear cases only: a font may also map frequent letters to frequent
+    ones, or to another script.
     """
     plain = unicodedata.normalize("NFKD", text).lower()
     letters = sum(map(plain.count, ascii_lowercase))
-    return letters >= 200 and sum(map(plain.count, "eaointrs")) < 0.25 * letters
+    return letters >= _MIN_SCRAMBLED_TEXT and sum(map(plain.count, "eaointrs")) < 0.25 * letters
 
 
 def abnormal_share(text: str) -> float:
-    """Share of characters that are no text: replacement, private use, control."""
+    """Share of a text's visible characters that are replacement, private-use or control characters, 0..1."""
     visible = "".join(text.split())
     return len(_ABNORMAL.findall(visible)) / len(visible) if visible else 0.0
 
@@ -116,8 +126,8 @@ def _image_coverage(page: pdfium.PdfPage) -> float:
     return best
 
 
-def _is_invisible(textpage: pdfium.PdfTextPage, sampled: range) -> bool:
-    """Is most of the text drawn in render mode 3 (invisible)?"""
+def _is_mostly_invisible(textpage: pdfium.PdfTextPage, sampled: range) -> bool:
+    """Whether most of the sampled characters are drawn in render mode 3 (invisible)."""
     hidden = seen = 0
     for index in sampled:
         textobject = pdfium_c.FPDFText_GetTextObject(textpage, index)

@@ -1,4 +1,4 @@
-"""What workers and the pipeline tell each other about documents and pages. Imports nothing heavy."""
+"""Data types of documents and pages that workers and the main process exchange. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Names one document as the workers know it."""
+    """Identifies a document for the workers."""
 
     path: str
     password: str | None = field(default=None, repr=False)
@@ -15,7 +15,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """What the pipeline needs to know of a document before its first page."""
+    """Facts about a document that the pipeline needs before its first page."""
 
     page_sizes: list[tuple[float, float]]
     """Displayed width and height in points, one per page."""
@@ -27,38 +27,41 @@ class DocumentInfo:
 class OcrLayer:
     """A scanned page's text layer.
 
-    ``pdf`` holds one page of the same size as the scan, straightened by ``angle`` degrees (counter-clockwise as seen)
-    about its centre.
+    Its PDF has one page of the size of the scan, straightened about its centre.
     """
 
     pdf: bytes
     angle: float
+    """Degrees by which the page was straightened, counter-clockwise as seen."""
     lines: int
+    """Number of lines of text."""
     score: float
     """Mean confidence of the lines, weighted by length; 0 where there are none."""
 
 
 @dataclass(slots=True)
 class PageSource:
-    """Where the text of a page comes from."""
+    """A page and where its text comes from."""
 
     index: int
     """0-based page number."""
     ocr: OcrLayer | None = None
-    """The text layer that OCR made, if there is one."""
+    """The text layer that OCR made; None to use the page's own."""
     why_ocr: str | None = None
-    """Why the page's own text layer is not sound, if it is not."""
+    """The reason why the page's own text layer is unsound; None if it is sound."""
 
 
 @dataclass(slots=True)
 class PageRead:
-    """A page, ready for layout."""
+    """Result of :func:`.jobs.read`: a page whose text source is known, rendered for layout."""
 
     size: tuple[float, float]
     """Displayed width and height in points."""
     ocr: OcrLayer | None
-    """The text layer that OCR made, where the page's own is missing or unsound."""
+    """The text layer that OCR made; None where the page's own is sound or OCR did not run."""
     why_ocr: str | None
+    """The reason for OCR; None where the page's own text layer is sound."""
     pixels: tuple[int, int, int] | None
-    """Shape (H, W, 3) of what was rendered into the slot, straightened as ``ocr`` says."""
+    """Shape (H, W, 3) of the image in the arena slot, straightened by ``ocr.angle``; None without an image."""
     timings: dict[str, float] = field(default_factory=dict)
+    """Seconds by step."""

@@ -1,6 +1,6 @@
 """The one way from a page's regions to its blocks, for every back end.
 
-A region's content comes from where the source policy says; what the VLM is to read stays empty here and carries a task.
+The source policy alone decides where a region's content comes from. Blocks for the VLM stay empty and carry a task.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from ..pdf.docvortex.pages import TextPages
 from ..pdf.types import Key, PageSource
 from .geometry import clamped, rounded, scaled
 from .order.page import in_reading_order
-from .page_text import PageText, find_text
+from .page_text import PageText, extract_page_text
 from .region_ocr import read_region
 from .regions.areas import Area
 from .regions.formula_numbers import FORMULA_NUMBER
 from .regions.furniture import furniture_type
 from .regions.lists import split_items
 from .regions.titles import demote_authors, document_title
-from .source_policy import Layer, SourcePolicy
-from .tables.recover import UNREADABLE, recover
-from .text.inline_styles import mark_up, set_scripts
+from .source_policy import LayerQuality, SourcePolicy
+from .tables.recover import UNREADABLE, read_table
+from .text.inline_styles import apply_styles, set_scripts
 from .text.lines import Line
-from .text.soundness import Choice, choose, says_more
+from .text.soundness import SourceChoice, choose_source, ocr_says_more
 from .types import Draft, PageBlock, VlmTask
 
 BLOCK_TYPES = {
@@ -40,7 +40,7 @@ BLOCK_TYPES = {
     Label.ISOLATE_FORMULA: "equation",
     Label.FORMULA_CAPTION: FORMULA_NUMBER,
 }
-"""MinerU's raw types by the detector's class; ``header`` is told apart by :mod:`.regions.furniture`."""
+"""MinerU's raw types by the detector's class; :mod:`.regions.furniture` refines ``header``."""
 VLM_TYPES = {
     Label.TITLE: "title",
     Label.PLAIN_TEXT: "text",
@@ -53,31 +53,35 @@ VLM_TYPES = {
     Label.ISOLATE_FORMULA: "equation",
     Label.FORMULA_CAPTION: FORMULA_NUMBER,
 }
-"""MinerU's words for the detector's classes: they choose the VLM's prompt."""
+"""MinerU's words for the detector's classes: they decide on the VLM's prompt."""
 WITH_LINES = frozenset({"text", "doc_title", "paragraph_title", "caption", "footnote", FORMULA_NUMBER})
 """Raw types whose blocks carry the boxes of their lines."""
 
 
-def build(key: Key, page: PageSource, regions: list[Region], policy: SourcePolicy, dpi: int, is_first: bool) -> Draft:
+def build_draft(
+    key: Key, page: PageSource, regions: list[Region], policy: SourcePolicy, dpi: int, is_first: bool
+) -> Draft:
     """Turn a detector's regions into blocks in reading order.
 
     Args:
-        regions: unordered, of the page straightened as its OCR layer says.
-        dpi: resolution for OCR of single regions.
-        is_first: whether this is the document's first page, where its title stands.
+        page: number of the page and its OCR layer, if it has one.
+        regions: in any order, fractions of the page straightened by the angle of its OCR layer.
+        policy: decides where each region's content comes from.
+        dpi: resolution at which single regions are rendered for OCR.
+        is_first: whether this is the document's first page: only there is a title looked for.
 
     Raises:
         InputError: if the page can't be loaded.
     """
     with TextPages(key, [page]) as pages:
-        text = find_text(pages, key, page, regions, policy)
-        title = _title(text) if is_first else None
+        text = extract_page_text(pages, key, page, regions, policy)
+        title = _find_title(text) if is_first else None
         demote_authors(text.areas, title)
         draft = Draft(page.index)
-        builder = _Builder(key, page.index, text, dpi, title, draft.warnings)
+        builder = _BlockBuilder(key, page.index, text, dpi, title, draft.warnings)
         styled: list[tuple[Block, list[Line]]] = []
-        for area, choice in _in_order(text, policy):
-            block = builder.block(area, choice)
+        for area, choice in _ordered_areas(text, policy):
+            block = builder.build(area, choice)
             if block is None:
                 continue
             draft.blocks.append(block)
@@ -87,33 +91,37 @@ def build(key: Key, page: PageSource, regions: list[Region], policy: SourcePolic
     return draft
 
 
-def _title(text: PageText) -> Area | None:
-    """The document's title: by its type's size, or without a text layer the uppermost heading."""
+def _find_title(text: PageText) -> Area | None:
+    """The document's title: by its type size, or without a text layer the uppermost heading."""
     if text.layer is not None:
         return document_title(text.areas)
     return min((a for a in text.areas if a.region.label == Label.TITLE), key=lambda a: a.box[1], default=None)
 
 
-def _in_order(text: PageText, policy: SourcePolicy) -> Iterator[tuple[Area, Choice]]:
-    """A page's areas and their sources, in reading order; lists item by item where the text layer is read."""
+def _ordered_areas(text: PageText, policy: SourcePolicy) -> Iterator[tuple[Area, SourceChoice]]:
+    """A page's areas and their sources, in reading order; lists from the text layer are split into items."""
     for area in in_reading_order(text.areas, [a.region for a in text.areas], text.size):
-        choice = choose(policy, area, text.why_unsound, text.origin, text.areas)
+        choice = choose_source(policy, area, text.why_unsound, text.origin, text.areas)
         for item in split_items(area) if choice.source is Source.TEXT_LAYER else [area]:
             yield item, choice
 
 
 def _set_styles(text: PageText, draft: Draft, styled: list[tuple[Block, list[Line]]]) -> None:
-    """Give blocks from the text layer its bold, links and scripts."""
+    """Give blocks from the text layer its bold type, links, super- and subscripts.
+
+    Args:
+        styled: those blocks with the lines that they were made of.
+    """
     if text.layer is None or not styled:
         return
     tables = [scaled(b.raw["bbox"], *text.size) for b in draft.blocks if b.raw["type"] == "table"]
-    mark_up([block for block, _ in styled], text.layer, tables)
+    apply_styles([block for block, _ in styled], text.layer, tables)
     for block, lines in styled:
         set_scripts(block, lines)
 
 
 @dataclass(slots=True)
-class _Builder:
+class _BlockBuilder:
     """Makes the blocks of one page."""
 
     key: Key
@@ -123,54 +131,56 @@ class _Builder:
     title: Area | None
     warnings: list[str]
 
-    def block(self, area: Area, choice: Choice) -> PageBlock | None:
-        """A region's block; None for a region of text that holds none."""
+    def build(self, area: Area, choice: SourceChoice) -> PageBlock | None:
+        """A region's block; None for a region of running text without any text."""
         label = Label(area.region.label)
         bbox = rounded(clamped(area.region.bbox))
         raw: Block = {"type": BLOCK_TYPES[label], "bbox": bbox, "angle": 0, "content": ""}
         block = PageBlock(raw, choice.source, choice.reason, area.region)
         if choice.source is Source.VLM:
-            spare = area.text if choice.layer is not Layer.NONE else ""
-            block.task = VlmTask(VLM_TYPES[label], bbox, area.turn, spare, choice.layer is Layer.SOUND)
+            fallback = area.text if choice.quality is not LayerQuality.NONE else ""
+            block.task = VlmTask(VLM_TYPES[label], bbox, area.rotation, fallback, choice.quality is LayerQuality.SOUND)
         if label is Label.TABLE:
-            self._table(block, area, choice)
+            self._fill_table(block, area, choice)
         elif label is Label.ISOLATE_FORMULA:
-            block.characters = area.text
+            block.formula_text = area.text
         elif label is not Label.FIGURE and block.task is None:
-            self._text(block, area, choice)
+            self._fill_text(block, area, choice)
             if not raw["content"]:
                 return None
-        self._settle(block, area)
+        self._finish_block(block, area)
         return block
 
-    def _table(self, block: PageBlock, area: Area, choice: Choice) -> None:
-        block.raw["angle"] = area.turn
+    def _fill_table(self, block: PageBlock, area: Area, choice: SourceChoice) -> None:
+        """Read a table from the text layer; a table without a readable text layer or VLM stays a picture."""
+        block.raw["angle"] = area.rotation
         warning = None
         if block.source is Source.TEXT_LAYER:
             assert self.text.layer is not None
-            block.raw["type"], block.raw["content"], warning = recover(self.text.layer, area.box, area.fragments)
+            block.raw["type"], block.raw["content"], warning = read_table(self.text.layer, area.box, area.fragments)
             block.source = self.text.origin if block.raw["content"] else Source.IMAGE
         elif block.source is Source.IMAGE:
             warning = UNREADABLE
         if warning:
             self.warnings.append(warning)
 
-    def _text(self, block: PageBlock, area: Area, choice: Choice) -> None:
+    def _fill_text(self, block: PageBlock, area: Area, choice: SourceChoice) -> None:
+        """Take running text from the text layer, or from OCR where that says more."""
         block.raw["content"] = area.text
         if choice.source is Source.OCR and self.text.origin is not Source.OCR:
-            read = read_region(self.key, self.index, area.region.bbox, self.dpi)
-            if says_more(read, area):
-                block.raw["content"] = read
+            ocr_text = read_region(self.key, self.index, area.region.bbox, self.dpi)
+            if ocr_says_more(ocr_text, area):
+                block.raw["content"] = ocr_text
                 if self.text.layer is not None and not area.lines and block.raw["type"] == "paragraph_title":
-                    block.raw["type"] = "text"  # a logo more often than a heading
+                    block.raw["type"] = "text"  # a heading drawn as a picture is more often a logo
                 return
         block.source, block.reason = self.text.origin, ""
 
-    def _settle(self, block: PageBlock, area: Area) -> None:
-        """What follows from a block's type, and the boxes of its lines."""
+    def _finish_block(self, block: PageBlock, area: Area) -> None:
+        """Refine the types of furniture and headings; add the boxes of lines."""
         raw = block.raw
         if raw["type"] == "header":
-            raw["type"] = furniture_type(area.region.bbox, raw["content"] or area.text, area.note)
+            raw["type"] = furniture_type(area.region.bbox, raw["content"] or area.text, area.is_footnote)
         elif raw["type"] == "paragraph_title":
             raw.update({"type": "doc_title", "level": 1} if area is self.title else {"level": 2})
         if raw["type"] in WITH_LINES:

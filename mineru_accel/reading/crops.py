@@ -1,4 +1,4 @@
-"""Pictures of regions, written beside the results."""
+"""JPEG pictures of regions, written beside the results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from ..document import VISUAL_TYPES, BBox, Block
 from ..pdf.rendering import PdfPage, render, rotate
 
 _MAX_CROP_SIDE = 4000
+"""Longest side of a picture in pixels: a page of 20 inches at 200 dpi."""
 _JPEG_QUALITY = 90
+"""Text in tables and formulas stays free of visible artefacts."""
 
 
 def save_crops(
@@ -24,9 +26,9 @@ def save_crops(
         page: the page itself, not its OCR layer.
         index: 0-based page number, for the file names.
         blocks: bboxes on the page straightened by ``angle``.
-        folder: created when the first picture is written; None: make no pictures.
+        folder: created when the first picture is written; None writes no pictures.
         dpi: resolution of the pictures.
-        angle: degrees that straighten the page (counter-clockwise as seen); whole pages are turned before cropping.
+        angle: degrees that straighten the page (counter-clockwise as seen); the whole page is rotated before cropping.
     """
     visual = [(i, b) for i, b in enumerate(blocks) if b["type"] in VISUAL_TYPES]
     if not visual or folder is None:
@@ -48,21 +50,21 @@ def save_crops(
             pixels = render(page, min(dpi / 72, _MAX_CROP_SIDE / max(longest, 1e-3)), box)
         if pixels.size == 0:
             continue
-        turn = int(block.get("angle") or 0) % 360
-        if turn in _TURN_BACK:
-            pixels = cv2.rotate(pixels, _TURN_BACK[turn])
+        rotation = int(block.get("angle") or 0) % 360
+        if rotation in _UPRIGHT:
+            pixels = cv2.rotate(pixels, _UPRIGHT[rotation])
         folder.mkdir(exist_ok=True)
         name = f"page_{index}_{block['type']}_{number}.jpg"
         Image.fromarray(pixels).save(folder / name, "JPEG", quality=_JPEG_QUALITY)
         block["image_path"] = f"images/{name}"
 
 
-# docvortex's angle says how far the content is turned clockwise.
-_TURN_BACK = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+# A block's ``angle`` is the clockwise rotation of its content.
+_UPRIGHT = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
 def _padded(bbox: BBox, width: float, height: float) -> BBox:
-    """A bbox with a point of air around it, inside the page."""
+    """A bbox widened by a point on each side, within the page."""
     x0, y0, x1, y1 = bbox
     return (
         max(0.0, x0 - 1 / width),

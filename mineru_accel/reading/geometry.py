@@ -1,4 +1,4 @@
-"""Places on a page: straightened and as displayed, in fractions and in points."""
+"""Arithmetic of boxes (x0, y0, x1, y1), origin top left; the unit is the caller's unless a docstring names it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def scaled(box: Any, x: float, y: float) -> BBox:
 
 
 def rounded(box: Any, digits: int = 4) -> list[float]:
-    """A box as MinerU's blocks have it."""
+    """A box as a list of rounded coordinates, the form that MinerU's blocks hold."""
     return [round(v, digits) for v in box]
 
 
 def clamped(box: Any) -> BBox:
-    """A box of fractions without what lies outside the page."""
+    """The part of a box (fractions of the page) that lies on the page."""
     x0, y0, x1, y1 = (min(1.0, max(0.0, v)) for v in box)
     return x0, y0, x1, y1
 
@@ -30,19 +30,19 @@ def union(boxes: list[Any]) -> BBox:
     return (min(x0), min(y0), max(x1), max(y1))
 
 
-def area(box: Any) -> float:
-    """Width times height; 0 for a box without any."""
+def box_area(box: Any) -> float:
+    """Width times height; 0 for a box turned inside out."""
     return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
 
 
 def intersection(a: Any, b: Any) -> float:
-    """Area that two boxes share."""
+    """Area of the part that two boxes share."""
     return max(min(a[2], b[2]) - max(a[0], b[0]), 0.0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0.0)
 
 
 def share_inside(inner: Any, outer: Any) -> float:
     """Share of one box's area that lies in another, 0..1."""
-    return float(intersection(inner, outer) / max(area(inner), 1e-12))
+    return float(intersection(inner, outer) / max(box_area(inner), 1e-12))
 
 
 def holds(box: Any, x: float, y: float) -> bool:
@@ -55,16 +55,21 @@ def centre(box: Any) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
-def across(a: Any, b: Any) -> float:
-    """Length that two boxes share on the horizontal axis; negative: the gap between them."""
+def horizontal_overlap(a: Any, b: Any) -> float:
+    """Width that two boxes share; where they share none, minus the gap between them."""
     return float(min(a[2], b[2]) - max(a[0], b[0]))
 
 
-def tilt(bbox: BBox | list[float], angle: float, size: tuple[float, float]) -> list[float]:
+def undo_deskew(bbox: BBox | list[float], angle: float, size: tuple[float, float]) -> list[float]:
     """Move a bbox from the straightened page to the page as displayed.
 
-    Its centre is turned back by ``angle`` degrees about the page's centre; width and height stay, since the enclosing
-    box of a tilted line would cover its neighbours.
+    Its centre is rotated about the page's centre; width and height stay, since the box around a tilted line would
+    cover its neighbours.
+
+    Args:
+        bbox: fractions of the straightened page.
+        angle: degrees by which the page was straightened, counter-clockwise as seen.
+        size: width and height of the page in points.
     """
     width, height = size
     x0, y0, x1, y1 = bbox

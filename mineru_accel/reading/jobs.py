@@ -1,6 +1,6 @@
-"""What a worker is asked about a page once its text layer is judged: read it, put its blocks away, say how it went.
+"""Jobs of a worker process that read pages and store their blocks, after :mod:`mineru_accel.pdf.jobs`.
 
-Imports nothing heavy, so that whoever asks for these jobs can import them.
+Imports nothing heavy: the main process names these functions, too.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def regions(
     images: bool,
     first: bool,
 ) -> list[PageSummary]:
-    """Read the regions of one page without a VLM, see :func:`mineru_accel.reading.blocks.build`."""
-    from .blocks import build
-    from .page_end import complete
+    """Read the regions of one page without a VLM, see :func:`mineru_accel.reading.blocks.build_draft`."""
+    from .blocks import build_draft
+    from .page_end import complete_page
 
     started = time.perf_counter()
-    draft = build(key, page, regions, policy, dpi, first)
-    return [_store(complete(key, page, draft, _folder(staging, images), dpi, started), staging)]
+    draft = build_draft(key, page, regions, policy, dpi, first)
+    return [_store(complete_page(key, page, draft, _folder(staging, images), dpi, started), staging)]
 
 
 def prepare(
@@ -63,15 +63,17 @@ def prepare(
     draft: Draft | None = None,
     answers: Sequence[Answer] = (),
 ) -> Prepared:
-    """Build a page's blocks, and put what the VLM is asked into the page's slot.
+    """Build a page's blocks, and write the crops for the VLM into the page's arena slot.
 
     Args:
-        regions: a detector's; None lets the VLM find them, in two rounds: the second brings ``draft`` and ``answers``.
-        describe: whether pictures and charts are read.
-        dpi: resolution for OCR of single regions.
+        regions: a detector's; None lets the VLM find them, in two calls: the second passes ``draft`` and ``answers``.
+        describe: whether the VLM describes pictures and charts.
+        dpi: resolution at which single regions are rendered for OCR.
         png: whether the engine takes PNG files.
-        cutter: how to cut pictures into patches, if the engine takes those.
+        cutter: settings for cutting crops into patches, if the engine takes patches.
         first: whether this is the document's first page.
+        slot, slot_bytes: number of the page's arena slot, and the size of a slot in bytes.
+        draft, answers: result of the first call, and what the VLM said to its crop.
 
     Raises:
         InputError: if the page can't be loaded.
@@ -79,19 +81,19 @@ def prepare(
     from . import vlm_requests
 
     started = time.perf_counter()
-    place = vlm_requests.Slot(slot, slot_bytes, png, cutter)
+    crop_slot = vlm_requests.Slot(slot, slot_bytes, png, cutter)
     if regions is not None:
-        from .blocks import build
+        from .blocks import build_draft
 
-        draft = build(key, page, regions, policy, dpi, first)
+        draft = build_draft(key, page, regions, policy, dpi, first)
     elif draft is None:
-        crops = vlm_requests.ask_layout(key, page.index, place)
+        crops = vlm_requests.layout_crops(key, page.index, crop_slot)
         return Prepared(Draft(page.index, asks_layout=True), crops, {"prepare": time.perf_counter() - started})
     else:
-        from .vlm_layout import draft_of_answer
+        from .vlm_layout import draft_from_answer
 
-        draft = draft_of_answer(key, page.index, answers[0], first)
-    crops = vlm_requests.ask_content(key, draft, describe, place)
+        draft = draft_from_answer(key, page.index, answers[0], first)
+    crops = vlm_requests.content_crops(key, draft, describe, crop_slot)
     return Prepared(draft, crops, {"prepare": time.perf_counter() - started})
 
 
@@ -105,29 +107,29 @@ def finish(
     dpi: int,
     images: bool,
 ) -> list[PageSummary]:
-    """Give the blocks of a page their content from the VLM's answers, and put them away.
+    """Fill the blocks of a page from the VLM's answers, and store them.
 
     Raises:
-        OutputError: if they can't be written.
+        OutputError: if the blocks can't be written.
     """
-    from .page_end import complete
-    from .vlm_answers import take_answers
+    from .page_end import complete_page
+    from .vlm_answers import apply_answers
 
     started = time.perf_counter()
-    take_answers(key, draft, answers, describe)
-    return [_store(complete(key, page, draft, _folder(staging, images), dpi, started), staging)]
+    apply_answers(key, draft, answers, describe)
+    return [_store(complete_page(key, page, draft, _folder(staging, images), dpi, started), staging)]
 
 
 def _folder(staging: str, wanted: bool) -> Path | None:
-    """Where a document's pictures go, if they are wanted."""
+    """The folder of a document's pictures, if they are wanted."""
     return Path(staging) / "images" if wanted else None
 
 
 def _store(content: PageContent, staging: str) -> PageSummary:
-    """Put a page's blocks away.
+    """Write a page's blocks to the page store.
 
     Raises:
-        OutputError: if they can't be written.
+        OutputError: if the blocks can't be written.
     """
     try:
         page_store.write_page(Path(staging), content.index, content.raws, map(_found, content.blocks))

@@ -1,6 +1,6 @@
-"""``--layout native``: docvortex's model-free analysis finds regions, order and content in one go.
+"""``--layout native``: docvortex's model-free analysis finds regions, order and content in one step.
 
-Works on any machine, text layer or not: a scanned page comes with the text layer that OCR made.
+A scanned page takes this way, too: its text layer is the one that OCR made.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from ..document import Block, PageStatus, Source
 from ..pdf.docvortex import native as docvortex
 from ..pdf.docvortex.pages import TextPages
 from ..pdf.types import Key, PageSource
-from .native_repair import repair
-from .page_end import end
+from .native_repair import repair_blocks
+from .page_end import finish_page
 from .types import PageBlock, PageContent
 
 
@@ -21,23 +21,23 @@ def analyze(key: Key, pages: list[PageSource], images: Path | None, dpi: int, fi
     """Analyse some pages of a document together.
 
     Args:
-        pages: at most about :data:`~mineru_accel.reading.types.CHUNK`, ascending.
-        images: folder for pictures of regions; None makes none.
-        dpi: their resolution.
-        first: whether the document's first page is among them; a title on a later chunk's page is a heading.
+        pages: at most about :data:`~mineru_accel.reading.types.PAGES_PER_ANALYSIS`, ascending.
+        images: folder for pictures of regions; None writes none.
+        dpi: resolution of these pictures.
+        first: whether the document's first page is among them; later titles become headings.
     """
     started = time.perf_counter()
     results = []
     with TextPages(key, pages) as texts:
         for number, blocks in enumerate(docvortex.analyze(texts)):
-            mended, warnings = repair(texts.page(number), blocks)
+            repaired, warnings = repair_blocks(texts.page(number), blocks)
             if not first:
-                _demote_titles(mended)
-            results.append(_content(pages[number], mended, warnings))
+                _demote_titles(repaired)
+            results.append(_content(pages[number], repaired, warnings))
     share = (time.perf_counter() - started) / len(pages)
     for page, content in zip(pages, results, strict=True):
         content.timings["extract"] = share
-        end(key, page, content, images, dpi)
+        finish_page(key, page, content, images, dpi)
     return results
 
 

@@ -1,19 +1,21 @@
-"""Mending docvortex's model-free analysis: tables that are none, cells it missed, captions, reading order."""
+"""Repairs of docvortex's model-free analysis: false tables, missed cells, captions, reading order."""
 
 from __future__ import annotations
 
 from ..document import Block, Region
 from ..layout.classes import Label
 from ..pdf.docvortex.pages import TextPage
-from .geometry import across, centre, holds, rounded, scaled, union
+from .geometry import centre, holds, horizontal_overlap, rounded, scaled, union
 from .order.page import in_reading_order
 from .regions.cleanup import CAPTION, TABLE_CAPTION
-from .tables.grid import build
-from .tables.recover import combine, is_table, rules_of
-from .text.inline_styles import mark_up, plain_text
-from .text.lines import Fragment, assign, join_lines, to_lines
-from .text.paragraphs import group
+from .tables.grid import build_grid
+from .tables.recover import looks_like_table, merge_tables, rules_within
+from .text.inline_styles import apply_styles, plain_text
+from .text.lines import Fragment, assign_to_regions, join_lines, to_lines
+from .text.paragraphs import group_paragraphs
 
+_MAX_CAPTION_LENGTH = 300
+"""Characters; longer paragraphs only begin like a caption."""
 _LABELS = {
     "doc_title": Label.TITLE,
     "paragraph_title": Label.TITLE,
@@ -29,14 +31,18 @@ _LABELS = {
     "footnote": Label.TABLE_FOOTNOTE,
     "equation": Label.ISOLATE_FORMULA,
 }
+"""The detector's label by docvortex's type of block; other types are text."""
 
 
-def repair(page: TextPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
-    """Better blocks, in reading order, and warnings.
+def repair_blocks(page: TextPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
+    """Correct tables, captions and the order of blocks.
 
     Args:
-        page: the page the blocks were found on (its OCR layer, where it has one).
-        blocks: docvortex's, with unit bboxes.
+        page: the text layer on which the blocks were found.
+        blocks: docvortex's, with bboxes in fractions of the page; changed in place.
+
+    Returns:
+        The blocks in reading order, and warnings.
     """
     warnings: list[str] = []
     if any(b["type"] == "table" for b in blocks):
@@ -45,41 +51,45 @@ def repair(page: TextPage, blocks: list[Block]) -> tuple[list[Block], list[str]]
         if (
             block["type"] == "text"
             and CAPTION.match(plain_text(block))
-            and len(plain_text(block)) < 300
-            and _visual_near(block, blocks)
+            and len(plain_text(block)) < _MAX_CAPTION_LENGTH
+            and _is_near_visual(block, blocks)
         ):
             block["type"] = "caption"
     return _ordered(blocks, page.size), warnings
 
 
 def _repair_tables(page: TextPage, blocks: list[Block]) -> tuple[list[Block], list[str]]:
+    """Blocks with corrected tables, or with text blocks in place of false tables; and warnings."""
     width, height = page.size
     rules = [box for box in page.ruled_lines() if abs(box[3] - box[1]) < 3]
-    blocks = _with_heads(blocks)
+    blocks = _with_table_heads(blocks)
     tables = [b for b in blocks if b["type"] == "table"]
     boxes = [scaled(b["bbox"], width, height) for b in tables]
-    inside, _ = assign(page.lines(), boxes)
+    inside, _ = assign_to_regions(page.lines(), boxes)
     out: list[Block] = [b for b in blocks if b["type"] != "table"]
     prose: list[Block] = []
     warnings: list[str] = []
     for number, (block, box) in enumerate(zip(tables, boxes, strict=True)):
         fragments = inside.get(number, [])
-        grid = build(fragments, rules_of(rules, box))
+        grid = build_grid(fragments, rules_within(rules, box))
         html = block.get("content") if str(block.get("content")).lstrip().startswith("<table") else None
-        if html is None and not is_table(grid):
-            prose.extend(_prose(fragments, out, width, height))
+        if html is None and not looks_like_table(grid):
+            prose.extend(_text_blocks_of(fragments, out, width, height))
             continue
-        content, warning = combine(html, grid, bool(fragments))
+        content, warning = merge_tables(html, grid, bool(fragments))
         out.append({**block, "content": content})
         if warning:
             warnings.append(warning)
     if prose:
-        mark_up(prose, page)
+        apply_styles(prose, page)
     return out + prose, warnings
 
 
-def _with_heads(blocks: list[Block]) -> list[Block]:
-    """A row of three or more little blocks right above a table is its head, shaded and so taken for something else."""
+def _with_table_heads(blocks: list[Block]) -> list[Block]:
+    """Blocks where a table takes in the row of three or more small blocks right above it.
+
+    Such a row is the table's head, which docvortex leaves out where it is shaded.
+    """
     out = list(blocks)
     for table in [b for b in blocks if b["type"] == "table"]:
         x0, y0, x1, _ = table["bbox"]
@@ -102,12 +112,12 @@ def _with_heads(blocks: list[Block]) -> list[Block]:
     return out
 
 
-def _prose(fragments: list[Fragment], others: list[Block], width: float, height: float) -> list[Block]:
-    """Text blocks of what was no table after all; text that other blocks hold is theirs already."""
+def _text_blocks_of(fragments: list[Fragment], others: list[Block], width: float, height: float) -> list[Block]:
+    """Text blocks made of the text of a false table, without the text that lies in other blocks."""
     taken = [scaled(b["bbox"], width, height) for b in others]
     free = [f for f in fragments if not any(holds(t, *centre(f.bbox)) for t in taken)]
     blocks = []
-    for lines in group(to_lines(free, split=True)):
+    for lines in group_paragraphs(to_lines(free, split=True)):
         box = scaled(union([line.bbox for line in lines]), 1 / width, 1 / height)
         blocks.append(
             {
@@ -121,17 +131,19 @@ def _prose(fragments: list[Fragment], others: list[Block], width: float, height:
     return blocks
 
 
-def _visual_near(caption: Block, blocks: list[Block]) -> bool:
+def _is_near_visual(caption: Block, blocks: list[Block]) -> bool:
+    """Whether a figure or table is close below a caption, or less close above it."""
     _, y0, _, y1 = caption["bbox"]
     return any(
         b["type"] in ("image", "chart", "table")
-        and across(caption["bbox"], b["bbox"]) > 0
+        and horizontal_overlap(caption["bbox"], b["bbox"]) > 0
         and (abs(b["bbox"][1] - y1) < 0.06 or abs(y0 - b["bbox"][3]) < 0.15)
         for b in blocks
     )
 
 
 def _ordered(blocks: list[Block], size: tuple[float, float]) -> list[Block]:
+    """Blocks in reading order, by the detector's labels that match their types."""
     regions = []
     for block in blocks:
         label = _LABELS.get(block["type"], Label.PLAIN_TEXT)

@@ -1,4 +1,4 @@
-"""A page's regions with the text of its text layer, and what that layer is worth."""
+"""A page's regions with the text of its text layer, unless that layer is unsound."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .geometry import scaled
 from .region_ocr import read_one_line
 from .regions.areas import Area, find_areas
 from .regions.cleanup import without_nested
-from .regions.footnotes import find_notes
-from .regions.running_heads import peek_from, set_aside
+from .regions.footnotes import find_footnotes
+from .regions.running_heads import neighbour_text_reader, relabel_running_heads
 from .source_policy import SourcePolicy
-from .text.soundness import disagrees
+from .text.soundness import find_contradiction
 
 
 @dataclass(slots=True)
@@ -26,18 +26,24 @@ class PageText:
     size: tuple[float, float]
     """Width and height of the page in points."""
     layer: TextPage | None
-    """The text layer; None where it is not sound on the whole."""
+    """The text layer; None where it is unsound as a whole."""
     origin: Source = Source.TEXT_LAYER
-    """Where the layer comes from: the page itself, or OCR of the whole page."""
+    """Origin of the layer: the page itself, or OCR of the whole page."""
     why_unsound: str | None = None
+    """The reason, where the layer is unsound as a whole."""
 
 
-def find_text(pages: TextPages, key: Key, page: PageSource, regions: list[Region], policy: SourcePolicy) -> PageText:
-    """Give a detector's regions the text that stands in them.
+def extract_page_text(
+    pages: TextPages, key: Key, page: PageSource, regions: list[Region], policy: SourcePolicy
+) -> PageText:
+    """Correct a detector's regions and give them their text.
 
     Args:
         pages: holds this page alone.
-        regions: unordered, of the page straightened as its OCR layer says.
+        regions: in any order, fractions of the page straightened by the angle of its OCR layer.
+
+    Raises:
+        InputError: if the page can't be loaded.
     """
     why = None if page.ocr else page.why_ocr
     if why is None:
@@ -46,11 +52,11 @@ def find_text(pages: TextPages, key: Key, page: PageSource, regions: list[Region
         areas = find_areas(regions, layer.lines(), rules, layer.size)
         if page.ocr:
             return PageText(areas, layer.size, layer, Source.OCR)
-        set_aside(areas, layer.size, peek_from(key, page.index))
-        find_notes(areas, rules, layer.size)
+        relabel_running_heads(areas, layer.size, neighbour_text_reader(key, page.index))
+        find_footnotes(areas, rules, layer.size)
         if policy.compares_with_pixels:
             x, y = 1 / layer.size[0], 1 / layer.size[1]
-            why = disagrees(areas, lambda box: read_one_line(key, page.index, scaled(box, x, y)))
+            why = find_contradiction(areas, lambda box: read_one_line(key, page.index, scaled(box, x, y)))
         if why is None:
             return PageText(areas, layer.size, layer)
     with open_page(key, page.index) as raw:

@@ -1,4 +1,4 @@
-"""OCR of a part of a page, rendered for it."""
+"""OCR of a part of a page."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from .geometry import clamped
 from .text.lines import join_texts
 
 _LINE_DPI = 144
+"""Ordinary lines are then 20 to 30 pixels high: enough to compare them with the text layer."""
 _MARGIN = 0.15
-"""Share of a line's height that is added on each side: recognition models expect some air."""
-_LEAST_CONTRAST = 4
-"""Standard deviation of pixel values (0..255) below which a region is blank."""
+"""Margin around a line as a share of its height: recognition models expect some."""
+_MIN_CONTRAST = 4
+"""Standard deviation of pixel values (0..255); below it a region is blank."""
 
 
 def read_region(key: Key, index: int, bbox: BBox, dpi: int) -> str:
@@ -22,15 +23,26 @@ def read_region(key: Key, index: int, bbox: BBox, dpi: int) -> str:
 
     Args:
         bbox: as fractions of the displayed page.
+        dpi: resolution at which the region is rendered.
+
+    Raises:
+        InputError: if the page can't be loaded.
     """
     with open_page(key, index) as page:
         pixels = render(page, dpi / 72, bbox)
-    return join_texts(read_lines(pixels)) if pixels.size and pixels.std() >= _LEAST_CONTRAST else ""
+    return join_texts(read_lines(pixels)) if pixels.size and pixels.std() >= _MIN_CONTRAST else ""
 
 
 def read_one_line(key: Key, index: int, bbox: BBox) -> str:
-    """The text in the box around a line."""
+    """The text of one line.
+
+    Args:
+        bbox: around the line, as fractions of the displayed page.
+
+    Raises:
+        InputError: if the page can't be loaded.
+    """
     x0, y0, x1, y1 = bbox
-    air = _MARGIN * (y1 - y0)
+    margin = _MARGIN * (y1 - y0)
     with open_page(key, index) as page:
-        return read_line(render(page, _LINE_DPI / 72, clamped((x0 - air, y0 - air, x1 + air, y1 + air))))
+        return read_line(render(page, _LINE_DPI / 72, clamped((x0 - margin, y0 - margin, x1 + margin, y1 + margin))))

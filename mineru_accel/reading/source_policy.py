@@ -1,4 +1,4 @@
-"""Where a region's content comes from: the text layer, the VLM, OCR, or a picture. The tables here are all there is."""
+"""The only place that decides where a region's content comes from: the text layer, the VLM, OCR, or a picture."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ..layout.classes import Label
 from ..options import Backend, Kind
 
 
-class Layer(StrEnum):
-    """What the text layer is worth in a region."""
+class LayerQuality(StrEnum):
+    """How far the text layer can be trusted in a region."""
 
     SOUND = "sound"
     DOUBTFUL = "doubtful"  # garbage, or less text than there is ink
     NONE = "none"  # a scan, a picture of text, a page whose text layer says other things than its pixels
 
 
-KINDS = {
+KIND_OF_LABEL = {
     Label.TITLE: Kind.TITLE,
     Label.PLAIN_TEXT: Kind.TEXT,
     Label.ABANDON: Kind.FURNITURE,
@@ -31,12 +31,12 @@ KINDS = {
     Label.ISOLATE_FORMULA: Kind.EQUATION,
     Label.FORMULA_CAPTION: Kind.CAPTION,
 }
-"""Kinds of regions by the detector's class."""
+"""The option's kind of region by the detector's class."""
 
 _LAYER, _VLM, _OCR, _PICTURE = Source.TEXT_LAYER, Source.VLM, Source.OCR, Source.IMAGE
 
 Sources = tuple[Source, Source, Source]
-"""Source of a region by :class:`Layer`, in the order of its members."""
+"""A kind's source for each :class:`LayerQuality`, in the order of its members."""
 
 WITH_VLM: dict[Kind, Sources] = {
     #             sound   doubtful  none
@@ -64,22 +64,22 @@ WITHOUT_VLM: dict[Kind, Sources] = {
 
 @dataclass(frozen=True, slots=True)
 class SourcePolicy:
-    """The source of a region's content by its kind and by what the text layer is worth there."""
+    """The source of a region's content by its kind and by the quality of the text layer there."""
 
     by_kind: Mapping[Kind, Sources]
     compares_with_pixels: bool = False
-    """Whether a line of each page is read by OCR to tell if its text layer says what the page shows."""
+    """Whether OCR reads a line of each page to check that its text layer says what the page shows."""
 
-    def source(self, kind: Kind, layer: Layer) -> Source:
-        """The source for a kind of region."""
-        return self.by_kind[kind][list(Layer).index(layer)]
+    def source(self, kind: Kind, quality: LayerQuality) -> Source:
+        """The source of a region of this kind."""
+        return self.by_kind[kind][list(LayerQuality).index(quality)]
 
 
 def make_source_policy(backend: Backend, vlm_for: Collection[Kind] | None, describe_images: bool) -> SourcePolicy:
     """The policy of a run.
 
     Args:
-        vlm_for: kinds that the VLM reads whatever the text layer says; None: what ``hybrid`` means by itself.
+        vlm_for: kinds that the VLM always reads; None for the default of ``hybrid``.
         describe_images: whether the VLM describes pictures.
     """
     if backend is Backend.PIPELINE:

@@ -1,4 +1,4 @@
-"""The data of reading a page: blocks, what the VLM is asked, results. Imports nothing heavy."""
+"""Data types of reading a page: blocks, the VLM's tasks, drafts and results. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,50 +7,50 @@ from dataclasses import dataclass, field
 from ..document import Block, PageStatus, Region, Source
 from ..vlm.types import Crop
 
-CHUNK = 16
-"""Pages that the native analysis takes together. Running heads, body size and headings are judged over the chunk, so it
-doesn't depend on the number of workers; memory does not grow with the document."""
+PAGES_PER_ANALYSIS = 16
+"""Pages that one native analysis takes together: it compares them to find running heads and headings. A fixed number:
+results don't depend on the number of workers, nor memory on the document's length."""
 
 
 @dataclass(slots=True)
 class VlmTask:
-    """What the VLM is asked about a region."""
+    """A region that the VLM is to read."""
 
     kind: str
-    """The region's type in MinerU's words, which choose the prompt."""
+    """The region's type in MinerU's words; it decides on the prompt."""
     bbox: list[float]
-    angle: int
-    """Degrees by which the content is turned clockwise."""
+    rotation: int
+    """Clockwise rotation of the content in degrees: 0, 90, 180 or 270."""
     text_layer: str = ""
-    """What the text layer says there, should the VLM fail."""
-    sound: bool = False
-    """Whether that is to be believed."""
+    """The region's text in the text layer, used if the VLM fails."""
+    is_sound: bool = False
+    """Whether that text can be used without OCR."""
 
 
 @dataclass(slots=True)
 class PageBlock:
-    """One block of a page and how it came to be."""
+    """One block of a page and where its content came from."""
 
     raw: Block
     """MinerU's raw block; its content is empty while ``task`` waits for its answer."""
     source: Source
     reason: str = ""
-    """Why that source; empty where nothing was to be chosen."""
+    """Why that source was chosen; empty for the source that the policy gives a sound text layer."""
     region: Region | None = None
-    """The detector's; None where there was no detector."""
+    """The detected region; None where no detector ran."""
     task: VlmTask | None = None
-    characters: str = ""
-    """What the text layer says in a formula that is kept as a picture."""
+    formula_text: str = ""
+    """Characters of the text layer within a formula, quoted in a warning if it is kept as a picture."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """A page between its layout and its content: some of its blocks wait for the VLM."""
+    """A page whose blocks are known and partly wait for the VLM to read them."""
 
     index: int
     """0-based page number."""
     asks_layout: bool = False
-    """Whether the VLM is asked for the regions; it has no blocks then."""
+    """Whether the VLM is asked for the regions first; there are no blocks then."""
     blocks: list[PageBlock] = field(default_factory=list)
     """In reading order."""
     size: tuple[int, int] = (0, 0)
@@ -60,7 +60,7 @@ class Draft:
 
 @dataclass(slots=True)
 class Prepared:
-    """A draft and the crops that the VLM is asked about."""
+    """A draft and the crops that the VLM is to read."""
 
     draft: Draft
     crops: list[Crop]
@@ -68,7 +68,7 @@ class Prepared:
 
     @property
     def own_bytes(self) -> int:
-        """Bytes of crops that had no room in the page's arena slot."""
+        """Bytes of the crops that did not fit into the page's arena slot."""
         return sum(len(crop.data) for crop in self.crops if crop.data)
 
 

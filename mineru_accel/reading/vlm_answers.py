@@ -1,4 +1,4 @@
-"""The VLM's answers become the content of the blocks that waited for them."""
+"""Fills blocks from the VLM's answers; where the VLM failed, by a lesser method."""
 
 from __future__ import annotations
 
@@ -17,59 +17,64 @@ from .region_ocr import read_region
 from .regions.areas import find_areas
 from .regions.formula_numbers import FORMULA_NUMBER
 from .regions.furniture import furniture_type
-from .tables.recover import recover
+from .tables.recover import read_table
 from .types import Draft, PageBlock, VlmTask
 from .vlm_layout import raw_type
-from .vlm_requests import as_mineru_blocks, page_image, waiting
+from .vlm_requests import as_mineru_blocks, blocks_with_task, page_image
 
 _OCR_DPI = 200
+"""Resolution at which a region is rendered for OCR when the VLM failed on it."""
 _PICTURES = ("image", "chart", "image_block")
 _FURNITURE = ("header", "footer", "page_number")
 
 
-def take_answers(key: Key, draft: Draft, answers: Sequence[Answer], describe: bool) -> None:
-    """Put answers into a draft's waiting blocks; those that MinerU absorbs into others, and empty ones, go.
+def apply_answers(key: Key, draft: Draft, answers: Sequence[Answer], describe: bool) -> None:
+    """Fill a draft's blocks with a task; empty blocks and those that MinerU merges into others are removed.
 
     Args:
-        describe: whether pictures and charts were read.
+        answers: one for each crop of :func:`.vlm_requests.content_crops`, in its order.
+        describe: whether the VLM described pictures and charts.
+
+    Raises:
+        InputError: if the page can't be loaded.
     """
-    blocks = waiting(draft)
+    blocks = blocks_with_task(draft)
     if not blocks:
         return
     asked = as_mineru_blocks(blocks)
     pictures = mineru_client.takes_pictures(asked)
     image = page_image(key, draft.index) if pictures else Image.new("RGB", draft.size)
-    gone = {id(block) for block in blocks}
+    unfilled = {id(block) for block in blocks}
     for number, found, answer in mineru_client.hear_content(image, asked, answers, describe):
-        if number is None:  # MinerU made one formula of several: it stands where the one with its box is
+        if number is None:  # MinerU merged formulas: the result takes the place of the one with its box
             number = next((n for n, one in enumerate(asked) if one["bbox"] == found["bbox"]), None)
-        if number is not None and _take(key, draft.index, blocks[number], found, answer):
-            gone.discard(id(blocks[number]))
-    draft.blocks = [block for block in draft.blocks if id(block) not in gone]
+        if number is not None and _apply_answer(key, draft.index, blocks[number], found, answer):
+            unfilled.discard(id(blocks[number]))
+    draft.blocks = [block for block in draft.blocks if id(block) not in unfilled]
 
 
-def _take(key: Key, index: int, block: PageBlock, found: dict[str, object], answer: Answer | None) -> bool:
-    """Give one block its content; False if there is none and the block should go."""
+def _apply_answer(key: Key, index: int, block: PageBlock, found: dict[str, object], answer: Answer | None) -> bool:
+    """Fill one block; False if there is nothing to read and the block is to be removed."""
     task = block.task
     assert task
     text = str(found.get("content") or "")
     reason = answer.reason if answer else None
     kind = raw_type(str(found["type"]))
     if task.kind in _PICTURES or kind in ("image", "chart"):
-        _describe(block, kind, found, text, reason)
+        _set_description(block, kind, found, text, reason)
         return True
-    if kind == "list":  # only a container
+    if kind == "list":  # a container for the blocks in it
         block.raw.update(type="list", content="")
         return True
     if not reason and not text.strip():
         reason = "the VLM's answer is empty" if answer else "the VLM was not asked"
         if task.kind not in ("table", "equation") and not task.text_layer:
-            return False  # MinerU's VLM says nothing where there is nothing to read
+            return False  # MinerU's VLM answers nothing where there is nothing to read
     if reason:
-        return _fall_back(key, index, block, task, reason)
+        return _read_without_vlm(key, index, block, task, reason)
     block.raw["content"] = text
     if kind in _FURNITURE and block.raw["type"] in _FURNITURE:
-        block.raw["type"] = furniture_type(_box(task), text)
+        block.raw["type"] = furniture_type(_bbox_of(task), text)
         if block.raw["type"] in WITH_LINES:
             block.raw["lines"] = [{"bbox": task.bbox}]
     if found.get("cell_merge"):
@@ -77,8 +82,8 @@ def _take(key: Key, index: int, block: PageBlock, found: dict[str, object], answ
     return True
 
 
-def _describe(block: PageBlock, kind: str, found: dict[str, object], text: str, reason: str | None) -> None:
-    """A picture's description; without one it stays a picture."""
+def _set_description(block: PageBlock, kind: str, found: dict[str, object], text: str, reason: str | None) -> None:
+    """Fill a picture's block with its description, if there is one."""
     block.raw["type"] = kind
     block.raw["content"] = "" if reason else text
     if found.get("sub_type"):
@@ -87,17 +92,23 @@ def _describe(block: PageBlock, kind: str, found: dict[str, object], text: str, 
     block.reason = f"{reason}; kept as a picture" if reason else ""
 
 
-def _fall_back(key: Key, index: int, block: PageBlock, task: VlmTask, reason: str) -> bool:
-    """The VLM failed on a block: the text layer if that is sound, else OCR, else a picture; False: nothing at all."""
+def _read_without_vlm(key: Key, index: int, block: PageBlock, task: VlmTask, reason: str) -> bool:
+    """Fill a block on which the VLM failed: from a sound text layer, else by OCR, else by the rest of the text layer.
+
+    Without any text it becomes a picture.
+
+    Returns:
+        False for a formula's number without text, whose block is to be removed.
+    """
     raw, how = block.raw, "kept as a picture"
     if task.kind == "table":
-        if task.sound:
-            raw["type"], raw["content"] = _table_of_text_layer(key, index, task.bbox)
+        if task.is_sound:
+            raw["type"], raw["content"] = _table_from_text_layer(key, index, task.bbox)
         if raw["content"]:
             how = "from the text layer"
     elif task.kind != "equation":
         raw["content"], how = task.text_layer, "from the text layer"
-        if not (task.text_layer and task.sound) and (read := read_region(key, index, _box(task), _OCR_DPI)):
+        if not (task.text_layer and task.is_sound) and (read := read_region(key, index, _bbox_of(task), _OCR_DPI)):
             raw["content"], how = read, "by OCR"
         if not raw["content"]:
             if task.kind == FORMULA_NUMBER:
@@ -110,17 +121,17 @@ def _fall_back(key: Key, index: int, block: PageBlock, task: VlmTask, reason: st
     return True
 
 
-def _table_of_text_layer(key: Key, index: int, bbox: Sequence[float]) -> tuple[str, str]:
-    """(type, HTML) of a table as the text layer has it; the HTML is empty where that says nothing."""
+def _table_from_text_layer(key: Key, index: int, bbox: Sequence[float]) -> tuple[str, str]:
+    """(block type, HTML) of a table in the text layer; the HTML is empty where no table is found."""
     with TextPages(key, [PageSource(index)]) as pages:
         page = pages.page(0)
         region = Region(Label.TABLE, (bbox[0], bbox[1], bbox[2], bbox[3]))
         areas = find_areas([region], page.lines(), page.ruled_lines(), page.size)
         area = next(a for a in areas if a.region.label == Label.TABLE)
-        kind, html, _ = recover(page, area.box, area.fragments)
+        kind, html, _ = read_table(page, area.box, area.fragments)
         return kind, html
 
 
-def _box(task: VlmTask) -> BBox:
+def _bbox_of(task: VlmTask) -> BBox:
     x0, y0, x1, y1 = task.bbox
     return x0, y0, x1, y1

@@ -1,4 +1,4 @@
-"""Blocks of the VLM's own layout (``--layout vlm``): it names the regions, and is asked about each."""
+"""``--layout vlm``: blocks of the regions that the VLM itself finds; it reads each of them afterwards."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from .blocks import WITH_LINES
 from .geometry import share_inside
 from .types import Draft, PageBlock, VlmTask
 
-_IN_GROUP = 0.8
-"""Share of a picture that lies in a group of pictures from which it is kept with the group only."""
-_BLANK = 2
-"""Standard deviation of pixel values (0..255) of a blank page, at most."""
+_MIN_SHARE_IN_GROUP = 0.8
+"""Share of a picture inside a group of pictures; above it the group's block stands for the picture."""
+_MAX_BLANK_CONTRAST = 2
+"""Standard deviation of pixel values (0..255); up to it a page is blank."""
+_INK_SCALE = 0.5
+"""Pixels per point at which a page is searched for ink: enough for any visible stroke."""
 _HEADINGS = ("title", "doc_title", "paragraph_title")
 _RAW_TYPES = {
     "title": "paragraph_title",
@@ -37,13 +39,17 @@ _RAW_TYPES = {
 
 
 def raw_type(kind: str) -> str:
-    """MinerU's type of a raw block for the VLM's word."""
+    """MinerU's type of raw block for a type that the VLM names."""
     return _RAW_TYPES.get(kind, kind)
 
 
-def draft_of_answer(key: Key, index: int, answer: Answer, is_first: bool) -> Draft:
-    """A page's blocks from the VLM's answer to the question for its layout."""
-    draft = blocks_of_vlm_layout(index, mineru_client.hear_layout(answer.text), is_first)
+def draft_from_answer(key: Key, index: int, answer: Answer, is_first: bool) -> Draft:
+    """A page's blocks from the VLM's answer to the layout prompt.
+
+    Raises:
+        InputError: if the page can't be loaded.
+    """
+    draft = draft_from_vlm_regions(index, mineru_client.hear_layout(answer.text), is_first)
     if answer.reason:
         draft.warnings.append(f"the page's layout may be incomplete: {answer.reason}")
     if not draft.blocks and _has_ink(key, index):
@@ -53,22 +59,22 @@ def draft_of_answer(key: Key, index: int, answer: Answer, is_first: bool) -> Dra
 
 def _has_ink(key: Key, index: int) -> bool:
     with open_page(key, index) as page:
-        return bool(render(page, 0.5).std() > _BLANK)
+        return bool(render(page, _INK_SCALE).std() > _MAX_BLANK_CONTRAST)
 
 
-def blocks_of_vlm_layout(index: int, found: Sequence[dict[str, Any]], is_first: bool) -> Draft:
-    """Blocks in the VLM's order; each carries a task.
+def draft_from_vlm_regions(index: int, found: Sequence[dict[str, Any]], is_first: bool) -> Draft:
+    """A draft of blocks in the VLM's order; each carries a task.
 
     Args:
         index: 0-based page number.
-        found: the VLM's regions as :mod:`mineru_accel.vlm.mineru_client` reads them from its answer.
-        is_first: whether this is the document's first page, where its title stands.
+        found: regions as :mod:`mineru_accel.vlm.mineru_client` parses them, with bboxes in fractions of the page.
+        is_first: whether this is the document's first page: only there a heading may be the title.
     """
     draft = Draft(index)
     groups = [b["bbox"] for b in found if b["type"] == "image_block"]
     for block in found:
         kind, bbox = block["type"], list(block["bbox"])
-        if kind in ("image", "chart") and any(share_inside(block["bbox"], g) > _IN_GROUP for g in groups):
+        if kind in ("image", "chart") and any(share_inside(block["bbox"], g) > _MIN_SHARE_IN_GROUP for g in groups):
             continue
         raw: Block = {"type": raw_type(kind), "bbox": bbox, "angle": block.get("angle") or 0, "content": ""}
         if kind in _HEADINGS:

@@ -1,4 +1,4 @@
-"""The crops that the VLM is asked about, put into the page's slot of the arena."""
+"""The crops that the VLM is to read, written into the page's slot of the arena."""
 
 from __future__ import annotations
 
@@ -18,37 +18,38 @@ from .types import Draft, PageBlock
 
 _DPI = 200
 _MAX_SIDE = 3500
-"""Pixels; MinerU renders pages so, and its VLM was trained on that."""
+"""Longest side in pixels. MinerU renders pages at these two limits, and its VLM was trained on such images."""
 
 
 def page_image(key: Key, index: int) -> Image.Image:
-    """A page as MinerU's VLM expects it.
+    """A page rendered as MinerU's VLM expects it.
 
     Raises:
-        InputError: if it can't be loaded.
+        InputError: if the page can't be loaded.
     """
     with open_page(key, index) as page:
         return Image.fromarray(render(page, min(_DPI / 72, _MAX_SIDE / max(page.get_size()))))
 
 
-def waiting(draft: Draft) -> list[PageBlock]:
-    """The blocks that wait for the VLM, in reading order."""
+def blocks_with_task(draft: Draft) -> list[PageBlock]:
+    """The blocks that the VLM is to read, in reading order."""
     return [block for block in draft.blocks if block.task]
 
 
 def as_mineru_blocks(blocks: Sequence[PageBlock]) -> list[dict[str, object]]:
     """Blocks with a task as MinerU's client takes them."""
     tasks = [block.task for block in blocks if block.task]
-    return [{"type": task.kind, "bbox": list(task.bbox), "angle": task.angle} for task in tasks]
+    return [{"type": task.kind, "bbox": list(task.bbox), "angle": task.rotation} for task in tasks]
 
 
 class Slot:
-    """The page's place in the arena, and the form in which the engine takes pictures.
+    """The page's slot of the arena, and the format in which the engine takes pictures.
 
     Args:
-        number, size: of the slot, in slots and bytes.
+        number: of the slot.
+        size: of a slot in bytes.
         png: whether the engine takes PNG files.
-        cutter: cuts pictures into patches, if the engine takes those.
+        cutter: settings for cutting pictures into patches, if the engine takes patches.
     """
 
     def __init__(self, number: int, size: int, png: bool, cutter: Cutter | None) -> None:
@@ -56,18 +57,23 @@ class Slot:
         self.png = png
 
     def store(self, asked: Sequence[mineru_client.VlmRequest], kinds: Sequence[str]) -> list[Crop]:
-        """Requests with their pixels in the arena, or in the crops themselves where that has no room."""
+        """Crops of some requests; pixels that don't fit into the slot are kept in the crop itself.
+
+        Args:
+            asked: prompts and pictures.
+            kinds: type of each one's region in MinerU's words.
+        """
         crops = []
         offset = 0
-        for one, kind in zip(asked, kinds, strict=True):
-            data, size, grid = self._encoded(one.picture)
-            inside = arena.write_bytes(self._number, self._size, offset, data)
-            own = None if inside else bytes(data)
-            crops.append(Crop(kind, one.prompt, one.sampling, size, offset, len(data), own, grid))
-            offset += len(data) if inside else 0
+        for request, kind in zip(asked, kinds, strict=True):
+            data, size, grid = self._encode(request.picture)
+            fits = arena.write_bytes(self._number, self._size, offset, data)
+            own = None if fits else bytes(data)
+            crops.append(Crop(kind, request.prompt, request.sampling, size, offset, len(data), own, grid))
+            offset += len(data) if fits else 0
         return crops
 
-    def _encoded(
+    def _encode(
         self, picture: Image.Image | bytes
     ) -> tuple[bytes | memoryview, tuple[int, int], tuple[int, int] | None]:
         """A picture's bytes, its width and height in pixels, and its rows and columns of patches if it was cut."""
@@ -80,22 +86,29 @@ class Slot:
         return data, picture.size, grid
 
 
-def ask_layout(key: Key, index: int, slot: Slot) -> list[Crop]:
-    """The crop of the whole page, for the VLM's own layout."""
+def layout_crops(key: Key, index: int, slot: Slot) -> list[Crop]:
+    """The crop of the whole page with the prompt for its layout.
+
+    Raises:
+        InputError: if the page can't be loaded.
+    """
     return slot.store([mineru_client.ask_layout(page_image(key, index), slot.png)], ["[layout]"])
 
 
-def ask_content(key: Key, draft: Draft, describe: bool, slot: Slot) -> list[Crop]:
-    """The crops of a draft's waiting blocks; a block that MinerU's client would not ask about waits no longer.
+def content_crops(key: Key, draft: Draft, describe: bool, slot: Slot) -> list[Crop]:
+    """The crops of a draft's blocks with a task; blocks that MinerU's client would not send lose their task.
 
     Args:
-        describe: whether pictures and charts are read.
+        describe: whether the VLM describes pictures and charts.
+
+    Raises:
+        InputError: if the page can't be loaded.
     """
-    for block in waiting(draft):
+    for block in blocks_with_task(draft):
         assert block.task
         if not mineru_client.usable(block.task.kind, block.task.bbox):
             block.task, block.source = None, Source.IMAGE
-    blocks = waiting(draft)
+    blocks = blocks_with_task(draft)
     if not blocks:
         return []
     image = page_image(key, draft.index)
@@ -106,14 +119,17 @@ def ask_content(key: Key, draft: Draft, describe: bool, slot: Slot) -> list[Crop
 
 
 def patches_of(picture: Image.Image, cutter: Cutter) -> tuple[bytes | memoryview, tuple[int, int] | None]:
-    """A picture's patches and their rows and columns; its pixels and None if its shape is one the engine refuses, or
-    nothing can be cut here: a torchvision that does not go with torch raises RuntimeError."""
+    """A picture's patches and their rows and columns, or its pixels and None where it can't be cut.
+
+    That is where the engine refuses its shape, or torch can't be used in this process.
+    """
     try:
         patches, grid = cut(picture, cutter)
-    except (ValueError, ImportError, RuntimeError):
+    except (ValueError, ImportError, RuntimeError):  # RuntimeError: a torchvision that does not go with torch
         return picture.tobytes(), None
     return patches.numpy().data.cast("B"), grid
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels, from the header of a PNG file."""
     return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])

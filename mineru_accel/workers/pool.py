@@ -50,11 +50,11 @@ class WorkerPool:
         size: number of processes.
         preload: modules that every worker has imported before its first job.
         arena: shared memory that workers can write pixels into.
-        later: modules that workers started later on, and complete ones, have imported too; those that are not there
-            are passed over.
-        memory: bytes of data a worker may have; above, what it does fails. None: no limit.
-        tracer: told of every job, in a lane per worker.
-        quiet: whether what native libraries print is thrown away.
+        later: modules that complete workers, and those started after some time, have imported too; missing ones are
+            passed over.
+        memory: maximum bytes of data of a worker; above, its job fails. None: no limit.
+        tracer: records every job, in a lane per worker.
+        quiet: whether output of native libraries is thrown away.
     """
 
     def __init__(
@@ -77,13 +77,13 @@ class WorkerPool:
         self._count = 0
         self._lock = threading.Lock()
         self._forking = threading.Lock()
-        """Who has it talks to the zygote."""
+        """Held by the thread that talks to the zygote."""
         self._closed = False
         self._pids: set[int] = set()
         self._settings = memory or 0, preload, later
         self._start_zygote()
-        self._threads = [threading.Thread(target=self._run, name=f"worker-{i}", daemon=True) for i in range(size)]
-        for thread in self._threads:
+        self.threads = [threading.Thread(target=self._run, name=f"worker-{i}", daemon=True) for i in range(size)]
+        for thread in self.threads:
             thread.start()
 
     def _start_zygote(self) -> None:
@@ -130,10 +130,10 @@ class WorkerPool:
                 break
             if future.set_running_or_notify_cancel():  # not given up already
                 future.set_exception(WorkerError("stopped"))
-        for number, _ in enumerate(self._threads):
+        for number, _ in enumerate(self.threads):
             self._jobs.put(((float("inf"),), number, None, Future()))
         self.zygote.hang_up()
-        for thread in self._threads:
+        for thread in self.threads:
             thread.join(timeout=5)
         self.zygote.kill()
 

@@ -1,4 +1,4 @@
-"""What the parent, the zygote and the workers say to each other."""
+"""Messages between the parent, the zygote and the workers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ P = ParamSpec("P")
 PR_SET_PDEATHSIG = 1
 
 FORK, FORK_COMPLETE = b"fork", b"full"
-"""What the parent asks the zygote for: a worker now, or one that has everything imported."""
+"""The parent's requests to the zygote: a worker now, or a complete one, which has imported everything."""
 FORKED = struct.Struct("<q?")
 """The answer: the worker's pid, and whether it is complete."""
 
@@ -34,11 +34,11 @@ class Job:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     complete: bool = False
-    """Run it in a worker that has everything imported."""
+    """Whether to run it in a complete worker."""
     alone: bool = False
-    """Run it in a process of its own, whose memory is given back when it is done."""
+    """Whether to run it in a process of its own, whose memory is given back when it is done."""
     what: str = ""
-    """What it works on, for people who look at a trace."""
+    """Its subject, for people who look at a trace."""
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ def job(function: Callable[P, Any], timeout: float, what: str = "", /, *args: P.
     Args:
         function: of a module that imports nothing heavy itself: the parent imports it, too.
         timeout: seconds.
-        what: what it works on, for people who look at a trace.
+        what: its subject, for people who look at a trace.
 
     Raises:
         ValueError: if the function can't be found by its name.

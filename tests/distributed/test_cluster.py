@@ -229,7 +229,7 @@ def test_killed_driver_from_store_to_store(cluster: TwoNodes, tmp_path: Path, ma
     assert all((out / name / f"{name}_report.json").stat().st_mtime_ns == there[name] for name in skipped & set(there))
     begun = {e["document"]: e["resumed"] for e in events if e["event"] == "document_started"}
     assert {n for n, e in ends.items() if not e["skipped"]} == set(begun)
-    assert sum(begun.values()) > 0  # parts that waited in the store
+    assert sum(begun.values()) > 0  # batches that waited in the store
     pages = Counter((e["document"], e["index"]) for e in events if e["event"] == "page_done")
     assert set(pages.values()) == {1}
     assert all(resumed + sum(d == n for d, _ in pages) == 40 for n, resumed in begun.items())

@@ -100,7 +100,7 @@ def answers(llm: Any) -> list[list[int]]:
 
 
 def test_the_same_answers(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patched, then vLLM's own again, with the short ways counted."""
+    """Patched, then vLLM's own again; calls of the patched functions are counted."""
     taken: Counter[str] = Counter()
 
     def counted(name: str, short: Any) -> Any:

@@ -1,20 +1,21 @@
-"""Which text layers are worth reading: words lost by a font count, signs of formulas and plots don't."""
+"""Sound and unsound text layers: unmapped characters in words count, unmapped signs of formulas and plots don't."""
 
 from __future__ import annotations
 
 import io
 
 import pypdfium2 as pdfium
+from common import SAMPLES
 from pypdf import PdfWriter
 from pypdf.generic import ArrayObject, DecodedStreamObject, DictionaryObject, NameObject, NumberObject
 
-from mineru_accel.pdf.text_quality import why_ocr
+from mineru_accel.pdf.text_quality import abnormal_share, is_scrambled, why_ocr
 
 PROSE = "(The library lent many items last year and most of them came back in time) Tj T* " * 12
 
 
 def page(content: str) -> pdfium.PdfPage:
-    """Fonts: /A is sound, /B has glyphs of names that nobody knows."""
+    """A page with two fonts: /A is sound, /B has glyphs with unknown names, which map to no Unicode."""
     names = [NameObject(f"/glyph{code}x") for code in range(33, 127)]
     encoding = DictionaryObject(
         {
@@ -55,3 +56,17 @@ def test_prose_in_a_font_without_unicode_is_read_by_ocr() -> None:
 def test_signs_of_formulas_and_numbers_of_plots_are_no_reason_for_ocr() -> None:
     signs = "/A 11 Tf (a = ) Tj /B 11 Tf (\\050) Tj /A 11 Tf (x + y) Tj /B 11 Tf (\\051) Tj T* (0.25) Tj T* " * 12
     assert why_ocr(page("/A 11 Tf " + PROSE + signs)) is None
+
+
+def test_scrambled_text_is_recognised() -> None:
+    text = (SAMPLES / "report.md").read_text(encoding="utf-8")
+    assert is_scrambled(text.lower().translate(str.maketrans("eaointrsbcdfghjk", "bcdfghjkeaointrs")))
+    for name in ("report", "paper", "newsletter", "invoice", "chinese"):
+        assert not is_scrambled((SAMPLES / f"{name}.md").read_text(encoding="utf-8"))
+    assert not is_scrambled("x = [a_i * b_j for i in range(n)]\nreturn x\n" * 20)
+
+
+def test_abnormal_share() -> None:
+    assert abnormal_share("plain text, all of it") == 0
+    assert abnormal_share("") == 0
+    assert abnormal_share("ab\ue000\ufffd") == 0.5

@@ -1,9 +1,8 @@
-"""Regions and the text in them: nothing is lost, nothing is read twice."""
+"""Areas: no text of a page is lost or read twice."""
 
 from __future__ import annotations
 
-from math import radians
-from typing import Any
+from characters import character
 
 from mineru_accel.document import BBox, Region
 from mineru_accel.layout.classes import Label
@@ -13,22 +12,12 @@ from mineru_accel.reading.regions.areas import find_areas
 SIZE = (600.0, 800.0)
 
 
-def line(x: float, y: float, words: str, turn: int = 0) -> dict[str, Any]:
-    """A line as docvortex gives it: 5 points a character, 10 high."""
+def line(x: float, y: float, words: str, rotation: int = 0) -> TextLine:
+    """A line of characters that are 5 points wide and 10 high; a rotated one runs upwards."""
     chars = []
     for i, letter in enumerate(words):
-        box = (x + 5 * i, y, x + 5 * i + 5, y + 10) if turn == 0 else (x, y - 5 * i - 5, x + 10, y - 5 * i)
-        font = {"size": 10.0, "name": "x", "flags": 0}
-        chars.append(
-            {
-                "char": letter,
-                "bbox": box,
-                "writing_angle": radians(turn),
-                "char_idx": i,
-                "font": font,
-                "tight_bbox": box,
-            }
-        )
+        box = (x + 5 * i, y, x + 5 * i + 5, y + 10) if rotation == 0 else (x, y - 5 * i - 5, x + 10, y - 5 * i)
+        chars.append(character(letter, box, i, rotation))
     return TextLine(chars)
 
 
@@ -36,7 +25,7 @@ def region(label: Label, box: BBox, score: float = 0.9) -> Region:
     return Region(label, (box[0] / 600, box[1] / 800, box[2] / 600, box[3] / 800), score)
 
 
-def texts(regions: list[Region], lines: list[dict[str, Any]]) -> dict[str, str]:
+def texts(regions: list[Region], lines: list[TextLine]) -> dict[str, str]:
     return {a.text: str(a.region.label) for a in find_areas(regions, lines, [], SIZE)}
 
 
@@ -61,7 +50,7 @@ def test_text_in_no_region_becomes_a_paragraph() -> None:
     }
 
 
-def test_doubles_are_read_once() -> None:
+def test_regions_detected_twice_are_read_once() -> None:
     double = [region(Label.PLAIN_TEXT, (48, 98, 300, 140)), region(Label.PLAIN_TEXT, (47, 90, 290, 139), 0.4)]
     assert list(texts(double, LINES)) == ["The first line of it and here the second then a third one"]
 
@@ -96,9 +85,9 @@ def test_table_printed_sideways() -> None:
     lines = [
         line(100 + 15 * row, 700 - 100 * column, f"c{row}{column}", 270) for row in range(6) for column in range(5)
     ]
-    # The detector saw a piece of it as a figure.
+    # The detector took a part of it for a figure.
     (area,) = find_areas([region(Label.FIGURE, (110, 500, 140, 720))], lines, [], SIZE)
-    assert area.region.label == Label.TABLE and area.turn == 270 and len(area.fragments) == 30
+    assert area.region.label == Label.TABLE and area.rotation == 270 and len(area.fragments) == 30
 
 
 def test_lone_text_in_the_middle_is_kept() -> None:
@@ -133,7 +122,7 @@ def test_field_beside_its_label_is_kept() -> None:
 
 
 def test_watermark_alone_is_no_text() -> None:
-    turned = [line(300, 500, "DRAFT", turn=90)]
+    turned = [line(300, 500, "DRAFT", rotation=90)]
     assert set(texts([region(Label.ABANDON, (295, 470, 315, 505))], turned).values()) == {"abandon"}
     large = [line(250, 380, "DRAFT")]
     assert set(texts([region(Label.ABANDON, (240, 340, 360, 440))], large).values()) == {"abandon"}

@@ -1,4 +1,4 @@
-"""Regions put right: nested ones, captions, tables and their rules."""
+"""Corrections of regions: nested ones, captions, tables and their ruled lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE = Region(Label.PLAIN_TEXT, (0.1, 0.1, 0.9, 0.5), 0.8)
         (Label.PLAIN_TEXT, Label.PLAIN_TEXT, True),
         (Label.TITLE, Label.PLAIN_TEXT, True),
         (Label.PLAIN_TEXT, Label.TABLE, True),
-        (Label.PLAIN_TEXT, Label.FIGURE, False),  # the text is surer than the figure
+        (Label.PLAIN_TEXT, Label.FIGURE, False),  # the text has the higher score
         (Label.FIGURE, Label.PLAIN_TEXT, False),  # a picture among text stays
         (Label.ISOLATE_FORMULA, Label.PLAIN_TEXT, False),
     ],
@@ -36,7 +36,12 @@ def test_half_overlapping_regions_stay() -> None:
 def test_table_grows_to_its_rules() -> None:
     rules = [(50.0, y, 500.0, y + 0.5) for y in (100.0, 120.0, 140.0)]
     assert snap_table((60, 99, 400, 141), rules, []) == (50, 99, 500, 141)
-    assert snap_table((60, 99, 400, 141), rules, [(420, 90, 500, 130)]) == (60, 99, 400, 141)  # never over another
+    assert snap_table((60, 99, 400, 141), rules, [(420, 90, 500, 130)]) == (
+        60,
+        99,
+        400,
+        141,
+    )  # never over another region
     far = [(300.0, 120.0, 900.0, 120.5)]  # shares too little with the table
     assert snap_table((60, 99, 400, 141), far, []) == (60, 99, 400, 141)
 
@@ -55,7 +60,7 @@ def test_table_grows_to_its_rules() -> None:
         ("Figures show that", None),
     ],
 )
-def test_captions_are_told_by_their_start(text: str, expected: Label | None) -> None:
+def test_captions_are_recognised_by_their_start(text: str, expected: Label | None) -> None:
     figure = Region(Label.FIGURE, (0.1, 0.1, 0.9, 0.4))
     assert caption_label(text, (0.1, 0.41, 0.9, 0.44), [figure]) == expected
-    assert caption_label(text, (0.1, 0.8, 0.9, 0.84), [figure]) is None  # nothing near to be a caption of
+    assert caption_label(text, (0.1, 0.8, 0.9, 0.84), [figure]) is None  # no figure near

@@ -1,4 +1,4 @@
-"""Notes at the foot of a page are told by their mark, their type and the mark in the text."""
+"""Footnotes are recognised by their mark, their type size and the mark in the text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXT, FURNITURE = Label.PLAIN_TEXT, Label.ABANDON
 
 
 def types(tmp_path: Path, label: Label, note: str = NOTE, size: int = 8, mark: str = "", **layout: float) -> list[str]:
-    """Blocks of a page with a paragraph of ten points and a region below it."""
+    """Types of the blocks of a page with a paragraph of ten points and a region below it."""
     page = canvas.Canvas(str(tmp_path / "a.pdf"), pagesize=(595, 842))
     regions = []
 
@@ -52,7 +52,7 @@ def test_notes_in_one_region(tmp_path: Path) -> None:
     assert types(tmp_path, TEXT, both, mark="<super>1,2</super>") == ["text", "page_footnote", "page_footnote"]
 
 
-def test_sign_for_a_mark(tmp_path: Path) -> None:
+def test_mark_that_is_a_sign(tmp_path: Path) -> None:
     assert types(tmp_path, TEXT, "* Work done elsewhere, as it were.", mark="*") == ["text", "page_footnote"]
 
 
@@ -63,15 +63,15 @@ def test_note_below_a_short_rule(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"size": 10},  # no smaller than the text
-        {"mark": ""},  # nothing refers to it
+        {"size": 10},  # as large as the text
+        {"mark": ""},  # no mark in the text
         {"note": "1 This begins with a number that is not raised at all."},
         {"y": 300},  # in the middle of the page
-        {"after": 780.0},  # text goes on below it
-        {"mark": "", "rule": 400},  # the border of something
+        {"after": 780.0},  # text below it
+        {"mark": "", "rule": 400},  # as long as a border
     ],
 )
-def test_what_is_no_note(tmp_path: Path, change: dict) -> None:
+def test_text_that_is_no_footnote(tmp_path: Path, change: dict) -> None:
     assert "page_footnote" not in types(tmp_path, TEXT, **{"mark": "<super>1</super>"} | change)
 
 

@@ -1,35 +1,25 @@
-"""Cells from the places of text alone."""
+"""Tables from the positions of their text, and their merger with docvortex's."""
 
 from __future__ import annotations
 
-from math import radians
 from typing import Any
 
 import pytest
+from characters import character
 
-from mineru_accel.reading.tables.grid import Grid, build
-from mineru_accel.reading.tables.recover import combine
+from mineru_accel.reading.tables.grid import Grid, build_grid
+from mineru_accel.reading.tables.recover import merge_tables
 from mineru_accel.reading.text.lines import Fragment, make_fragment
 
 
-def text(x: float, y: float, words: str, turn: int = 0) -> Fragment:
-    """Words at a place, 5 points a character and 10 high; turned clockwise about the origin by ``turn``."""
+def text(x: float, y: float, words: str, rotation: int = 0) -> Fragment:
+    """Words at (x, y) in characters 5 points wide and 10 high, then rotated clockwise about the origin."""
     chars: list[dict[str, Any]] = []
     for i, letter in enumerate(words):
         box = (x + 5 * i, y, x + 5 * i + 5, y + 10)
-        if turn == 270:
+        if rotation == 270:
             box = (box[1], -box[2], box[3], -box[0])
-        font = {"size": 10.0, "name": "x", "flags": 0}
-        chars.append(
-            {
-                "char": letter,
-                "bbox": box,
-                "writing_angle": radians(turn),
-                "char_idx": i,
-                "font": font,
-                "tight_bbox": box,
-            }
-        )
+        chars.append(character(letter, box, i, rotation))
     fragment = make_fragment(chars)
     assert fragment is not None
     return fragment
@@ -44,9 +34,9 @@ def cells(grid: Grid | None) -> list[list[str]]:
 SIMPLE = [("Name", 0, 0), ("Age", 100, 0), ("Ann", 0, 20), ("31", 100, 20), ("Bob", 0, 40), ("7", 105, 40)]
 
 
-@pytest.mark.parametrize("turn", [0, 270])
-def test_simple(turn: int) -> None:
-    grid = build([text(x, y, t, turn) for t, x, y in SIMPLE], [])
+@pytest.mark.parametrize("rotation", [0, 270])
+def test_simple_table(rotation: int) -> None:
+    grid = build_grid([text(x, y, t, rotation) for t, x, y in SIMPLE], [])
     assert cells(grid) == [["Name", "Age"], ["Ann", "31"], ["Bob", "7"]]
 
 
@@ -60,7 +50,7 @@ def test_columns_that_are_mostly_empty() -> None:
         ("b", 0, 40),
         ("6", 200, 40),
     ]
-    assert cells(build([text(x, y, t) for t, x, y in places], [])) == [
+    assert cells(build_grid([text(x, y, t) for t, x, y in places], [])) == [
         ["Item", "In", "Out"],
         ["a", "5", ""],
         ["b", "", "6"],
@@ -77,7 +67,7 @@ def test_heading_over_a_short_rule_spans() -> None:
         ("5", 100, 40),
         ("6", 200, 40),
     ]
-    grid = build([text(x, y, t) for t, x, y in places], [(95.0, 13.0, 220.0, 13.0)])
+    grid = build_grid([text(x, y, t) for t, x, y in places], [(95.0, 13.0, 220.0, 13.0)])
     assert grid is not None and 'colspan="2">Both' in grid.html()
 
 
@@ -92,7 +82,7 @@ def test_lines_between_rules_are_one_row() -> None:
         ("y", 100, 52),
     ]
     rules = [(0.0, y, 130.0, y) for y in (0.0, 28.0, 48.0, 66.0)]
-    assert cells(build([text(x, y, t) for t, x, y in places], rules)) == [
+    assert cells(build_grid([text(x, y, t) for t, x, y in places], rules)) == [
         ["one", "long cell"],
         ["two", "x"],
         ["three", "y"],
@@ -101,22 +91,22 @@ def test_lines_between_rules_are_one_row() -> None:
 
 def test_one_fragment_is_cut_at_wide_gaps() -> None:
     wide = text(0, 0, "ab" + " " * 10 + "cd")
-    assert cells(build([wide, text(0, 20, "ef" + " " * 10 + "gh")], [])) == [["ab", "cd"], ["ef", "gh"]]
+    assert cells(build_grid([wide, text(0, 20, "ef" + " " * 10 + "gh")], [])) == [["ab", "cd"], ["ef", "gh"]]
 
 
 def test_text_is_escaped() -> None:
-    grid = build([text(0, 0, "<b>"), text(100, 0, "&"), text(0, 20, "x"), text(100, 20, "y")], [])
+    grid = build_grid([text(0, 0, "<b>"), text(100, 0, "&"), text(0, 20, "x"), text(100, 20, "y")], [])
     assert grid is not None and "<td>&lt;b&gt;</td><td>&amp;</td>" in grid.html()
 
 
 @pytest.mark.parametrize("fragments", [[], [text(0, 0, "alone")], [text(0, 0, "a"), text(0, 20, "b")]])
 def test_no_table(fragments: list[Fragment]) -> None:
-    assert build(fragments, []) is None
+    assert build_grid(fragments, []) is None
 
 
 def test_dashes_that_docvortex_lost_come_back() -> None:
-    grid = build([text(0, 0, "a"), text(100, 0, "b"), text(0, 20, "c"), text(100, 20, "-")], [])
-    html, warning = combine(
+    grid = build_grid([text(0, 0, "a"), text(100, 0, "b"), text(0, 20, "c"), text(100, 20, "-")], [])
+    html, warning = merge_tables(
         "<table><tr><td>a</td><td><b>b</b></td></tr><tr><td>c</td><td></td></tr></table>", grid, True
     )
     assert html == "<table><tr><td>a</td><td><b>b</b></td></tr><tr><td>c</td><td>-</td></tr></table>"
@@ -124,18 +114,18 @@ def test_dashes_that_docvortex_lost_come_back() -> None:
 
 
 def test_spans_of_docvortex_are_kept() -> None:
-    grid = build([text(0, 0, "a"), text(100, 0, "b"), text(0, 20, "c"), text(100, 20, "d")], [])
-    html, _ = combine('<table><tr><td colspan="2">a b</td></tr><tr><td>c</td><td>d</td></tr></table>', grid, True)
+    grid = build_grid([text(0, 0, "a"), text(100, 0, "b"), text(0, 20, "c"), text(100, 20, "d")], [])
+    html, _ = merge_tables('<table><tr><td colspan="2">a b</td></tr><tr><td>c</td><td>d</td></tr></table>', grid, True)
     assert 'colspan="2">a b<' in html
 
 
 def test_rows_without_rules_between_them() -> None:
     words = [["Set", "Train", "Test"], ["one", "12", "3"], ["two", "4", "-"], ["three", "56", "7"], ["four", "8", "9"]]
     lumped = "<table><tr><td>Set</td><td>Train</td><td>Test</td></tr><tr><td>onetwo</td><td>124568</td><td>-</td></tr>"
-    grid = build([text(80 * k, 20 * r, word) for r, row in enumerate(words) for k, word in enumerate(row)], [])
-    html, _ = combine(f"{lumped}</table>", grid, True)
+    grid = build_grid([text(80 * k, 20 * r, word) for r, row in enumerate(words) for k, word in enumerate(row)], [])
+    html, _ = merge_tables(f"{lumped}</table>", grid, True)
     assert html.count("<tr>") == 5 and "<td>three</td><td>56</td><td>7</td>" in html
     # Lines of cells that are longer than one line are no rows.
     words = [["Set", "Train", "Test"], ["one of", "12", "3"], ["several"], ["others"], ["two", "8", "9"]]
-    grid = build([text(80 * k, 20 * r, word) for r, row in enumerate(words) for k, word in enumerate(row)], [])
-    assert combine(f"{lumped}</table>", grid, True)[0].count("<tr>") == 2
+    grid = build_grid([text(80 * k, 20 * r, word) for r, row in enumerate(words) for k, word in enumerate(row)], [])
+    assert merge_tables(f"{lumped}</table>", grid, True)[0].count("<tr>") == 2

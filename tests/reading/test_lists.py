@@ -1,4 +1,4 @@
-"""Lists: found by their bullets and numbers, and by nothing else."""
+"""Lists are recognised by bullets and numbers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mineru_accel.export import mineru
 from mineru_accel.layout.classes import Label
 from mineru_accel.options import Backend
 from mineru_accel.pdf.types import Key, PageSource
-from mineru_accel.reading.blocks import build
+from mineru_accel.reading.blocks import build_draft
 from mineru_accel.reading.regions.lists import marker_of
 from mineru_accel.reading.source_policy import make_source_policy
 from mineru_accel.reading.types import PageContent
 
 FONT = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
 Row = tuple[float, str]
-"""How far a line stands in, in points, and what it says."""
+"""Indentation of a line in points, and its text."""
 
 
 def document(path: Path, *paragraphs: list[Row]) -> tuple[Key, list[Region]]:
@@ -81,7 +81,7 @@ def test_region_of_bullets_is_a_list(tmp_path: Path) -> None:
     assert (items["type"], items["sub_type"], len(items["list_items"])) == ("list", "text", 3)
 
 
-def test_items_that_stand_in_are_lists_in_lists(tmp_path: Path) -> None:
+def test_indented_items_are_lists_in_lists(tmp_path: Path) -> None:
     rows = [(10, "1. One"), (24, "– half"), (24, "– quarter"), (10, "2. Two"), (24, "– half"), (10, "3. Three")]
     (text,) = markdown(converted(tmp_path, *[[row] for row in rows]))
     assert text == "1. One\n    - half\n    - quarter\n2. Two\n    - half\n3. Three"
@@ -121,14 +121,14 @@ def test_one_dash_makes_no_list(tmp_path: Path) -> None:
     assert [raw["type"] for raw in content.raws] == ["text", "text"]
 
 
-def test_one_bullet_does(tmp_path: Path) -> None:
+def test_one_bullet_makes_a_list(tmp_path: Path) -> None:
     assert markdown(converted(tmp_path, [(0, "• The only one there is")])) == ["- The only one there is"]
 
 
-def test_vlm_reads_a_region_as_it_is(tmp_path: Path) -> None:
+def test_lists_are_split_for_the_text_layer_but_not_for_the_vlm(tmp_path: Path) -> None:
     key, regions = document(tmp_path / "b.pdf", [(0, "• one"), (0, "• two"), (0, "• three")])
     for backend, blocks in ((Backend.HYBRID, 3), (Backend.VLM, 1)):
-        made = build(key, PageSource(0), list(regions), make_source_policy(backend, None, False), 72, False)
+        made = build_draft(key, PageSource(0), list(regions), make_source_policy(backend, None, False), 72, False)
         assert len(made.blocks) == blocks and sum(b.task is not None for b in made.blocks) == (backend is Backend.VLM)
 
 

@@ -1,4 +1,4 @@
-"""Reading order on hand-made layouts, on the samples, and its properties on any boxes."""
+"""Reading order: hand-made layouts, the samples, and properties that hold for any boxes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T, H, F, FC = "plain text", "title", "figure", "figure_caption"
 TB, TC, TN, EQ, NO, AB = "table", "table_caption", "table_footnote", "isolate_formula", "formula_caption", "abandon"
 
 Item = tuple[str, float, float, float, float]
-"""Label and box in points on a page of 600 by 800, in the order wanted."""
+"""Label and box in points on a page of 600 by 800; lists of items are in reading order."""
 
 LAYOUTS: dict[str, list[Item]] = {
     "empty": [],
@@ -307,7 +307,7 @@ def _check(want: list[Region], size: tuple[float, float], seed: int) -> None:
     random.Random(seed).shuffle(mixed)
     got = sort_regions(mixed, size)
     numbers = {id(region): number for number, region in enumerate(want)}
-    assert [numbers[id(region)] for region in got] == list(range(len(want)))
+    assert [numbers[id(region)] for region in got] == list(range(len(want))), f"seed {seed}"
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -346,7 +346,7 @@ def test_sample_with_noisy_boxes(page: tuple[str, tuple[float, float], list[Regi
 @pytest.mark.parametrize("degrees", [-2.0, -1.0, 1.0, 2.0])
 @pytest.mark.parametrize("page", _pages(), ids=lambda page: page[0])
 def test_skewed_sample(page: tuple[str, tuple[float, float], list[Region]], degrees: float) -> None:
-    """On a page turned by up to two degrees, boxes of neighbours overlap and gutters are not straight."""
+    """On a page rotated by up to two degrees, boxes of neighbours overlap and gutters are not straight."""
     name, (width, height), regions = page
     if name.startswith("scan"):
         pytest.skip("skewed already")
@@ -415,7 +415,7 @@ LABELS = st.sampled_from([T, H, F, FC, TB, TC, TN, EQ, NO, AB, "unheard of"])
 @settings(max_examples=200)
 @given(st.lists(st.tuples(LABELS, BOX), max_size=40), st.randoms())
 def test_any_regions(items: list[tuple[str, BBox]], rng: random.Random) -> None:
-    """Whatever comes in comes out once, in an order that does not depend on the input's."""
+    """Every region is in the result once, in an order that does not depend on that of the input."""
     regions = [Region(label, bbox) for label, bbox in items]
     got = sort_regions(regions, PAGE)
     assert sorted(map(id, got)) == sorted(map(id, regions))

@@ -1,4 +1,4 @@
-"""Running heads that the detector took for text are told by the pages around."""
+"""Running heads that were detected as text are recognised by the neighbouring pages."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def test_title_that_slides_repeat_stays(tmp_path: Path) -> None:
 
 
 def test_document_is_not_reopened_under_a_page_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "_MAX_USES", 2)
+    monkeypatch.setattr(opening, "MAX_USES", 2)
     key = document(tmp_path / "d.pdf", ["On Lending", "On Lending", "On Lending"])
     for index in (0, 1, 2, 0):
         assert "header" in types(key, index)["types"]
-    assert opening._held == []
+    assert opening.in_use == []

@@ -44,13 +44,16 @@ def char(letter: str, x: float, size: float = 10, rise: float = 0) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("chars", "marks"),
+    ("chars", "codes"),
     [
         ([char("x", 0), char("2", 5, 7, 4), char("y", 10)], " ^ "),
         ([char("x", 0), char("2", 5, 7, -2), char("y", 10)], " _ "),
         ([char("x", 0), char("S", 5, 7), char("y", 10)], "   "),  # small capitals
         ([char("x", 0), char("2", 5, 10, 4), char("y", 10)], "   "),  # as large as the others
-        ([char("x", 0), char("n", 30, 7, 4), char("y", 60)], "   "),  # at nothing: a limit, a letter of a figure
+        (
+            [char("x", 0), char("n", 30, 7, 4), char("y", 60)],
+            "   ",
+        ),  # attached to nothing: a limit, a letter of a figure
         ([char("1", 0, 7, 4), char("I", 5), char("n", 10)], "^  "),  # of a footnote
         ([char("1", 0, 7, 4), char("I", 14), char("n", 19)], "^  "),
         ([char("1", 0, 7, 4), char("I", 30), char("n", 35)], "   "),
@@ -60,8 +63,8 @@ def char(letter: str, x: float, size: float = 10, rise: float = 0) -> dict:
         ([char("x", 0), {**char("2", 5, 7, 4), "origin": None}], "  "),
     ],
 )
-def test_rule(chars: list[dict], marks: str) -> None:
-    assert scripts_of(chars) == marks
+def test_scripts_of_characters(chars: list[dict], codes: str) -> None:
+    assert scripts_of(chars) == codes
 
 
 def test_scripts_keep_styles_and_take_the_place_of_others() -> None:
@@ -91,7 +94,7 @@ def test_scripts_keep_styles_and_take_the_place_of_others() -> None:
     ]
 
 
-def test_text_that_is_another_keeps_what_it_has() -> None:
+def test_block_with_other_text_than_its_lines_stays_as_it_is() -> None:
     spans = [{"type": "text", "content": "read by OCR"}]
     block: Block = {"type": "text", "content": spans}
     set_scripts(block, [Line((0, 0, 1, 1), "r2", " ^")])

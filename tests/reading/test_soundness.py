@@ -1,4 +1,4 @@
-"""Who reads a region: hybrid's table, and what makes a text layer doubtful."""
+"""Sources of regions by the source policy, and unsound text layers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ from mineru_accel.document import Region, Source
 from mineru_accel.layout.classes import Label
 from mineru_accel.options import Backend, Kind
 from mineru_accel.reading.regions.areas import Area
-from mineru_accel.reading.source_policy import Layer, make_source_policy
+from mineru_accel.reading.source_policy import LayerQuality, make_source_policy
 from mineru_accel.reading.text.lines import Line
-from mineru_accel.reading.text.soundness import alike, choose, disagrees, judge, stretch
+from mineru_accel.reading.text.soundness import (
+    assess_text_layer,
+    choose_source,
+    comparison_sample,
+    find_contradiction,
+    similarity,
+)
 
 
 def area(label: Label, *lines: str, height: float = 100.0) -> Area:
@@ -37,45 +43,47 @@ SOUND = area(Label.PLAIN_TEXT, *["a line of honest text"] * 8)
 )
 def test_hybrid_on_a_sound_page(label: Label, source: Source) -> None:
     policy = make_source_policy(Backend.HYBRID, None, False)
-    choice = choose(policy, area(label, "x is y and z", height=12), None)
+    choice = choose_source(policy, area(label, "x is y and z", height=12), None)
     assert (choice.source, choice.reason) == (source, "")
-    if label is not Label.FIGURE:  # on a scan the VLM reads all
-        choice = choose(policy, area(label), "no text layer")
+    if label is not Label.FIGURE:  # the VLM reads everything on a scan
+        choice = choose_source(policy, area(label), "no text layer")
         assert choice.source is Source.VLM
         assert choice.reason == ("" if source is Source.VLM else "no text layer")
 
 
 def test_garbage_and_missing_text_are_doubtful() -> None:
-    assert judge(SOUND)[0] is Layer.SOUND
-    assert judge(area(Label.PLAIN_TEXT, "\ue000\ue001\ue002 text"))[0] is Layer.DOUBTFUL
-    assert judge(area(Label.PLAIN_TEXT, "one line in a large region", height=90))[0] is Layer.DOUBTFUL
-    assert judge(area(Label.PLAIN_TEXT))[0] is Layer.NONE
+    assert assess_text_layer(SOUND)[0] is LayerQuality.SOUND
+    assert assess_text_layer(area(Label.PLAIN_TEXT, "\ue000\ue001\ue002 text"))[0] is LayerQuality.DOUBTFUL
+    assert (
+        assess_text_layer(area(Label.PLAIN_TEXT, "one line in a large region", height=90))[0] is LayerQuality.DOUBTFUL
+    )
+    assert assess_text_layer(area(Label.PLAIN_TEXT))[0] is LayerQuality.NONE
 
 
-def test_vlm_for_overrides_the_rule() -> None:
+def test_vlm_for_overrides_the_policy_of_hybrid() -> None:
     policy = make_source_policy(Backend.HYBRID, (Kind.TEXT,), False)
-    assert choose(policy, SOUND, None).source is Source.VLM
-    assert choose(policy, area(Label.TABLE, "a b"), None).source is Source.TEXT_LAYER
-    assert choose(policy, area(Label.TABLE), "no text layer").source is Source.IMAGE
-    assert choose(policy, area(Label.TITLE), "no text layer").source is Source.OCR
-    assert choose(policy, area(Label.ISOLATE_FORMULA, "x"), None).source is Source.IMAGE
+    assert choose_source(policy, SOUND, None).source is Source.VLM
+    assert choose_source(policy, area(Label.TABLE, "a b"), None).source is Source.TEXT_LAYER
+    assert choose_source(policy, area(Label.TABLE), "no text layer").source is Source.IMAGE
+    assert choose_source(policy, area(Label.TITLE), "no text layer").source is Source.OCR
+    assert choose_source(policy, area(Label.ISOLATE_FORMULA, "x"), None).source is Source.IMAGE
 
 
 def test_vlm_reads_everything_but_pictures() -> None:
     policy = make_source_policy(Backend.VLM, None, False)
-    assert choose(policy, SOUND, None).source is Source.VLM
-    assert choose(policy, area(Label.FIGURE), None).source is Source.IMAGE
-    assert choose(make_source_policy(Backend.VLM, None, True), area(Label.FIGURE), None).source is Source.VLM
+    assert choose_source(policy, SOUND, None).source is Source.VLM
+    assert choose_source(policy, area(Label.FIGURE), None).source is Source.IMAGE
+    assert choose_source(make_source_policy(Backend.VLM, None, True), area(Label.FIGURE), None).source is Source.VLM
 
 
-def test_one_line_tells_whether_the_layer_says_what_the_page_says() -> None:
-    assert disagrees([SOUND], lambda box: "A 1ine of hOnest text") is None
-    assert disagrees([SOUND], lambda box: "quite other words indeed")
+def test_one_line_shows_whether_text_layer_and_pixels_agree() -> None:
+    assert find_contradiction([SOUND], lambda box: "A 1ine of hOnest text") is None
+    assert find_contradiction([SOUND], lambda box: "quite other words indeed")
     korean = area(Label.PLAIN_TEXT, "모든 국민은 인간으로서의 존엄과 가치를 가지며")
-    assert disagrees([korean], lambda box: "") is None  # the OCR model can't read it: no evidence
-    answers = iter(["@@@@", "a line of honest text"])  # the first sample may be unlucky
-    assert disagrees([SOUND], lambda box: next(answers)) is None
-    assert alike("Überzug ﬁx", "uberzug fix") > 0.9
+    assert find_contradiction([korean], lambda box: "") is None  # the OCR model can't read it
+    answers = iter(["@@@@", "a line of honest text"])  # one bad sample is no contradiction
+    assert find_contradiction([SOUND], lambda box: next(answers)) is None
+    assert similarity("Überzug ﬁx", "uberzug fix") > 0.9
 
 
 def typeset(*words: tuple[str, str]) -> Line:
@@ -88,21 +96,21 @@ def typeset(*words: tuple[str, str]) -> Line:
     return Line((0.0, 0.0, 5.0 * len(chars), 10.0), " ".join(word for word, _ in words), chars=chars)
 
 
-def test_what_is_read_is_a_stretch_of_the_lines_usual_font() -> None:
+def test_sample_is_of_the_lines_most_frequent_font() -> None:
     words = "the layer of this page maps letters".split()
     line = typeset(("Introduction.", "Bold"), *[(word, "Body") for word in words])
-    box, said = stretch(line)
+    box, said = comparison_sample(line)
     assert said == "thelayerofthispage" and box == (70.0, 0.0, 180.0, 10.0)
     short = typeset(("a", "Body"), ("short", "Body"), ("headline", "Body"))
-    assert stretch(short) == ((0.0, 0.0, 80.0, 10.0), "ashortheadline")
+    assert comparison_sample(short) == ((0.0, 0.0, 80.0, 10.0), "ashortheadline")
     chinese = typeset(("一份文件的每一页都有自己的文字层而且它说的和看到的一样", "Song"))
-    assert len(stretch(chinese)[1]) == 18
+    assert len(comparison_sample(chinese)[1]) == 18
     bare = Line((0, 0, 200, 10), "characters are not known")
-    assert stretch(bare) == ((0, 0, 200, 10), "characters are not known")
+    assert comparison_sample(bare) == ((0, 0, 200, 10), "characters are not known")
 
 
-def test_a_sound_heading_does_not_speak_for_a_line_in_a_broken_font() -> None:
-    """Of a run-in heading in a font of its own and text whose letters are shifted, the text is what is compared."""
+def test_a_sound_heading_proves_nothing_about_a_line_in_a_broken_font() -> None:
+    """After a run-in heading in another font, the text with shifted letters is compared."""
     seen = "Introduction. Many pages look right and say something else altogether"
     first, *others = seen.split()
     line = typeset((first, "Bold"), *[("".join(chr(ord(c) + 3) for c in word), "Body") for word in others])
@@ -111,6 +119,6 @@ def test_a_sound_heading_does_not_speak_for_a_line_in_a_broken_font() -> None:
     def read(box: Any) -> str:
         return "".join(c for n, c in enumerate(seen) if box[0] <= 5 * n < box[2])
 
-    assert disagrees([page], read)
+    assert find_contradiction([page], read)
     honest = typeset(*[(w, "Body") for w in seen.split()])
-    assert disagrees([Area(Region(Label.PLAIN_TEXT, (0, 0, 1, 1)), line.bbox, [], [honest])], read) is None
+    assert find_contradiction([Area(Region(Label.PLAIN_TEXT, (0, 0, 1, 1)), line.bbox, [], [honest])], read) is None

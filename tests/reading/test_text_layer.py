@@ -1,4 +1,4 @@
-"""Characters become text: accents, spaces."""
+"""The text of characters: accents, spaces, literal LaTeX."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from random import Random
 from typing import Any
 
 import pytest
+from characters import Box, character, font
 from docvortex.analyzers.native.pdf.inline.types import PDFTextStyleLine, PDFTextStyleRange
-from docvortex.analyzers.pdf import needs_tight_space
 
 from mineru_accel.document import Block
+from mineru_accel.pdf.docvortex.characters import is_word_gap
 from mineru_accel.pdf.docvortex.pages import TextLine
-from mineru_accel.reading.text.accents import compose_line
-from mineru_accel.reading.text.inline_styles import make_literal
-from mineru_accel.reading.text.lines import _tight_space, assign, fragment_text, to_lines
-
-Box = tuple[float, float, float, float]
+from mineru_accel.reading.text.accents import compose_evidence_line
+from mineru_accel.reading.text.inline_styles import make_literal_spans
+from mineru_accel.reading.text.lines import assign_to_regions, has_tight_word_gap, join_chars, to_lines
 
 
 def char(letter: str, box: Box) -> dict[str, Any]:
-    return {"char": letter, "bbox": box, "writing_angle": 0.0, "font": {"size": 10.0, "name": "x", "flags": 0}}
+    """A character whose ink is unknown."""
+    return {k: v for k, v in character(letter, box).items() if k not in ("tight_bbox", "char_idx")}
 
 
 @pytest.mark.parametrize(
@@ -37,22 +37,22 @@ def char(letter: str, box: Box) -> dict[str, Any]:
 )
 def test_accent_over_a_letter_is_one_letter(pair: str, boxes: tuple[Box, Box], said: str) -> None:
     chars = [char("z", (0, 0, 5, 9)), *(char(c, box) for c, box in zip(pair, boxes, strict=True))]
-    assert fragment_text(chars) == "z" + said
+    assert join_chars(chars) == "z" + said
 
 
 def test_accent_that_stands_at_the_end_of_the_line() -> None:
     space = {**char(" ", (0, 9, 0, 9)), "is_generated": True}
     chars = [char("W", (0, 0, 8, 9)), char("a", (8, 0, 13, 9)), char("s", (13, 0, 17, 9))]
     accent, other = char("¨", (8.5, 0, 12.5, 9)), char("o", (20, 0, 25, 9))
-    assert fragment_text([*chars, space, accent, space, other]) == "Wäs o"
-    assert fragment_text([*chars, accent, space, char("t", (17, 0, 20, 9))]) == "Wäst"
-    assert fragment_text([*chars, space, char("¨", (60, 0, 64, 9))]) == "Was ¨"
+    assert join_chars([*chars, space, accent, space, other]) == "Wäs o"
+    assert join_chars([*chars, accent, space, char("t", (17, 0, 20, 9))]) == "Wäst"
+    assert join_chars([*chars, space, char("¨", (60, 0, 64, 9))]) == "Was ¨"
 
 
 def test_ranges_of_styles_follow_the_composed_letters() -> None:
     ranges = (PDFTextStyleRange(0, 2, ("bold",)), PDFTextStyleRange(5, 8, ("superscript",)))
     line = PDFTextStyleLine((0, 0, 1, 1), "M´esz´ar1", ranges, 0)
-    composed = compose_line(line, "style_ranges")
+    composed = compose_evidence_line(line, "style_ranges")
     assert composed.text == "Mészár1"
     assert [(composed.text[r.start : r.end]) for r in composed.style_ranges] == ["M", "ár"]
 
@@ -62,7 +62,7 @@ def test_no_space_where_a_line_is_only_broken_by_a_superscript() -> None:
         return TextLine([char(c, (x + 5 * i, top, x + 5 * i + 5, bottom)) for i, c in enumerate(words)])
 
     lines = [line("X-ray6", 0, 1, 11), line(", of", 30.5, 3, 11), line("them", 54, 3, 11)]
-    inside, _ = assign(lines, [(0, 0, 100, 20)])
+    inside, _ = assign_to_regions(lines, [(0, 0, 100, 20)])
     assert [each.text for each in to_lines(inside[0])] == ["X-ray6, of them"]
 
 
@@ -72,7 +72,7 @@ def test_latex_that_a_page_prints_is_text() -> None:
         {"type": "text", "content": [{"type": "equation_inline", "content": "x"}, {"type": "text", "content": " is"}]},
         {"type": "table", "content": "<table></table>"},
     ]
-    make_literal(blocks)
+    make_literal_spans(blocks)
     assert [b["content"] for b in blocks] == [
         [{"type": "text", "content": r"write \(x\)"}],
         [{"type": "text", "content": r"\(x\) is"}],
@@ -80,9 +80,9 @@ def test_latex_that_a_page_prints_is_text() -> None:
     ]
 
 
-def test_quick_tests_for_spaces_say_what_docvortex_says() -> None:
-    random = Random(0)
-    yes = 0
+def test_quick_tests_for_word_gaps_agree_with_docvortex() -> None:
+    seed = 0
+    random, gaps = Random(seed), 0
     for _ in range(20_000):
         size = random.choice([1.0, 9.0, 10.0])
         angle = random.choice([0.0, 0.0, math.pi / 2, math.pi, 0.3])
@@ -92,11 +92,7 @@ def test_quick_tests_for_spaces_say_what_docvortex_says() -> None:
             char(letter, box) | {"tight_bbox": box, "char_idx": i, "writing_angle": angle, "font": font(size)}
             for i, (letter, box) in enumerate(zip("ab", boxes, strict=True))
         )
-        said = bool(needs_tight_space(left, right, tight_bboxes=None, origins=None))
-        assert _tight_space(left, right) is said
-        yes += said
-    assert yes > 1000
-
-
-def font(size: float) -> dict[str, Any]:
-    return {"size": size, "name": "x", "flags": 0}
+        expected = is_word_gap(left, right)
+        assert has_tight_word_gap(left, right) is expected, f"seed {seed}: {left}, {right}"
+        gaps += expected
+    assert gaps > 1000

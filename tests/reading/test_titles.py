@@ -1,4 +1,4 @@
-"""Which heading of the first page is the document's title."""
+"""The document's title among the headings of the first page."""
 
 from __future__ import annotations
 

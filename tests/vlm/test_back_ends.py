@@ -50,6 +50,15 @@ def test_transformers(back_end: str, trained: Path, pages: Path, vlm_options: di
         check(pipeline.convert(pages), back_end)
 
 
+def answers(url: str) -> bool:
+    """Whether a server is up."""
+    try:
+        urllib.request.urlopen(f"{url}/health", timeout=2)
+    except OSError:
+        return False
+    return True
+
+
 @pytest.fixture(scope="module")
 def vllm_server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """vLLM's own server of the trained checkpoint with our patches, on loopback."""
@@ -77,13 +86,9 @@ def vllm_server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
+        while not answers(url):
             assert server.poll() is None, log.read_text(errors="replace")[-3000:]
-            try:
-                urllib.request.urlopen(f"{url}/health", timeout=2)
-                break
-            except OSError:
-                time.sleep(0.5)
+            time.sleep(0.5)
         patched = re.findall(r"patch vllm-uint8-pixels \(pid (\d+)\): active", log.read_text(errors="replace"))
         assert len(set(patched)) >= 2  # the server, and the engine's processes
         yield url

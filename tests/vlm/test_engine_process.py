@@ -145,7 +145,7 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.01)
 
 
-def fronts() -> list[int]:
+def engine_processes() -> list[int]:
     """Processes of engines that run now."""
     found = []
     for process in psutil.Process().children(recursive=True):
@@ -186,11 +186,11 @@ def test_a_start_goes_on_if_who_waits_for_it_gives_up(
             os.kill(dead, signal.SIGKILL)
             await until(lambda: engine.llm.errored)
             impatient = asyncio.create_task(engine.run("impatient", ask))
-            await until(lambda: set(fronts()) - {dead})
+            await until(lambda: set(engine_processes()) - {dead})
             impatient.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await impatient
-            (starting,) = set(fronts()) - {dead}
+            (starting,) = set(engine_processes()) - {dead}
             (tmp_path / "go").touch()
             assert (await engine.run("patient", ask))[0] == starting
             assert engine.generation == 2 and len(engine.replicas[0].restarts) == 1
@@ -206,8 +206,8 @@ def test_closing_while_it_starts_leaves_nothing(
     async def work() -> list[int]:
         engine = EngineSupervisor(two_gpus, patches="none")
         starting = asyncio.create_task(engine.start())
-        await until(lambda: engine.replicas and engine.replicas[0].llm is not None and len(fronts()) == 2)
-        running = fronts()
+        await until(lambda: engine.replicas and engine.replicas[0].llm is not None and len(engine_processes()) == 2)
+        running = engine_processes()
         await engine.close()
         with pytest.raises(asyncio.CancelledError):
             await starting
@@ -241,44 +241,44 @@ def test_an_engine_that_does_not_start_takes_the_others_with_it(two_gpus: Path) 
     for args, message in (({"fails": 1}, "no such argument of vLLM: fails"), ({"ends": 1}, "process ended")):
         with pytest.raises(EngineError, match=message):
             asyncio.run(EngineSupervisor(two_gpus, args=args, patches="none").start())
-        assert not fronts()
+        assert not engine_processes()
 
 
 def test_pictures_exceptions_and_second_thoughts() -> None:
     async def work() -> None:
-        front = await EngineProcess.start(far.make, {}, [], "none", environment=os.environ)
+        process = await EngineProcess.start(far.make, {}, [], "none", environment=os.environ)
         try:
             pictures = [Image.new("RGB", (1400 + i, 1000), (i, 2 * i, 255 - i)) for i in range(8)]  # 4 MB each
-            answers = await asyncio.gather(*(front.apply(far.echo, p, 0.1) for p in pictures))
-            assert answers == [([i, 2 * i, 255 - i], front.pid) for i in range(8)]
+            answers = await asyncio.gather(*(process.apply(far.echo, p, 0.1) for p in pictures))
+            assert answers == [([i, 2 * i, 255 - i], process.pid) for i in range(8)]
             slot = memoryview(bytearray([7]) * 3_000_001)[1:]  # of an arena
-            assert await front.apply(far.count, Patches((9, 9), (2, 3), slot)) == ((2, 3), 3_000_000, 7000, True)
+            assert await process.apply(far.count, Patches((9, 9), (2, 3), slot)) == ((2, 3), 3_000_000, 7000, True)
             with pytest.raises(ValueError, match="one"):
-                await front.apply(far.fail, "one")
+                await process.apply(far.fail, "one")
             with pytest.raises(RuntimeError, match="Odd: 1 and 2"):
-                await front.apply(far.fail, "odd")
-            slow = asyncio.create_task(front.apply(far.for_ever, "slow"))
-            while not await front.apply(far.begun):
+                await process.apply(far.fail, "odd")
+            slow = asyncio.create_task(process.apply(far.for_ever, "slow"))
+            while not await process.apply(far.begun):
                 pass
             slow.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await slow
-            assert await front.apply(far.given_up) == ["slow"] and not front.errored
+            assert await process.apply(far.given_up) == ["slow"] and not process.errored
             with pytest.raises((AttributeError, pickle.PicklingError)):
-                await front.apply(lambda llm: None)  # type: ignore[arg-type, return-value]
-            assert await front.apply(far.given_up) == ["slow"]
+                await process.apply(lambda llm: None)  # type: ignore[arg-type, return-value]
+            assert await process.apply(far.given_up) == ["slow"]
             with pytest.raises(Unreadable, match="ImportError: no module of that name here"):
-                await front.apply(far.count, far.OneWay())
+                await process.apply(far.count, far.OneWay())
             with pytest.raises(Unreadable, match="ImportError: no module of that name here"):
-                await front.apply(far.one_way)
+                await process.apply(far.one_way)
             with pytest.raises(RuntimeError, match="given up"):
-                await front.apply(far.cancelled)
-            assert await front.apply(far.given_up) == ["slow"] and not front.errored
+                await process.apply(far.cancelled)
+            assert await process.apply(far.given_up) == ["slow"] and not process.errored
         finally:
-            await asyncio.to_thread(front.shutdown)
+            await asyncio.to_thread(process.shutdown)
         with pytest.raises(ConnectionError):
-            await front.apply(far.given_up)
-        front.shutdown()  # may be called twice
+            await process.apply(far.given_up)
+        process.shutdown()  # may be called twice
 
     asyncio.run(asyncio.wait_for(work(), PATIENCE))
 
@@ -302,9 +302,9 @@ import asyncio, os, sys, stand_in_llm as far
 from mineru_accel.vlm.vllm_host.process import EngineProcess
 
 async def main():
-    front = await EngineProcess.start(far.make, {}, [], "none", environment=os.environ)
-    print(*(await front.apply(far.seen))[:2], flush=True)
-    await front.apply(far.for_ever, "x")
+    process = await EngineProcess.start(far.make, {}, [], "none", environment=os.environ)
+    print(*(await process.apply(far.seen))[:2], flush=True)
+    await process.apply(far.for_ever, "x")
 
 asyncio.run(main())
 """

@@ -91,7 +91,7 @@ def test_close_ends_everything(path: None) -> None:
     running, waiting = pool.submit(job("hang")), [pool.submit(job("hang")) for _ in range(5)]
     assert pool.submit(job("hang")).cancel()  # is nobody's concern any more
     pool.close()
-    assert not any(thread.is_alive() for thread in pool._threads)  # none was given up
+    assert not any(thread.is_alive() for thread in pool.threads)  # none was given up
     for future in [running, *waiting]:
         with pytest.raises(WorkerError):
             future.result(1)
@@ -121,11 +121,11 @@ def test_workers_die_with_a_killed_parent(path: None, tmp_path: Path) -> None:
 
 def test_a_zygote_started_early_serves_the_pool(path: None) -> None:
     start_early(["worker_jobs"])
-    (early,) = spawn._early
+    (early,) = spawn.started_early
     pool = WorkerPool(1, ["worker_jobs"], quiet=True)
     try:
         assert pool.zygote is early
-        assert not spawn._early
+        assert not spawn.started_early
         assert pool.submit(job("square", x=3)).result(PATIENCE) == 9
     finally:
         pool.close()
@@ -134,7 +134,7 @@ def test_a_zygote_started_early_serves_the_pool(path: None) -> None:
 def test_a_zygote_that_nobody_wanted_ends_with_its_parent(path: None) -> None:
     script = (
         "from mineru_accel.workers import spawn\n"
-        "spawn.start_early(['worker_jobs']); print(spawn._early[0].pid, flush=True)\n{end}"
+        "spawn.start_early(['worker_jobs']); print(spawn.started_early[0].pid, flush=True)\n{end}"
     )
     for end in ("raise SystemExit(2)", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"):
         parent = subprocess.run([sys.executable, "-c", script.format(end=end)], stdout=subprocess.PIPE, text=True)
@@ -187,7 +187,7 @@ def test_closing_does_not_wait_for_imports(path: None, tmp_path: Path, monkeypat
     closing = threading.Thread(target=pool.close, daemon=True)
     closing.start()
     closing.join(PATIENCE)
-    assert not closing.is_alive() and not any(thread.is_alive() for thread in pool._threads)
+    assert not closing.is_alive() and not any(thread.is_alive() for thread in pool.threads)
     for future in waiting:
         with pytest.raises(WorkerError, match="stopped"):
             future.result(1)

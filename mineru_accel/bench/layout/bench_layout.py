@@ -16,11 +16,11 @@ from pathlib import Path
 from ...errors import EXIT_FAILED, EXIT_OK
 from ...hardware import gpus
 from ..report.output import add_output, finish
-from . import network_parts, package_predict, page_parts
+from . import network_parts, package_predict, page_parts, tile_tuning
 from .benchmark import LayoutBenchmark
 
 PARTS: dict[str, Callable[[LayoutBenchmark], None]] = {
-    "tune": network_parts.tune,
+    "tune": tile_tuning.tune,
     "correct": network_parts.correct,
     "forward": network_parts.forward,
     "layers": network_parts.layers,

@@ -38,12 +38,12 @@ class LayoutBenchmark:
         except Exception:
             traceback.print_exc(file=sys.stdout)
             self.failed.append(name)
-            self.say(f"{name}: FAILED")
+            self.print_result(f"{name}: FAILED")
         torch.cuda.empty_cache()
         print(f"({name}: {time.perf_counter() - began:.1f} s)", flush=True)
         self._save()
 
-    def say(self, line: str) -> None:
+    def print_result(self, line: str) -> None:
         """Print a line, and keep it for the summary at the end."""
         print(line, flush=True)
         self.summary.append(line)

@@ -1,95 +1,17 @@
-"""Parts of ``bench layout`` that run the network alone: tile sizes, correctness, speed, layers, torch.compile."""
+"""Parts of ``bench layout`` that run the network alone: correctness, speed, layers, torch.compile."""
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .tile_tuning import H200_LIMITS
+
 if TYPE_CHECKING:
-    from accel_kernels.problems import Problem
-
     from .benchmark import LayoutBenchmark
-
-_LIMITS = (760e12, 4.2e12)
-"""float16 operations and bytes a second of an H200 (measured, see kernels/README.md): for the layers' lower bounds."""
-
-
-def tune(bench: LayoutBenchmark) -> None:
-    """Measure the convolutions' tile sizes at this model's shapes, and store the fastest."""
-    import torch
-    from accel_kernels import tuning
-    from accel_kernels.problems import fused_conv_problem
-    from accel_kernels.shape_cache import SHIPPED, Choice, arch_of, forced, user_file
-
-    from ...layout.tune import export
-
-    def problem(batch: int, key: tuple[int, ...]) -> Problem:
-        (h, w), (c, n, k, stride), residual, low = key[:2], key[2:6], key[6], key[7]
-        return fused_conv_problem(
-            batch, h, w, c, n, k, stride, torch.float16, bench.model.device, bool(residual), bool(low)
-        )
-
-    keys = sorted(bench.model.convolutions())
-    small = {key: problem(1, (8, 8, *key[2:])) for key in keys}
-    jobs = {}
-    for key in keys:
-        h, w = key[:2]
-        for batch in bench.args.tune_batch:
-            probe = small[key]
-            probe = _with_pixels(probe, batch * h * w // key[5] ** 2)
-            for config in tuning.candidates(probe):
-                jobs[(key[2] % config["BK"] == 0, key[3] % (config["BN0"] + config["BN1"]) == 0, key[4:],
-                      tuple(sorted(config.items())))] = (key, config)  # fmt: skip
-
-    def compile_one(job: tuple[tuple[int, ...], dict[str, int]]) -> None:
-        key, config = job
-        with forced(Choice("triton", config, "forced")), torch.cuda.device(bench.model.device):
-            try:
-                small[key].run("triton")
-            except Exception as error:  # measured again, and reported, by tune()
-                print(f"{small[key].title} {config}: {type(error).__name__} {str(error)[:120]}")
-
-    began = time.perf_counter()
-    with ThreadPoolExecutor(12) as pool:
-        list(pool.map(compile_one, jobs.values()))
-    torch.cuda.synchronize()
-    print(f"{len(jobs)} kernels compiled in {time.perf_counter() - began:.1f} s")
-    table = []
-    for key in keys:
-        for batch in bench.args.tune_batch:
-            p = problem(batch, key)
-            try:
-                entry, measured = tuning.tune(p, repeat_ms=8)
-            except RuntimeError as error:
-                print(error)
-                continue
-            best: dict[str, tuple[float, dict[str, int]]] = {}
-            for m in measured:
-                if not m.failure and m.milliseconds < best.get(m.implementation, (1e9, {}))[0]:
-                    best[m.implementation] = (m.milliseconds, m.config)
-            floor = 1e3 * max(p.flops / _LIMITS[0], p.bytes / _LIMITS[1])
-            failed = [m for m in measured if m.failure]
-            shown = " ".join(f"{k}={v}" for k, v in best.get("triton", (0, {}))[1].items())
-            times = " ".join(f"{name} {ms:.4f}" for name, (ms, _) in sorted(best.items(), key=lambda i: i[1][0]))
-            line = f"{p.title:38} floor {floor:.4f} {times} | {entry['implementation']} {shown}"
-            print(line + (f" | {len(failed)} failed: {failed[0].failure[:80]}" if failed else ""), flush=True)
-            table.append({"title": p.title, "key": p.key, "floor": floor, "best": best, "entry": entry})
-            del p
-    torch.cuda.empty_cache()
-    bench.results["tune"] = table
-    path = user_file("conv2d", bench.model.device)
-    if bench.args.out and path.exists():
-        arch = arch_of(bench.model.device)
-        target = bench.args.out / "configs" / arch
-        target.mkdir(parents=True, exist_ok=True)
-        if (SHIPPED / arch / path.name).exists():  # merged into what is shipped: the file is ready to replace it
-            shutil.copy(SHIPPED / arch / path.name, target)
-        export(path, target.parent, bench.model.device)
 
 
 def correct(bench: LayoutBenchmark) -> None:
@@ -110,7 +32,7 @@ def correct(bench: LayoutBenchmark) -> None:
     for name, a, b, h in zip(("boxes", "logits"), wanted, got, half, strict=True):
         a, b, h = a.double(), b.transpose(1, 2).double(), h.double()
         error, plain = ((t - a).square().mean().sqrt() / a.std() for t in (b, h))
-        bench.say(f"{name}: RMS error of a standard deviation: fused fp16 {error:.2e}, plain fp16 {plain:.2e}")
+        bench.print_result(f"{name}: RMS error of a standard deviation: fused fp16 {error:.2e}, plain fp16 {plain:.2e}")
         if not error <= 3 * plain + 1e-3:
             raise AssertionError(f"{name} are wrong")
 
@@ -128,7 +50,9 @@ def forward(bench: LayoutBenchmark) -> None:
     def measured(name: int | str, title: str, pages: int, work: Callable[[], object]) -> None:
         rows[name] = triton.testing.do_bench(_captured(work), warmup=40, rep=250, return_mode="median")
         rate = 1e3 * pages / rows[name]
-        bench.say(f"forward {title}: {rows[name]:.3f} ms, {rate:.0f} pages/s, {rate * gflop / 1e3:.0f} TFLOP/s")
+        bench.print_result(
+            f"forward {title}: {rows[name]:.3f} ms, {rate:.0f} pages/s, {rate * gflop / 1e3:.0f} TFLOP/s"
+        )
 
     own = FusedNetwork(bench.model.graph, bench.model.device, torch.float16, convolution="own")
     with torch.inference_mode():
@@ -185,7 +109,7 @@ def layers(bench: LayoutBenchmark) -> None:
                 b, h, w, _ = bound.output.shape
                 flops = bound.step.flops_per_pixel * b * h * w
                 moved = sum(t.numel() * t.element_size() for t in (*bound.inputs, bound.output))
-                floor = 1e3 * max(flops / _LIMITS[0], moved / _LIMITS[1])
+                floor = 1e3 * max(flops / H200_LIMITS[0], moved / H200_LIMITS[1])
                 chosen = ""
                 if bound.step.conv:
                     _, n, k, s = bound.step.conv
@@ -210,7 +134,7 @@ def layers(bench: LayoutBenchmark) -> None:
             speed, rate = (statistics.fmean(r[key] for r in group) for key in ("tflops", "gbs"))
             line = f"| {kind} | {len(group)} | {ms:.4f} | {floor:.4f} | {speed:.0f} | {rate:.0f}"
             print(f"{line} | {group[0]['chosen']} |")
-        bench.say(f"layers B={batch}: sum {total:.3f} ms (L2 warm), floors {floors:.3f} ms, {len(rows)} steps")
+        bench.print_result(f"layers B={batch}: sum {total:.3f} ms (L2 warm), floors {floors:.3f} ms, {len(rows)} steps")
 
 
 def compile_unmodified(bench: LayoutBenchmark) -> None:
@@ -219,7 +143,7 @@ def compile_unmodified(bench: LayoutBenchmark) -> None:
     import triton.testing
 
     if bench.model.package_model is None:
-        bench.say("compile: needs --random and doclayout_yolo")
+        bench.print_result("compile: needs --random and doclayout_yolo")
         return
     model = bench.model.package_model.to(bench.model.device).half().to(memory_format=torch.channels_last).eval()
     for batch in bench.args.compile_batch:
@@ -234,7 +158,7 @@ def compile_unmodified(bench: LayoutBenchmark) -> None:
             for _ in range(3):
                 model(x)
             eager = triton.testing.do_bench(_captured(partial(model, x)), rep=200, return_mode="median")
-            bench.say(f"unmodified fp16 NHWC, graph, B={batch}: {1e3 * batch / eager:.0f} pages/s")
+            bench.print_result(f"unmodified fp16 NHWC, graph, B={batch}: {1e3 * batch / eager:.0f} pages/s")
             torch._dynamo.reset()
             began = time.perf_counter()
             compiled = torch.compile(model, mode="max-autotune")
@@ -245,17 +169,13 @@ def compile_unmodified(bench: LayoutBenchmark) -> None:
             ms = triton.testing.do_bench(lambda c=compiled, x=x: c(x), rep=200, return_mode="median")
         rate = 1e3 * batch / ms
         bench.results[f"compile {batch}"] = ms
-        bench.say(f"torch.compile(max-autotune) of it, B={batch}: {rate:.0f} pages/s ({spent:.0f} s to compile)")
+        bench.print_result(
+            f"torch.compile(max-autotune) of it, B={batch}: {rate:.0f} pages/s ({spent:.0f} s to compile)"
+        )
         with torch.inference_mode():
             program = bench.model.fused.program(bench.model.canvases(batch))
             ours = triton.testing.do_bench(_captured(program.run), rep=200, return_mode="median")
-        bench.say(f"ours, B={batch}: {1e3 * batch / ours:.0f} pages/s, {ms / ours:.2f} times that")
-
-
-def _with_pixels(problem: Problem, pixels: int) -> Problem:
-    from dataclasses import replace
-
-    return replace(problem, key=(problem.key[0], problem.key[1], pixels))
+        bench.print_result(f"ours, B={batch}: {1e3 * batch / ours:.0f} pages/s, {ms / ours:.2f} times that")
 
 
 def _captured(work: Callable[[], object], warm: int = 3) -> Callable[[], None]:

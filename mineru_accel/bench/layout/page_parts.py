@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from .page_measures import matching_boxes, median_seconds
 
 if TYPE_CHECKING:
+    import random
+
     import numpy as np
 
     from ...layout.postprocess import Detections
@@ -35,17 +37,19 @@ def pages(bench: LayoutBenchmark) -> None:
             for _ in range(3):
                 boxes = sum(map(len, detector.detect(batch))) / len(batch)
             seconds = median_seconds(partial(runtime.detect, batch, places, 0.2), 9)
-            bench.say(f"pages {what}: {len(batch) / seconds:.0f} pages/s, decoded uint8 -> boxes on the host, "
+            bench.print_result(f"pages {what}: {len(batch) / seconds:.0f} pages/s, decoded uint8 -> boxes on the host, "
                      f"{len(batch)} a call, {boxes:.0f} regions a page")  # fmt: skip
             bench.results[f"pages {what}"] = len(batch) / seconds
             together = runtime.detect(batch[:8], places[:8], 0.2)
             alone = [runtime.detect([page], [place], 0.2)[0] for page, place in zip(batch[:8], places[:8], strict=True)]
-            bench.say(f"  alone as among eight, bit for bit: {sum(map(_equal, alone, together))} of {len(alone)} pages")
+            bench.print_result(
+                f"  alone as among eight, bit for bit: {sum(map(_equal, alone, together))} of {len(alone)} pages"
+            )
             seconds = median_seconds(partial(detector.detect, batch), 9)
-            bench.say(f"  with regions (near-copies dropped): {len(batch) / seconds:.0f} pages/s")
+            bench.print_result(f"  with regions (near-copies dropped): {len(batch) / seconds:.0f} pages/s")
             bench.results[f"pages {what}, regions"] = len(batch) / seconds
             seconds = median_seconds(partial(detector.detect, batch[:1]), 30)
-            bench.say(f"  one page a call: {1e3 * seconds:.2f} ms")
+            bench.print_result(f"  one page a call: {1e3 * seconds:.2f} ms")
             _shares(bench, runtime, batch, places)
         runtime.close()
 
@@ -94,14 +98,29 @@ def sizes(bench: LayoutBenchmark) -> None:
 
     import torch
 
-    from ...layout.letterbox import Letterbox
-
     torch.cuda.empty_cache()
     before = torch.cuda.memory_reserved()
     runtime = bench.model.runtime()
     detector = bench.model.detector(runtime)
     detector.detect([bench.model.page(1024, 724, 0)])
     rng = random.Random(3)
+    latencies = _unseen_sizes(bench, runtime, detector, rng)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        for width in range(400, 700, 96):
+            detector.detect([bench.model.page(2000, width, 1)])  # narrower than any size above
+    print(profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=40))
+    peak, in_use = _many_sizes(bench, runtime, detector, rng, before)
+    bench.results["sizes"] = {"latencies": latencies, "peak": peak, "in_use": in_use}
+    if max(latencies) > 100 or peak > 4 << 30:
+        bench.print_result("sizes: OVER THE BOUND")
+
+
+def _unseen_sizes(bench: LayoutBenchmark, runtime: Any, detector: Any, rng: random.Random) -> list[float]:
+    """Milliseconds of the first page of each of up to 30 sizes."""
+    import torch
+
+    from ...layout.letterbox import Letterbox
+
     latencies, again, building = [], [], []
     for _ in range(30):
         h, w = rng.randint(300, 2500), rng.randint(300, 2500)
@@ -119,15 +138,20 @@ def sizes(bench: LayoutBenchmark) -> None:
         detector.detect([page])
         again.append(1e3 * (time.perf_counter() - began))
     middle, most = statistics.median(latencies), max(latencies)
-    bench.say(
+    bench.print_result(
         f"first page of an unseen size: median {middle:.1f} ms, most {most:.1f} ms ({len(latencies)} shapes); "
         f"laying it out takes {statistics.median(building):.1f} ms of that; "
         f"the second page, with capture, {statistics.median(again):.1f} ms"
     )
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
-        for width in range(400, 700, 96):
-            detector.detect([bench.model.page(2000, width, 1)])  # narrower than what was drawn above
-    print(profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=40))
+    return latencies
+
+
+def _many_sizes(
+    bench: LayoutBenchmark, runtime: Any, detector: Any, rng: random.Random, before: int
+) -> tuple[int, int]:
+    """Bytes reserved at most beyond ``before``, and bytes in use on the whole GPU, after ``--sizes`` page sizes."""
+    import torch
+
     torch.cuda.reset_peak_memory_stats()
     began = time.perf_counter()
     for start in range(0, bench.args.sizes, 50):
@@ -138,13 +162,11 @@ def sizes(bench: LayoutBenchmark) -> None:
     seconds = time.perf_counter() - began
     free, total = torch.cuda.mem_get_info()
     peak = torch.cuda.max_memory_reserved() - before
-    bench.say(
+    bench.print_result(
         f"{bench.args.sizes} page sizes: {peak / 2**30:.2f} GiB reserved at most, whole GPU in use "
         f"{(total - free) / 2**30:.2f} GiB, {len(runtime._ready)} graphs, {seconds:.1f} s with making the pages"
     )
-    bench.results["sizes"] = {"latencies": latencies, "peak": peak, "in_use": total - free}
-    if max(latencies) > 100 or peak > 4 << 30:
-        bench.say("sizes: OVER THE BOUND")
+    return peak, total - free
 
 
 def parity(bench: LayoutBenchmark) -> None:
@@ -169,13 +191,13 @@ def parity(bench: LayoutBenchmark) -> None:
         matched, total = matched + m, total + t
         m, t = matching_boxes(a, b)
         extra += t - m
-    bench.say(f"parity on {len(pages)} pages: {matched} of {total} boxes over 0.3 found again "
+    bench.print_result(f"parity on {len(pages)} pages: {matched} of {total} boxes over 0.3 found again "
              f"({100 * matched / max(total, 1):.2f} %), {extra} of ours over 0.3 not in the reference")  # fmt: skip
     alone = [detector.detect_raw([page])[0] for page in pages]
     equal = sum(map(_equal, alone, fast))
     worst = max((abs(a.boxes - b.boxes).max() for a, b in zip(alone, fast, strict=True)
                  if len(a) == len(b) and len(a)), default=0.0)  # fmt: skip
-    bench.say(
+    bench.print_result(
         f"alone against in a batch: {equal} of {len(pages)} pages bit for bit, boxes off by {worst:.3f} px at most"
     )
     bench.results["parity"] = {

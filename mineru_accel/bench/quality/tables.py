@@ -27,11 +27,11 @@ def teds(one: str, two: str, *, structure: bool = False) -> float:
     Raises:
         UsageError: if apted is not installed.
     """
-    mine, theirs = tree(one, structure=structure), tree(two, structure=structure)
-    nodes = max(mine.size, theirs.size) - 1
-    if not any(mine.children) or not any(theirs.children):
+    first, second = tree(one, structure=structure), tree(two, structure=structure)
+    nodes = max(first.size, second.size) - 1
+    if not any(first.children) or not any(second.children):
         return 0.0
-    if mine == theirs:
+    if first == second:
         return 1.0
     try:
         from apted import APTED, Config
@@ -45,7 +45,7 @@ def teds(one: str, two: str, *, structure: bool = False) -> float:
             longest = max(len(node1.text), len(node2.text))
             return levenshtein(node1.text, node2.text) / longest if longest else 0.0
 
-    return max(0.0, 1.0 - float(APTED(mine, theirs, Costs()).compute_edit_distance()) / nodes)
+    return max(0.0, 1.0 - float(APTED(first, second, Costs()).compute_edit_distance()) / nodes)
 
 
 @dataclass(slots=True)
@@ -86,14 +86,18 @@ def without_tables(markdown: str) -> str:
 def pairs(found: Sequence[str], truth: Sequence[str]) -> list[tuple[str, str | None]]:
     """Every true table with the most similar one found, each used once; None where none is left."""
     ranked = sorted(
-        ((text_similarity(mine, theirs), i, j) for i, theirs in enumerate(truth) for j, mine in enumerate(found)),
+        (
+            (text_similarity(candidate, wanted), i, j)
+            for i, wanted in enumerate(truth)
+            for j, candidate in enumerate(found)
+        ),
         key=lambda item: (-item[0], abs(item[1] - item[2])),
     )
     chosen: dict[int, int] = {}
     for _, i, j in ranked:
         if i not in chosen and j not in chosen.values():
             chosen[i] = j
-    return [(theirs, found[chosen[i]] if i in chosen else None) for i, theirs in enumerate(truth)]
+    return [(wanted, found[chosen[i]] if i in chosen else None) for i, wanted in enumerate(truth)]
 
 
 def tree(table: str, *, structure: bool = False) -> Node:

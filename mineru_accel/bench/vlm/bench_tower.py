@@ -55,17 +55,17 @@ def _measure(model: Any, rows: int, columns: int, crops: list[int], out: Path | 
     def one(n: int) -> None:
         pixels = torch.randn(n * length, 1176, device=visual.device, dtype=visual.dtype)
         grid = [[1, rows, columns]] * n
-        theirs = plain(visual, grid, device=visual.device)
-        ours = vit_fused_tower.metadata(visual, grid, device=visual.device)
-        a = original(visual, pixels, None, encoder_metadata=dict(theirs))
-        b = vit_fused_tower.forward(visual, pixels, None, encoder_metadata=dict(ours))
+        vllm_metadata = plain(visual, grid, device=visual.device)
+        fused_metadata = vit_fused_tower.metadata(visual, grid, device=visual.device)
+        a = original(visual, pixels, None, encoder_metadata=dict(vllm_metadata))
+        b = vit_fused_tower.forward(visual, pixels, None, encoder_metadata=dict(fused_metadata))
         error = ((a - b).float().norm() / a.float().norm()).item()
         flops = n * length * (products + 4 * length * width * depth)
         row = {"crops": n, "patches": n * length, "error": error}
         for name, call in {
-            "vllm": lambda: original(visual, pixels, None, encoder_metadata=dict(theirs)),
-            "fused": lambda: vit_fused_tower.forward(visual, pixels, None, encoder_metadata=dict(ours)),
-            **_parts(visual, config, n * length, ours),
+            "vllm": lambda: original(visual, pixels, None, encoder_metadata=dict(vllm_metadata)),
+            "fused": lambda: vit_fused_tower.forward(visual, pixels, None, encoder_metadata=dict(fused_metadata)),
+            **_parts(visual, config, n * length, fused_metadata),
         }.items():
             try:
                 row[name] = _time(call, 6 if name in ("vllm", "fused") else 20)

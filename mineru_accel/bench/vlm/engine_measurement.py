@@ -16,6 +16,7 @@ from typing import Any
 from ...vlm.engines import vllm
 from ...vlm.vllm_host.arguments import merge
 from ...vlm.vllm_host.process import apply
+from ...vlm.vllm_host.supervisor import EngineSupervisor
 from ...workers import owner_watch
 from . import engine_requests, gpu_profile, stack_samples
 from .crop_cutters import CropCutterPool
@@ -32,8 +33,6 @@ _WARM_UP_SECONDS = 1.5
 
 async def measure_engine(job: dict[str, Any]) -> None:
     """Start a configuration's engine, compare its logits and measure its rate; the result is saved after each step."""
-    from ...vlm.vllm_host.supervisor import EngineSupervisor
-
     owner_watch.hold()  # ends with the benchmark, and its engine with it
     os.environ[owner_watch.VARIABLE] = owner_watch.offer()
     row: dict[str, Any] = {}
@@ -46,64 +45,82 @@ async def measure_engine(job: dict[str, Any]) -> None:
     images = random_crops(job | {"crops": job["crops"] * max(job.get("gpus", [1]))})
     cutters = CropCutterPool(images, _CUTTERS) if job.get("ours") else None  # before anything that must not be forked
     started = time.perf_counter()
-    extra: dict[str, Any] = {"logprobs_mode": "raw_logits", "max_logprobs": engine_requests.LOGITS}
-    traces = job_file(job, "traces")
-    if job["profile"]:
-        extra |= gpu_profile.arguments(traces)
-    if job.get("ours"):
-        engine = EngineSupervisor(
-            job["model"],
-            args=merge(job.get("args", {}), extra),
-            replicas=job.get("replicas", 1),
-            patches=job.get("patches", "auto"),
-            devices=job["devices"],
-            own_processes=job.get("apart"),
-        )
-        await engine.start()
-        row["patches"] = await apply(engine.llm, engine_requests.patches)
-        row["worker"] = {
-            name: text.partition(":")[0] for name, text in (await engine.patch_states() or [{}])[0].items()
-        }
-        llms, close = engine.llms, engine.close
-    else:
-        llms, close = _start_plain_vllm(merge(job["args"], extra) | {"model": job["model"]})
+    llms, close = await _start_engine(job, row)
     row["start_s"] = time.perf_counter() - started
     if cutters:
         job["cut"] = await _patch_cutter(llms, cutters)
     try:
         save()
-        job_file(job, "ready").touch()
-        while not job_file(job, "go").exists():
-            await asyncio.sleep(0.2)
+        await _wait_for_turn(job)
         with GpuUtilization(job["devices"]) as before:
             await asyncio.sleep(0.5)
         row["busy_before"] = before.mean()
         compared = llms if job.get("gpus") else llms[:1]
         row["error_logits"] = max([await compare_logits(llm, images, Path(job["reference"]), job) for llm in compared])
         save()
-        await _rate(llms, images[: max(64, len(images) // 8)], job | {"tokens": 16})
+        await _rate(llms, images[: max(64, len(images) // 8)], job | {"tokens": 16})  # warm-up
         if job.get("gpus"):
             await _compare_gpus(llms, images, job, row, save)
-            return
-        runs = []
-        for _ in range(job["repeats"]):
-            runs.append(await _rate(llms, images, job))
-            best = max(runs, key=lambda r: r["rate"])
-            row.update(best, rates=[round(r["rate"], 1) for r in runs])
-            save()
-        if job["stacks"]:
-            with stack_samples.sampled(await _processes(llms), job_file(job, "stacks"), job["stacks"]):
-                await _rate(llms, images, job)
-        if job["profile"]:
-            work = asyncio.create_task(_rate(llms, images, job))
-            await asyncio.sleep(_WARM_UP_SECONDS)
-            found = await apply(llms[0], gpu_profile.profile_kernels, job["profile"], traces)
-            job_file(job, "kernels").write_text(found + "\n", encoding="utf-8")
-            await work
+        else:
+            await _measure_rates(llms, images, job, row, save)
+            await _observe(llms, images, job)
     finally:
         await close()
         if cutters:
             cutters.close()
+
+
+async def _start_engine(job: dict[str, Any], row: dict[str, Any]) -> tuple[list[Any], Callable[[], Awaitable[None]]]:
+    """AsyncLLMs and the function that ends them: this package's engine, or vLLM as MinerU starts it."""
+    extra: dict[str, Any] = {"logprobs_mode": "raw_logits", "max_logprobs": engine_requests.LOGITS}
+    if job["profile"]:
+        extra |= gpu_profile.arguments(job_file(job, "traces"))
+    if not job.get("ours"):
+        return _start_plain_vllm(merge(job["args"], extra) | {"model": job["model"]})
+    engine = EngineSupervisor(
+        job["model"],
+        args=merge(job.get("args", {}), extra),
+        replicas=job.get("replicas", 1),
+        patches=job.get("patches", "auto"),
+        devices=job["devices"],
+        own_processes=job.get("apart"),
+    )
+    await engine.start()
+    row["patches"] = await apply(engine.llm, engine_requests.patches)
+    states = (await engine.patch_states() or [{}])[0]
+    row["worker"] = {name: text.partition(":")[0] for name, text in states.items()}
+    return engine.llms, engine.close
+
+
+async def _wait_for_turn(job: dict[str, Any]) -> None:
+    """Report readiness, and wait until this process is to be measured."""
+    job_file(job, "ready").touch()
+    while not job_file(job, "go").exists():
+        await asyncio.sleep(0.2)
+
+
+async def _measure_rates(
+    llms: list[Any], images: list[Any], job: dict[str, Any], row: dict[str, Any], save: Callable[[], None]
+) -> None:
+    """Measure the rate ``job["repeats"]`` times; ``row`` gets all rates, and the best run."""
+    runs = []
+    for _ in range(job["repeats"]):
+        runs.append(await _rate(llms, images, job))
+        row.update(max(runs, key=lambda r: r["rate"]), rates=[round(r["rate"], 1) for r in runs])
+        save()
+
+
+async def _observe(llms: list[Any], images: list[Any], job: dict[str, Any]) -> None:
+    """Sample stacks and profile GPU kernels during runs of their own, where the job asks for it."""
+    if job["stacks"]:
+        with stack_samples.sampled(await _processes(llms), job_file(job, "stacks"), job["stacks"]):
+            await _rate(llms, images, job)
+    if job["profile"]:
+        work = asyncio.create_task(_rate(llms, images, job))
+        await asyncio.sleep(_WARM_UP_SECONDS)
+        found = await apply(llms[0], gpu_profile.profile_kernels, job["profile"], job_file(job, "traces"))
+        job_file(job, "kernels").write_text(found + "\n", encoding="utf-8")
+        await work
 
 
 async def _patch_cutter(llms: list[Any], cutters: CropCutterPool) -> Callable[[int], Awaitable[Any]] | None:

@@ -11,9 +11,9 @@ from typing import Any
 from ...document import Region
 from ...options import Backend
 from ...pdf.types import Key, PageSource
-from ...reading.blocks import build
+from ...reading.blocks import build_draft
 from ...reading.source_policy import make_source_policy
-from ...reading.vlm_requests import as_mineru_blocks, page_image, waiting
+from ...reading.vlm_requests import as_mineru_blocks, blocks_with_task, page_image
 from ...vlm import mineru_client
 from ...vlm.types import Generated, Sampling
 from . import forced_length
@@ -50,7 +50,7 @@ class ForcedAnswers:
         count = tokens = 0
         policy = make_source_policy(Backend.VLM, None, False)
         for index, regions in enumerate(regions_by_page):
-            blocks = waiting(build(key, PageSource(index), regions, policy, 200, index == 0))
+            blocks = blocks_with_task(build_draft(key, PageSource(index), regions, policy, 200, index == 0))
             self.boxes.append(as_mineru_blocks(blocks))
             asked, owners = mineru_client.ask_content(page_image(key, index), self.boxes[-1], False, False)
             for one, owner in zip(asked, owners, strict=True):

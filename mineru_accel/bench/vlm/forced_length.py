@@ -15,14 +15,14 @@ async def generate_as_mineru_accel(llm: Any, picture: Any, prompt: str, sampling
     """Like :func:`mineru_accel.vlm.engines.vllm.generate`, with exactly ``tokens`` tokens."""
     from ...vlm.engines.vllm import client_class
 
-    await _generate(llm, "_bench_ours", client_class, picture, prompt, sampling, tokens)
+    await _generate(llm, "_bench_mineru_accel", client_class, picture, prompt, sampling, tokens)
 
 
 async def generate_as_mineru(llm: Any, picture: Any, prompt: str, sampling: Sampling, tokens: int) -> None:
     """Like ``VllmAsyncEngineVlmClient.aio_predict``, with exactly ``tokens`` tokens."""
     from mineru_vl_utils.vlm_client.vllm_async_engine_client import VllmAsyncEngineVlmClient
 
-    await _generate(llm, "_bench_theirs", lambda: VllmAsyncEngineVlmClient, picture, prompt, sampling, tokens)
+    await _generate(llm, "_bench_mineru", lambda: VllmAsyncEngineVlmClient, picture, prompt, sampling, tokens)
 
 
 async def _generate(

@@ -44,12 +44,12 @@ async def compare_logits(llm: Any, images: list[Any], reference: Path, job: dict
 def logit_error(logits: Logits, reference: Logits) -> float:
     """Greatest relative error of all crops; infinite if a crop shares less than half of the reference's tokens."""
     errors = []
-    for ours, theirs in zip(logits, reference, strict=True):
-        common = ours.keys() & theirs.keys()
-        if len(common) < len(theirs) / 2:
+    for found, expected in zip(logits, reference, strict=True):
+        common = found.keys() & expected.keys()
+        if len(common) < len(expected) / 2:
             return float("inf")
-        difference = sum((ours[t] - theirs[t]) ** 2 for t in common)
-        errors.append((difference / sum(theirs[t] ** 2 for t in common)) ** 0.5)
+        difference = sum((found[t] - expected[t]) ** 2 for t in common)
+        errors.append((difference / sum(expected[t] ** 2 for t in common)) ** 0.5)
     return max(errors)
 
 

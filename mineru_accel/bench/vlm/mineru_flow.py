@@ -117,7 +117,7 @@ def _finish_window(results: Sequence[Any], images: list[dict[str, Any]]) -> list
     from docvortex.document.pdf.visuals import attach_visual_block_images
 
     from ...document import Source
-    from ...reading.regions.formula_numbers import fold
+    from ...reading.regions.formula_numbers import fold_formula_numbers
     from ...reading.types import PageBlock
     from ...reading.vlm_layout import raw_type
 
@@ -131,7 +131,7 @@ def _finish_window(results: Sequence[Any], images: list[dict[str, Any]]) -> list
             if kind == "title":
                 raw.update(type="paragraph_title", level=2)
             page.append(PageBlock(raw, Source.VLM))
-        pages.append([block.raw for block in fold(page)])
+        pages.append([block.raw for block in fold_formula_numbers(page)])
     attach_visual_block_images(pages, images)
     return pages
 

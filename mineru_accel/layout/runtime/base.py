@@ -18,21 +18,21 @@ class Runtime(Protocol):
     name: str
     """For reports: ``onnx:cpu``, ``torch:cuda:0 fp16``."""
     max_batch: int
-    """Pages of the usual size that one call takes."""
+    """Maximum pages of the usual size in one call."""
 
     def detect(self, pages: Sequence[np.ndarray], places: Sequence[Letterbox], conf: float) -> list[Detections]:
         """Find boxes on pages whose canvases have one shape.
 
         Args:
             pages: ``(H, W, 3) uint8`` each.
-            places: where each lies on its canvas.
+            places: of each page on its canvas.
             conf: scores must be above this.
 
         Returns:
             One for each page, boxes in pixels of its canvas.
 
         Raises:
-            RuntimeError: it is closed.
+            RuntimeError: if it is closed.
         """
         ...
 
@@ -45,7 +45,7 @@ class HostRuntime:
     """Letterbox and decoding on the CPU, around a network's raw maps.
 
     Args:
-        strides: of the levels, in the order of the maps.
+        strides: of the levels, in the order of the raw maps.
     """
 
     def __init__(self, strides: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""What runs the network: ONNX Runtime on the CPU, torch on a GPU or the CPU."""
+"""Chooses and loads the runtime: ONNX Runtime on the CPU, torch on a GPU or the CPU."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def choose_runtime(runtime: str, device: str) -> tuple[str, str]:
         Runtime (``onnx`` or ``torch``) and device (``cpu``, ``cuda``, ``cuda:1``).
 
     Raises:
-        UsageError: an unknown name, or ONNX Runtime together with a GPU.
-        ModelError: what was asked for is not installed, or there is no such GPU.
+        UsageError: if a name is unknown, or ONNX Runtime is asked for together with a GPU.
+        ModelError: if what was asked for is not installed, or there is no such GPU.
     """
     if runtime not in ("auto", "onnx", "torch"):
         raise UsageError(f"layout runtime {runtime!r}: expected auto, onnx or torch")
@@ -47,7 +47,14 @@ def choose_runtime(runtime: str, device: str) -> tuple[str, str]:
 def open_runtime(
     graph: Graph, runtime: str, device: str, *, imgsz: int, threads: int | None, precision: str
 ) -> Runtime:
-    """Load a graph into a runtime that :func:`choose_runtime` named, for inputs of at most ``imgsz`` a side."""
+    """Load a graph into the runtime that :func:`choose_runtime` has named.
+
+    Args:
+        imgsz: longest side of the network's input.
+
+    Raises:
+        UsageError: if the precision is unknown, or none of the runtime's.
+    """
     if precision not in ("auto", "fp32", "fp16"):
         raise UsageError(f"precision {precision!r}: expected auto, fp32 or fp16")
     if runtime == "onnx":

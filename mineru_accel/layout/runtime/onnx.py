@@ -16,7 +16,7 @@ from .base import HostRuntime
 class OnnxRuntime(HostRuntime):
     """See :class:`mineru_accel.layout.runtime.base.Runtime`.
 
-    One page a call: on a CPU a batch is no faster, only larger, and so no result can depend on its neighbours.
+    One page per call: on a CPU a batch is no faster, and so no result can depend on other pages.
     """
 
     max_batch = 1

@@ -22,7 +22,7 @@ class TorchRuntime(HostRuntime):
             torch.set_num_threads(threads)
         network = LayoutNetwork(graph).to(self.device, torch.float16 if half else torch.float32)
         self.network: LayoutNetwork | None = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.max_batch = 16 if on_gpu else 1  # on a CPU a batch is no faster, only larger
+        self.max_batch = 16 if on_gpu else 1  # on a CPU a batch is no faster, but needs more memory
         self.name = f"torch:{device}" + (" fp16" if half else "")
 
     @torch.inference_mode()

@@ -2,7 +2,7 @@
 
 vLLM's `Scheduler.schedule` runs some eighty lines of Python for each running sequence. Here the sequences at the front
 of `running` that decode are scheduled together; vLLM's own code then sees the others alone (prompts being read, waiting
-requests), with what is left of the budget. The result is that of vLLM's own, because
+requests), with the rest of the budget. The result is the same as that of vLLM's own code, because
 
 - `running` is served in order, so that what stands at its front is scheduled first there, too;
 - a decoding sequence takes exactly one token and at most one new block, allocated in the same order;
@@ -34,7 +34,7 @@ class DecodeBatch(NamedTuple):
 
 
 class _Scheduled(NamedTuple):
-    """What a scheduler's output says of a `DecodeBatch`; lists have an entry per request."""
+    """The part of a scheduler's output that a `DecodeBatch` makes; lists have an entry per request."""
 
     names: list[str]
     computed: list[int]

@@ -17,14 +17,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...patches.image_patches import Cutter, cut
+from ..image_patches import Cutter, cut
 
 _RUN = uuid.uuid4().hex
 _numbers = itertools.count()
 
 
 class Settings(NamedTuple):
-    """What a processor does with pictures."""
+    """How a processor treats pictures."""
 
     token: int
     """The token that stands for a picture."""

@@ -1,7 +1,7 @@
 """The adapter to docvortex, MinerU's own PDF library: no other folder names its modules.
 
 :mod:`.documents` opens bytes; :mod:`.pages` gives a page's characters, ruled lines, tables and text styles;
-:mod:`.characters` and :mod:`.spans` hold its rules for joining text; :mod:`.native` is its model-free analysis.
+:mod:`.characters` and :mod:`.spans` hold the rules for joining text; :mod:`.native` is the model-free analysis.
 Worker processes only.
 """
 

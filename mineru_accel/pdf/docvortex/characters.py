@@ -16,29 +16,29 @@ class Char(TypedDict, total=False):
     char: str
     bbox: BBox
     loose_bbox: BBox
-    """As wide as its advance, as high as its font."""
+    """As wide as the advance, as high as the font."""
     tight_bbox: BBox
-    """Around its ink."""
+    """Around the ink."""
     origin: tuple[float, float]
-    """Where the pen starts: on the baseline."""
+    """Start of the pen, on the baseline."""
     writing_angle: float
-    """Radians, clockwise, as displayed."""
+    """Clockwise rotation in radians, as displayed."""
     is_generated: bool
-    """Whether it is pdfium's guess at a space."""
+    """Whether pdfium inserted it as a guess: a space that the file does not contain."""
     font: dict[str, Any]
-    """``name``, ``size`` in points, ..."""
+    """``name``, ``size`` in points, and more."""
 
 
 def is_guessed_cjk_space(before: Char, space: Char, after: Char) -> bool:
-    """Whether a space between two CJK characters is only pdfium's guess."""
+    """Whether a space between two CJK characters was only inserted by pdfium."""
     return bool(is_generated_cjk_space(before, space, after, origins=None))
 
 
 def is_word_gap(left: Char, right: Char) -> bool:
-    """Whether two characters whose advances touch are so far apart in ink that a space belongs between them."""
+    """Whether a space belongs between two characters whose advances touch, because their inks are far apart."""
     return bool(needs_tight_space(left, right, tight_bboxes=None, origins=None))
 
 
 def merge_lines(texts: tuple[str, ...]) -> str:
-    """One paragraph of lines: words split by a hyphen are mended, CJK is joined without spaces."""
+    """Text of a paragraph's lines: hyphenated words are joined, CJK text is joined without spaces."""
     return merge_text_line_contents(texts)

@@ -1,4 +1,4 @@
-"""Documents opened by docvortex, which holds their bytes and their pdfium document."""
+"""Documents that docvortex has opened: it holds their bytes and pdfium's document."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class Document:
         return self._document[index]
 
     def native_snapshot(self, index: int) -> Any:
-        """What docvortex's model-free analysis takes of a page, for this package only."""
+        """A page in the form that docvortex's model-free analysis takes, for this package only."""
         return self._document._extract_native_page(index)
 
     def close(self) -> None:
-        """Close it; pages of it are of no more use."""
+        """Close the document and its pages."""
         self._document.close()

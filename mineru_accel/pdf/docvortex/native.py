@@ -1,4 +1,4 @@
-"""docvortex's model-free analysis: regions, order and content of pages in one go."""
+"""docvortex's model-free analysis: regions, order and content of pages in one step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .pages import TextPages
 
 
 def analyze(pages: TextPages) -> list[list[Block]]:
-    """Blocks of each page with unit bboxes; running heads and headings are judged over all of them."""
+    """Blocks of each page, with bboxes in fractions of it; pages are compared to find running heads and headings."""
     return PdfModel().predict(_Source(pages))  # type: ignore[arg-type]  # only the protocol is used
 
 

@@ -1,4 +1,4 @@
-"""What a page's text layer says, be it the page's own or one that OCR made: characters, rules, tables, styles."""
+"""A page's text layer, its own or one that OCR made: characters, ruled lines, tables, styles."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from docvortex.analyzers.pdf import (
 from docvortex.document.pdf import PDFPage
 
 from ...document import BBox, Block
-from ..opening import hold, open_document
+from ..opening import keep_open, open_document
 from ..types import Key, PageSource
 from .characters import Char
 from .documents import Document
 
-RangesOf = Callable[[Any, str], Any]
-"""Corrects a line of style evidence: (line with ``text``, name of the field that holds ranges of it) -> line."""
+LineCorrection = Callable[[Any, str], Any]
+"""Corrects a line of style evidence: (line with ``text``, name of the field with ranges of that text) -> line."""
 
 
 @dataclass(slots=True)
 class TextLine:
-    """Characters that pdfium has as one line, in its order."""
+    """Characters that pdfium groups as one line, in its order."""
 
     chars: list[Char]
 
@@ -47,35 +47,36 @@ class TextPage:
         return self._snapshot.page_size
 
     def lines(self) -> list[TextLine]:
-        """Lines of characters, each call with records of its own."""
+        """Lines of characters; each call returns new records, which the caller may change."""
         return [TextLine([c for span in line["spans"] for c in span["chars"]]) for line in self._snapshot.get_lines()]
 
     def ruled_lines(self) -> list[BBox]:
-        """Ruled lines of both directions, as boxes."""
+        """Ruled lines, horizontal and vertical, as boxes."""
         return [line.bbox for line in self._snapshot.vector_geometry.drawing_lines]
 
     def horizontal_rules_of_tables(self) -> list[BBox]:
         """Horizontal ruled lines as the table recovery sees them: edges of filled cells included."""
         return [line.bbox for line in self._table_page().drawing_lines if line.orientation == "horizontal"]
 
-    def recover_table(self, bbox: BBox, angle: int) -> str | None:
-        """HTML of a table from its rules and text; None where it sees none.
+    def recover_table(self, bbox: BBox, rotation: int) -> str | None:
+        """HTML of a table from its ruled lines and text; None where docvortex finds no table.
 
         Args:
-            angle: degrees by which the table is turned clockwise.
+            rotation: clockwise rotation of the table in degrees.
         """
         try:
-            result = recover_table_region(self._table_page(), bbox, angle=angle)
+            result = recover_table_region(self._table_page(), bbox, angle=rotation)
         except (PDFTableRecoveryError, ValueError):
             return None
         return result.html if result is not None else None
 
-    def apply_styles(self, blocks: list[Block], tables: Sequence[BBox], corrected: RangesOf) -> None:
-        """Turn plain text of blocks (unit bboxes), in place, into spans with bold, scripts and links of the page.
+    def apply_styles(self, blocks: list[Block], tables: Sequence[BBox], corrected: LineCorrection) -> None:
+        """Turn plain text of blocks, in place, into spans with the page's bold type, scripts and links.
 
         Args:
-            tables: boxes whose text is no running text.
-            corrected: changes each line of evidence before it is compared with the blocks' text.
+            blocks: with bboxes in fractions of the page.
+            tables: boxes whose text is not running text.
+            corrected: corrects each line of style evidence before it is compared with the text of the blocks.
         """
         found = prepare_text_evidence(self._page, snapshot=self._snapshot, table_regions=tables)
         found = replace(
@@ -92,11 +93,15 @@ class TextPage:
 
 
 class TextPages:
-    """Some pages of one document, which stays open meanwhile; use as a context manager."""
+    """Text layers of some pages of a document, which stays open inside the ``with`` block.
+
+    Raises:
+        InputError: if the document can't be opened.
+    """
 
     def __init__(self, key: Key, pages: Sequence[PageSource]) -> None:
         self._document = open_document(key)
-        self._release = hold(key)
+        self._release = keep_open(key)
         self._pages = pages
         self._layers = {p.index: Document(p.ocr.pdf) for p in pages if p.ocr}
 
@@ -112,7 +117,11 @@ class TextPages:
         return len(self._pages)
 
     def page(self, number: int) -> TextPage:
-        """The ``number``-th of these pages: OCR's text layer where it has one, else its own."""
+        """The text layer of a page: OCR's if there is one, else its own.
+
+        Args:
+            number: place of the page among these pages.
+        """
         return TextPage(self._pdf(number).page(self._index(number)))
 
     def native_snapshot(self, number: int) -> Any:

@@ -1,4 +1,4 @@
-"""Spans of one axis: (low, high)."""
+"""Spans (low, high) of one axis."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ Span = tuple[float, float]
 
 
 def overlap(a0: float, a1: float, b0: float, b1: float) -> float:
-    """Length that two spans share; negative: the gap between them."""
+    """Length that two spans share; where they share none, minus the gap between them."""
     return min(a1, b1) - max(a0, b0)
 
 
 def union_of_spans(spans: Iterable[Span]) -> list[Span]:
-    """Spans put together where they touch, in order."""
+    """Spans in order, with those that touch merged into one."""
     out: list[Span] = []
     for low, high in sorted(spans):
         if out and low <= out[-1][1]:

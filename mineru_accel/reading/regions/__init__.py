@@ -1,1 +1,1 @@
-"""Regions put right and told apart by what stands in them: headings, notes, lists, running heads."""
+"""Corrections of detected regions by their text: headings, footnotes, lists, running heads."""

@@ -1,4 +1,4 @@
-"""Numbers of formulas, folded into the formula as ``\\tag{...}``, by MinerU's rule."""
+"""Folds numbers of formulas into the formulas as ``\\tag{...}``, by MinerU's rule."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from ..types import PageBlock
 FORMULA_NUMBER = "formula_number"
 
 
-def fold(blocks: Sequence[PageBlock]) -> list[PageBlock]:
-    """Put each formula's number into the formula before it, or the one after; a number of none becomes text.
+def fold_formula_numbers(blocks: Sequence[PageBlock]) -> list[PageBlock]:
+    """Fold each number into the formula before it, or else the one after it; a number without a formula becomes text.
 
     Args:
         blocks: in reading order; changed in place.
 
     Returns:
-        The blocks that are left.
+        The blocks without the folded numbers.
     """
-    left: list[PageBlock] = []
+    kept: list[PageBlock] = []
     types = [block.raw["type"] for block in blocks]
     for place, block in enumerate(blocks):
         if types[place] != FORMULA_NUMBER:
-            left.append(block)
+            kept.append(block)
             continue
         following = types[place + 1 : place + 3]
         if place and types[place - 1] == "equation":
-            _merge(blocks[place - 1], block)
+            _fold_into(blocks[place - 1], block)
         elif following[:1] == ["equation"] and following[1:] != [FORMULA_NUMBER]:
-            _merge(blocks[place + 1], block)
+            _fold_into(blocks[place + 1], block)
         else:
             block.raw["type"] = "text"
             block.raw.setdefault("lines", [{"bbox": block.raw["bbox"]}])
-            left.append(block)
-    return left
+            kept.append(block)
+    return kept
 
 
-def _merge(equation: PageBlock, number: PageBlock) -> None:
+def _fold_into(equation: PageBlock, number: PageBlock) -> None:
     equation.raw["bbox"] = list(union([equation.raw["bbox"], number.raw["bbox"]]))
     text = plain_text(number.raw)
     if equation.raw.get("content"):
         latex = equation.raw["content"].strip().removeprefix("\\[").removesuffix("\\]").strip()
         equation.raw["content"] = tagged_formula(latex, text) or latex
     elif text:
-        equation.characters = f"{equation.characters} {text}".strip()
+        equation.formula_text = f"{equation.formula_text} {text}".strip()

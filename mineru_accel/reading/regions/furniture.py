@@ -1,32 +1,34 @@
-"""Running heads, feet, page numbers and side notes told apart."""
+"""Types of furniture: running heads, feet, page numbers, side notes, footnotes."""
 
 from __future__ import annotations
 
 from ...document import BBox
 
-_ROMAN = frozenset("ivxlc")
-_FOOT = 0.93
-"""Share of the page's height below which a foot ends."""
-_SHORT = 60
-"""Characters below which text in the lower half is a foot rather than a note."""
-_SIDE = 0.12
-"""Share of the page's width on each side where side notes stand."""
+_ROMAN_DIGITS = frozenset("ivxlc")
+_FOOTER_BOTTOM = 0.93
+"""Share of the page's height; furniture that reaches below it is a running foot."""
+_MAX_FOOTER_LENGTH = 60
+"""Characters; shorter furniture in the lower half of a page is a running foot, longer is a footnote."""
+_SIDE_MARGIN = 0.12
+"""Width of the side margins, where side notes stand, as a share of the page's width."""
+_MAX_PAGE_DIGITS = 4
+"""Longer numbers are dates or identifiers."""
 
 
-def furniture_type(bbox: BBox, text: str, is_note: bool = False) -> str:
-    """MinerU's type of an ``abandon`` region, by where it stands and what it says.
+def furniture_type(bbox: BBox, text: str, is_footnote: bool = False) -> str:
+    """MinerU's type of an ``abandon`` region, by its place and text.
 
     Args:
         bbox: as fractions of the page.
-        is_note: whether it is known for a footnote.
+        is_footnote: whether it was found to be a footnote.
     """
-    if is_note:
+    if is_footnote:
         return "page_footnote"
     digits = text.strip(" -–—·.|/").replace(" ", "")
-    if (digits.isdigit() and len(digits) <= 4) or (digits and set(digits.lower()) <= _ROMAN):
+    if (digits.isdigit() and len(digits) <= _MAX_PAGE_DIGITS) or (digits and set(digits.lower()) <= _ROMAN_DIGITS):
         return "page_number"
     if bbox[1] > 0.5:
-        return "footer" if bbox[3] > _FOOT or len(text) < _SHORT else "page_footnote"
-    if bbox[2] < _SIDE or bbox[0] > 1 - _SIDE:
+        return "footer" if bbox[3] > _FOOTER_BOTTOM or len(text) < _MAX_FOOTER_LENGTH else "page_footnote"
+    if bbox[2] < _SIDE_MARGIN or bbox[0] > 1 - _SIDE_MARGIN:
         return "aside_text"
     return "header"

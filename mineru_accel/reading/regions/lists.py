@@ -1,8 +1,8 @@
-"""Lists: a region of several items becomes a block an item, and runs of items a list as MinerU has them.
+"""Lists: splits regions into items (one block each), and puts runs of items into MinerU's lists.
 
-A raw ``list`` block stands before the text blocks inside its bbox; MinerU's types then hold them as its children, whose
-text begins with ``- `` or their number. Letters (``(a)``, ``iv.``) and references (``[7]``) stay paragraphs, since
-Markdown has no list that shows them.
+In MinerU's raw blocks a ``list`` block stands before the text blocks inside its bbox, which become its children; their
+text begins with ``- `` or a number. Items with letters (``(a)``, ``iv.``) and references (``[7]``) stay paragraphs:
+Markdown has no such lists.
 """
 
 from __future__ import annotations
@@ -14,57 +14,58 @@ from dataclasses import dataclass
 from ...document import BBox, Block, Region
 from ...layout.classes import Label
 from ...pdf.docvortex.spans import slice_span_dicts, text_spans
-from ..geometry import across, centre, holds, rounded, union
+from ..geometry import centre, holds, horizontal_overlap, rounded, union
 from ..text.inline_styles import plain_text
 from ..text.lines import Line
 from ..types import PageBlock, PageContent
 from .areas import Area
 
-_SURE = "•‣▪●►▶➢➤✓✔❖\uf0a7\uf0b7"
-"""Bullets, whatever stands around them; the private ones are Word's, in Symbol and Wingdings."""
-_LIKELY = "◦○□■◆◇▫·∙⁃–−*∗⋆★-"
-"""Bullets if there are two of them: they are also signs of formulas, dashes, ends of proofs."""
-_BULLET = re.compile(rf"\s*([{re.escape(_SURE + _LIKELY)}])\s+(?=\S)")
+_CERTAIN_BULLETS = "•‣▪●►▶➢➤✓✔❖\uf0a7\uf0b7"
+"""Signs that are always bullets; the private-use ones are Word's, in Symbol and Wingdings."""
+_AMBIGUOUS_BULLETS = "◦○□■◆◇▫·∙⁃–−*∗⋆★-"
+"""Signs that are bullets if there are two of a kind: alone they may be of formulas, dashes, ends of proofs."""
+_BULLET = re.compile(rf"\s*([{re.escape(_CERTAIN_BULLETS + _AMBIGUOUS_BULLETS)}])\s+(?=\S)")
 _NUMBER = re.compile(r"\s*(\(?)(\d{1,3}|[ivxl]{1,6}|[a-z])([.)])\s+(?=\S)|\s*(\[)(\d{1,3})(\])\s+(?=\S)")
-_ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50}
+_ROMAN_DIGITS = {"i": 1, "v": 5, "x": 10, "l": 50}
 _INDENT = 0.4
-"""Line heights by which the first lines of items stand out from the others, or in line with each other."""
-_COLUMN = 0.02
-"""Share of a page's width by which two items of a level are out of line."""
+"""Minimum indentation, in line heights, between the first lines of items and the others."""
+_MAX_MISALIGNMENT = 0.02
+"""Maximum distance between the left edges of items of one level, as a share of the page's width."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What an item begins with."""
+    """The bullet or number with which an item begins."""
 
     kind: str
-    """The bullet, or the signs around the number."""
+    """The bullet, or the form of the number: ``(1)``, `` a.``, ..."""
     values: tuple[int, ...] = ()
-    """What the number may be: ``i`` is 1 and the 9th letter. None of a bullet."""
+    """Possible values of the number: ``i`` is 1 or the 9th letter; empty for a bullet."""
     length: int = 0
-    """Characters, with the white space after it."""
+    """Characters, including the white space after it."""
 
     @property
-    def sure(self) -> bool:
-        return self.kind in _SURE
+    def is_certain(self) -> bool:
+        """Whether it is a sign that is always a bullet."""
+        return self.kind in _CERTAIN_BULLETS
 
     @property
     def markdown(self) -> str | None:
-        """The marker as Markdown has it; None if it has none."""
+        """The marker in Markdown; None if Markdown has no such list."""
         if not self.values:
             return "- "
         opening, digits, closing = self.kind[0], self.kind[1], self.kind[2]
         return f"{self.values[0]}{closing} " if opening == " " and digits == "1" else None
 
-    def goes_on(self, before: Marker) -> bool:
-        """Is it the next one of the same list?"""
+    def follows(self, before: Marker) -> bool:
+        """Whether it is the next marker of a list after ``before``."""
         if self.kind != before.kind:
             return False
         return not self.values or any(v + 1 in self.values for v in before.values)
 
 
 def marker_of(text: str) -> Marker | None:
-    """The marker with which a text begins, if it does."""
+    """The marker with which a text begins; None without one."""
     if match := _BULLET.match(text):
         return Marker(match[1], (), match.end())
     match = _NUMBER.match(text)
@@ -74,41 +75,44 @@ def marker_of(text: str) -> Marker | None:
     if opening == "(" and closing != ")":
         return None
     kind = "1" if value.isdigit() else "a"
-    return Marker(f"{opening or ' '}{kind}{closing}", tuple(_values(value)), match.end())
+    return Marker(f"{opening or ' '}{kind}{closing}", tuple(_possible_values(value)), match.end())
 
 
-def _values(number: str) -> Iterator[int]:
+def _possible_values(number: str) -> Iterator[int]:
+    """The values of digits, a letter or a Roman number."""
     if number.isdigit():
         yield int(number)
         return
     if len(number) == 1:
         yield ord(number) - ord("a") + 1
-    digits = [_ROMAN.get(letter, 0) for letter in number]
+    digits = [_ROMAN_DIGITS.get(letter, 0) for letter in number]
     if all(digits):
         yield sum(-d if d < max(digits[i:]) else d for i, d in enumerate(digits))
 
 
 def split_items(area: Area) -> list[Area]:
-    """A paragraph, or the items of which it is made: lines that begin with bullets, or with numbers in order."""
-    if area.region.label != Label.PLAIN_TEXT or len(area.lines) < 2 or area.turn:
+    """The items of a list, whose lines begin with bullets or consecutive numbers; other areas as they are."""
+    if area.region.label != Label.PLAIN_TEXT or len(area.lines) < 2 or area.rotation:
         return [area]
-    return area.parts(_starts(area.lines))
+    return area.split_before(_item_starts(area.lines))
 
 
-def _starts(lines: list[Line]) -> list[int]:
-    """Where items begin."""
+def _item_starts(lines: list[Line]) -> list[int]:
+    """Indices of the lines that begin an item; empty for prose."""
     markers = [marker_of(line.text) for line in lines]
-    sure = [i for i, m in enumerate(markers) if m and m.sure]
-    if sure:
-        inside = any(set(_SURE) & set(line.text.strip()[1:]) for line in lines)  # things parted by bullets
-        return [] if inside else sure
+    certain = [i for i, m in enumerate(markers) if m and m.is_certain]
+    if certain:
+        inside = any(
+            set(_CERTAIN_BULLETS) & set(line.text.strip()[1:]) for line in lines
+        )  # a bullet also separates things within a line
+        return [] if inside else certain
     first = next((i for i, m in enumerate(markers) if m), None)
     if first is None:
         return []
     starts = [first]
     for i in range(first + 1, len(lines)):
         marker, before = markers[i], markers[starts[-1]]
-        if marker and before and marker.goes_on(before):
+        if marker and before and marker.follows(before):
             starts.append(i)
     height = max(lines[first].bbox[3] - lines[first].bbox[1], 1.0)
     edges = [lines[i].bbox[0] / height for i in starts]
@@ -119,21 +123,21 @@ def _starts(lines: list[Line]) -> list[int]:
     return starts if len(starts) > 1 and stand_out and in_line and begins else []
 
 
-def gather(content: PageContent) -> None:
-    """Put a ``list`` block before each run of items of a page, and Markdown's markers into them.
+def add_list_blocks(content: PageContent) -> None:
+    """Insert a ``list`` block before each run of items of a page, and give the items Markdown's markers.
 
     Args:
         content: with final bboxes; changed in place.
     """
     raws = content.raws
     known = [raw["bbox"] for raw in raws if raw["type"] == "list"]
-    for run in reversed(list(_runs(raws, known))):
+    for run in reversed(list(_item_runs(raws, known))):
         box = union([raws[i]["bbox"] for i in run])
         others = [raw for i, raw in enumerate(raws) if i not in run]
         if any(holds(box, *centre(other["bbox"])) for other in others):
             continue
         for i in run:
-            _mark(raws[i])
+            _set_markdown_marker(raws[i])
         first = content.blocks[run[0]]
         region = first.region and Region(first.region.label, box, first.region.score)
         container: Block = {"type": "list", "bbox": rounded(box), "angle": 0, "content": ""}
@@ -141,8 +145,8 @@ def gather(content: PageContent) -> None:
         raws.insert(run[0], container)
 
 
-def _runs(blocks: list[Block], lists: Iterable[list[float]]) -> Iterator[list[int]]:
-    """Places of items that stand below each other."""
+def _item_runs(blocks: list[Block], lists: Iterable[list[float]]) -> Iterator[list[int]]:
+    """Indices of the blocks of each run of items that stand below each other, without those in a known list."""
     items: dict[int, Marker] = {}
     for i, block in enumerate(blocks):
         marker = marker_of(plain_text(block)) if block["type"] == "text" else None
@@ -150,20 +154,22 @@ def _runs(blocks: list[Block], lists: Iterable[list[float]]) -> Iterator[list[in
             items[i] = marker
     run: list[int] = []
     for i in range(len(blocks) + 1):
-        if i in items and (not run or _below(blocks[run[-1]]["bbox"], blocks[i]["bbox"])):
+        if i in items and (not run or _stands_below(blocks[run[-1]]["bbox"], blocks[i]["bbox"])):
             run.append(i)
             continue
-        yield from _confirmed(run, blocks, items)
+        yield from _confirmed_runs(run, blocks, items)
         run = [i] if i in items else []
 
 
-def _confirmed(run: list[int], blocks: list[Block], items: dict[int, Marker]) -> Iterator[list[int]]:
-    """Parts of a run in which every item has a sure bullet, or another one of its kind."""
+def _confirmed_runs(run: list[int], blocks: list[Block], items: dict[int, Marker]) -> Iterator[list[int]]:
+    """Parts of a run whose items all have a certain bullet, or another item before or after them in their level."""
     kept: list[int] = []
     for i in run:
         x0 = blocks[i]["bbox"][0]
-        level = [j for j in run if abs(blocks[j]["bbox"][0] - x0) < _COLUMN and j != i]
-        if items[i].sure or any(items[i].goes_on(items[j]) if j < i else items[j].goes_on(items[i]) for j in level):
+        level = [j for j in run if abs(blocks[j]["bbox"][0] - x0) < _MAX_MISALIGNMENT and j != i]
+        if items[i].is_certain or any(
+            items[i].follows(items[j]) if j < i else items[j].follows(items[i]) for j in level
+        ):
             kept.append(i)
         elif kept:
             yield kept
@@ -172,12 +178,13 @@ def _confirmed(run: list[int], blocks: list[Block], items: dict[int, Marker]) ->
         yield kept
 
 
-def _below(above: BBox, below: BBox) -> bool:
-    return below[1] >= above[1] and across(above, below) > 0
+def _stands_below(above: BBox, below: BBox) -> bool:
+    """Whether ``below`` begins no higher than ``above``, and partly under it."""
+    return below[1] >= above[1] and horizontal_overlap(above, below) > 0
 
 
-def _mark(block: Block) -> None:
-    """Put the marker as Markdown has it where the printed one is."""
+def _set_markdown_marker(block: Block) -> None:
+    """Replace the printed marker by Markdown's."""
     marker = marker_of(plain_text(block))
     assert marker and marker.markdown
     content = block["content"]

@@ -1,4 +1,4 @@
-"""Running heads that the detector took for headings or text: the pages before and after say the same at that place."""
+"""Finds running heads that were detected as headings or text: neighbouring pages have the same text at their place."""
 
 from __future__ import annotations
 
@@ -15,66 +15,75 @@ from ...pdf.types import Key
 from .areas import Area
 
 _MARGIN = 0.12
-"""Share of a page's height at its top and bottom where running heads stand."""
-_LARGE = 1.35
-"""Type so much larger than the page's text is a title: slides repeat theirs."""
-_LEAST = 4
-"""Letters that must agree."""
-_NO_LETTER = re.compile(r"[\W\d_]+")
-_FLOW = frozenset({Label.TITLE, Label.PLAIN_TEXT})
+"""Height of the top and bottom margins, where running heads stand, as a share of the page's height."""
+_TITLE_SIZE = 1.35
+"""Height of a line, relative to the page's text, from which it is a title: slides repeat theirs."""
+_MIN_LETTERS = 4
+"""Letters; shorter texts agree by chance."""
+_NEIGHBOURS = (-1, 1, -2, 2)
+"""Offsets of the pages that are compared: left and right pages may have heads of their own."""
+_MARGIN_AROUND = (3, 1)
+"""Points by which a line's box is widened to the sides, and up and down: neighbours differ by a little."""
+_NOT_LETTERS = re.compile(r"[\W\d_]+")
+_TEXT_LABELS = frozenset({Label.TITLE, Label.PLAIN_TEXT})
 
-Peek = Callable[[int, BBox], str]
-"""What stands so many pages further in a box (points)."""
+NeighbourText = Callable[[int, BBox], str]
+"""(offset, box in points) -> text in that box on the page ``offset`` pages further."""
 
 
-def set_aside(areas: list[Area], size: tuple[float, float], peek: Peek) -> None:
-    """Make running heads ``abandon``: lines of the page's first or last row that a page one or two away has as well.
+def relabel_running_heads(areas: list[Area], size: tuple[float, float], text_of: NeighbourText) -> None:
+    """Relabel running heads as furniture, in place: lines in a page's first or last row that a neighbour repeats.
 
-    Also their page numbers, which count on from page to page.
+    Page numbers, which count on from page to page, are relabelled as well.
+
+    Args:
+        size: width and height of the page in points.
     """
     width, height = size
     flow = [a for a in areas if a.region.label != Label.ABANDON]
-    sizes = [line.bbox[3] - line.bbox[1] for a in flow if a.turn == 0 for line in a.lines]
+    sizes = [line.bbox[3] - line.bbox[1] for a in flow if a.rotation == 0 for line in a.lines]
     if not sizes:
         return
     usual = statistics.median(sizes)
     for area in flow:
         _, top, _, bottom = area.box
-        if area.region.label not in _FLOW or len(area.lines) != 1 or area.turn or bottom - top > 3 * usual:
+        if area.region.label not in _TEXT_LABELS or len(area.lines) != 1 or area.rotation or bottom - top > 3 * usual:
             continue
         others = [a.box for a in flow if a is not area]
         first = bottom < _MARGIN * height and all(box[3] > top for box in others)
         last = top > (1 - _MARGIN) * height and all(box[1] < bottom for box in others)
         line = area.lines[0]
-        large = line.bbox[3] - line.bbox[1] > _LARGE * usual
-        if (first or last) and _repeats(line.text, line.bbox, width, large, peek):
+        large = line.bbox[3] - line.bbox[1] > _TITLE_SIZE * usual
+        if (first or last) and _repeats(line.text, line.bbox, width, large, text_of):
             area.region.label = Label.ABANDON
 
 
-def _repeats(text: str, box: BBox, width: float, large: bool, peek: Peek) -> bool:
+def _repeats(text: str, box: BBox, width: float, large: bool, text_of: NeighbourText) -> bool:
+    """Whether a neighbouring page has the same text in a box, or the next number in its row."""
     x0, y0, x1, y1 = box
+    dx, dy = _MARGIN_AROUND
     number = text.strip(" -–—·.|/")
     if number.isdecimal() and len(number) <= 4:
-        row = (0.0, y0 - 1, width, y1 + 1)
-        return any(str(int(number) + away) in re.findall(r"\d+", peek(away, row)) for away in (-1, 1))
-    letters = _letters(text)
+        row = (0.0, y0 - dy, width, y1 + dy)
+        return any(str(int(number) + offset) in re.findall(r"\d+", text_of(offset, row)) for offset in (-1, 1))
+    letters, around = _only_letters(text), (x0 - dx, y0 - dy, x1 + dx, y1 + dy)
     return (
         not large
-        and len(letters) >= _LEAST
-        and any(letters == _letters(peek(away, (x0 - 3, y0 - 1, x1 + 3, y1 + 1))) for away in (-1, 1, -2, 2))
+        and len(letters) >= _MIN_LETTERS
+        and any(letters == _only_letters(text_of(offset, around)) for offset in _NEIGHBOURS)
     )
 
 
-def _letters(text: str) -> str:
-    return _NO_LETTER.sub("", unicodedata.normalize("NFKD", text)).casefold()
+def _only_letters(text: str) -> str:
+    return _NOT_LETTERS.sub("", unicodedata.normalize("NFKD", text)).casefold()
 
 
-def peek_from(key: Key, index: int) -> Peek:
-    """How to look at the text layers of the pages around one; those that are turned or damaged say nothing."""
+def neighbour_text_reader(key: Key, index: int) -> NeighbourText:
+    """A reader of the text layers of the pages around one; rotated and damaged pages give no text."""
 
-    def peek(away: int, box: BBox) -> str:
-        if not 0 <= index + away < open_document(key).page_count:
+    def text_of(offset: int, box: BBox) -> str:
+        if not 0 <= index + offset < open_document(key).page_count:
             return ""
-        return text_in_box(key, index + away, box)
+        return text_in_box(key, index + offset, box)
 
-    return peek
+    return text_of

@@ -1,4 +1,4 @@
-"""The head of a document: which heading is its title, and which are but its authors."""
+"""Finds the document's title among the headings of its first page, and headings that are only its authors."""
 
 from __future__ import annotations
 
@@ -16,18 +16,22 @@ _SECTION = re.compile(
     re.IGNORECASE,
 )
 _FIRST_SECTION = re.compile(r"^(1|I)(\.\s*|\s+)[^\W\d_]")
-"""A document of which the first heading has a number begins with its first section; a title begins with few others."""
+"""Start of a first section's heading; titles rarely begin with that number."""
 _NUMBERED = re.compile(r"^(\d{1,2}|[IVX]+)[.\s]")
+_SAME_SIZE = 0.93
+"""Type size relative to the largest from which headings count as equally large: boxes vary by some per cent."""
+_SMALLER_SIZE = 0.9
+"""Type size relative to the title's below which a heading is not a second line of it."""
 _ABSTRACT = re.compile(r"^\W*(abstract|summary|zusammenfassung|résumé|resumen|摘要)\b", re.IGNORECASE)
 
 
 def is_section(text: str) -> bool:
-    """Is a heading one that sections have, and documents don't?"""
+    """Whether a heading is a section's rather than a document's title."""
     return bool(_SECTION.match(text) or _FIRST_SECTION.match(text))
 
 
 def document_title(areas: list[Area]) -> Area | None:
-    """The first page's heading in the largest type, the uppermost of several; None if it has but sections' headings."""
+    """The first page's heading in the largest type, the uppermost of several; None if all are sections' headings."""
     headings = [a for a in areas if a.region.label == Label.TITLE and a.lines]
     sections = [a for a in headings if is_section(a.text)]
     first = min((a.box[1] for a in sections), default=math.inf)
@@ -36,12 +40,12 @@ def document_title(areas: list[Area]) -> Area | None:
     ]
     if not titles:
         return None
-    largest = max(map(_type_size, titles))
-    return min((a for a in titles if _type_size(a) > 0.93 * largest), key=lambda a: a.box[1])
+    largest = max(map(_line_height, titles))
+    return min((a for a in titles if _line_height(a) > _SAME_SIZE * largest), key=lambda a: a.box[1])
 
 
 def demote_authors(areas: list[Area], title: Area | None) -> None:
-    """What stands between the title and the abstract (or the first section) in smaller type is no heading."""
+    """Relabel headings in smaller type between the title and the abstract (or the first section) as text, in place."""
     if title is None:
         return
     sections = [
@@ -54,9 +58,10 @@ def demote_authors(areas: list[Area], title: Area | None) -> None:
     headings = [a for a in areas if a.region.label == Label.TITLE and a.lines and a is not title]
     for area in headings:
         between = title.box[3] <= area.box[3] <= min(sections)
-        if between and _type_size(area) < 0.9 * _type_size(title):
+        if between and _line_height(area) < _SMALLER_SIZE * _line_height(title):
             area.region.label = Label.PLAIN_TEXT
 
 
-def _type_size(area: Area) -> float:
+def _line_height(area: Area) -> float:
+    """Height of an area's highest line in points, as a measure of its type size."""
     return max(line.bbox[3] - line.bbox[1] for line in area.lines)

@@ -1,1 +1,1 @@
-"""Tables as HTML, from rules and from the places of their text."""
+"""Tables as HTML, from ruled lines and from the positions of their text."""

@@ -1,4 +1,4 @@
-"""Tables as HTML: docvortex's recovery from rules and text, checked against what the text's places say."""
+"""Tables as HTML: docvortex's recovery from ruled lines, merged with the grid that the text's positions make."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from html.parser import HTMLParser
 from ...document import BBox
 from ...pdf.docvortex.pages import TextPage
 from ..text.lines import Fragment
-from .grid import Grid, build, td
+from .grid import Grid, build_grid, html_cell
 
 GUESSED = "a table's cells are guessed from the places of its text"
-_LONG_CELL = 4
-"""Words; where the median cell has as many, the would-be table is lines of prose in columns."""
+_PROSE_WORDS = 4
+"""Words; where the median cell has as many, the cells are lines of prose in columns."""
+_MIN_FILLED = 0.4
+"""Share of a grid's places that have text; the labels of a chart fill fewer."""
 UNREADABLE = "a table has no text that could be read: kept as a picture"
 
 
-def recover(page: TextPage, bbox: BBox, fragments: list[Fragment]) -> tuple[str, str, str | None]:
+def read_table(page: TextPage, bbox: BBox, fragments: list[Fragment]) -> tuple[str, str, str | None]:
     """Read a table region.
 
     Args:
@@ -28,43 +30,48 @@ def recover(page: TextPage, bbox: BBox, fragments: list[Fragment]) -> tuple[str,
         fragments: the region's text.
 
     Returns:
-        The block's type (``image`` where there is no table to be seen, a chart for instance), its HTML, empty where
-        nothing could be read, and a warning where it is less than sure.
+        The block's type (``image`` where the text makes no table, as in a chart), its HTML (empty where nothing could
+        be read), and a warning if the cells are uncertain.
     """
     found = (page.recover_table(bbox, angle) for angle in (0, 90, 270))
     html = next((html for html in found if html is not None), None)
-    grid = build(fragments, rules_of(page.horizontal_rules_of_tables(), bbox))
-    if html is None and fragments and not is_table(grid):
+    grid = build_grid(fragments, rules_within(page.horizontal_rules_of_tables(), bbox))
+    if html is None and fragments and not looks_like_table(grid):
         return "image", "", None
-    return "table", *combine(html, grid, bool(fragments))
+    return "table", *merge_tables(html, grid, bool(fragments))
 
 
-def is_table(grid: Grid | None) -> bool:
-    """Does text alone make a table? Prose in columns and the labels of a chart don't."""
+def looks_like_table(grid: Grid | None) -> bool:
+    """Whether a grid is a table rather than prose in columns or the labels of a chart."""
     return (
         grid is not None
-        and grid.clean
+        and grid.is_consistent
         and grid.columns >= 2
-        and statistics.median(len(c.text.split()) for c in grid.cells) < _LONG_CELL
-        and len(grid.cells) > 0.4 * grid.rows * grid.columns
+        and statistics.median(len(c.text.split()) for c in grid.cells) < _PROSE_WORDS
+        and len(grid.cells) > _MIN_FILLED * grid.rows * grid.columns
     )
 
 
-def combine(html: str | None, grid: Grid | None, has_text: bool) -> tuple[str, str | None]:
-    """The better of docvortex's table and ours, or the structure of the one with the text of the other.
+def merge_tables(html: str | None, grid: Grid | None, has_text: bool) -> tuple[str, str | None]:
+    """The HTML of docvortex's table, of the grid, or of the former with the latter's text, and a warning or None.
 
-    docvortex sees rules, so its spans are right; we see columns that are mostly empty, and cells that hold a dash.
+    docvortex sees ruled lines, so its spans are right; the grid has mostly empty columns and cells with a dash.
+
+    Args:
+        html: docvortex's table; None if it found none.
+        grid: of the region's text; None if that has no rows and columns.
+        has_text: whether the region has any text.
     """
     if html is None and grid is None:
         return "", None if has_text else UNREADABLE
     if html is None:
         assert grid is not None
         return grid.html(), GUESSED
-    if grid is None or not grid.clean:
+    if grid is None or not grid.is_consistent:
         return html, None
-    rows, columns, cells = _parse(html)
+    rows, columns, cells = _parse_table(html)
     if (rows, columns) == (grid.rows, grid.columns):
-        return _with_texts(cells, grid), None
+        return _replace_texts(cells, grid), None
     if grid.columns > columns and grid.rows >= rows:
         return grid.html(), None
     if grid.columns == columns and len(cells) == rows * columns and grid.rows > rows + 1 and _every_line_is_a_row(grid):
@@ -73,16 +80,21 @@ def combine(html: str | None, grid: Grid | None, has_text: bool) -> tuple[str, s
 
 
 def _every_line_is_a_row(grid: Grid) -> bool:
-    """Are lines rows, where no rules say so? Most cells of each have text, while lines of longer cells leave gaps."""
+    """Whether each line is a row, although no rules separate them: most cells of each have text, and all are short."""
     filled = Counter(c.row for c in grid.cells if c.text)
     first = {c.row for c in grid.cells if c.column == 0 and c.text}
-    short = statistics.median(len(c.text.split()) for c in grid.cells) < _LONG_CELL
+    short = statistics.median(len(c.text.split()) for c in grid.cells) < _PROSE_WORDS
     least = max(2, 0.6 * grid.columns)
     return short and len(first) == grid.rows and all(filled[row] >= least for row in range(grid.rows))
 
 
-def rules_of(horizontal: Iterable[BBox], bbox: BBox) -> list[BBox]:
-    """A region's horizontal rules as (x0, y, x1, y), of all those of its page; boxes in points."""
+def rules_within(horizontal: Iterable[BBox], bbox: BBox) -> list[BBox]:
+    """The horizontal rules in a region as (x0, y, x1, y); all boxes in points.
+
+    Args:
+        horizontal: horizontal rules of the page.
+        bbox: of the region.
+    """
     out = []
     for x0, y0, x1, y1 in horizontal:
         y = (y0 + y1) / 2
@@ -91,11 +103,12 @@ def rules_of(horizontal: Iterable[BBox], bbox: BBox) -> list[BBox]:
     return out
 
 
-_Span = tuple[int, int, int, int, str]
+_HtmlCell = tuple[int, int, int, int, str]
 """(row, column, rows, columns, inner HTML)"""
 
 
-def _parse(html: str) -> tuple[int, int, list[_Span]]:
+def _parse_table(html: str) -> tuple[int, int, list[_HtmlCell]]:
+    """Number of rows, number of columns, and cells of an HTML table."""
     parser = _TableParser()
     parser.feed(html)
     parser.close()
@@ -103,13 +116,13 @@ def _parse(html: str) -> tuple[int, int, list[_Span]]:
 
 
 class _TableParser(HTMLParser):
-    """Cells of one table with their places."""
+    """Collects the cells of one table with their places."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=False)
         self.row = -1
         self.width = 0
-        self.cells: list[_Span] = []
+        self.cells: list[_HtmlCell] = []
         self._taken: set[tuple[int, int]] = set()
         self._open: tuple[int, int, int, int] | None = None
         self._inner: list[str] = []
@@ -147,16 +160,19 @@ class _TableParser(HTMLParser):
         self.handle_data(f"&#{name};")
 
 
-def _with_texts(cells: list[_Span], grid: Grid) -> str:
-    """docvortex's table; a cell whose text differs in more than markup takes ours."""
+def _replace_texts(cells: list[_HtmlCell], grid: Grid) -> str:
+    """HTML of docvortex's cells; where their text differs in more than markup, the grid's text replaces it."""
     texts = grid.texts()
     rows: list[list[str]] = [[] for _ in range(grid.rows)]
-    for row, column, high, wide, inner in cells:
-        ours = " ".join(
-            texts[r, c] for r in range(row, row + high) for c in range(column, column + wide) if (r, c) in texts
+    for row, column, row_span, column_span, inner in cells:
+        of_grid = " ".join(
+            texts[r, c]
+            for r in range(row, row + row_span)
+            for c in range(column, column + column_span)
+            if (r, c) in texts
         )
-        if ours and re.sub(r"<[^>]+>", "", unescape(inner)).split() != ours.split():
-            inner = escape(ours)
+        if of_grid and re.sub(r"<[^>]+>", "", unescape(inner)).split() != of_grid.split():
+            inner = escape(of_grid)
         if row < len(rows):
-            rows[row].append(td(inner, high, wide))
+            rows[row].append(html_cell(inner, row_span, column_span))
     return "<table>" + "".join(f"<tr>{''.join(row)}</tr>" for row in rows) + "</table>"

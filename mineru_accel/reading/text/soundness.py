@@ -1,4 +1,4 @@
-"""What a page's text layer is worth, region by region, and on the whole: does it say what the pixels say?"""
+"""Whether a page's text layer is sound: in each region, and as a whole by comparison with the pixels."""
 
 from __future__ import annotations
 
@@ -15,164 +15,167 @@ from ...layout.classes import Label
 from ...pdf.text_quality import MAX_ABNORMAL, abnormal_share
 from ..geometry import centre, holds, union
 from ..regions.areas import Area
-from ..source_policy import KINDS, Layer, SourcePolicy
+from ..source_policy import KIND_OF_LABEL, LayerQuality, SourcePolicy
 from .lines import Char, Line
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A region's source, and why where there is something to say."""
+class SourceChoice:
+    """The source of a region's content."""
 
     source: Source
-    layer: Layer
+    quality: LayerQuality
+    """Of the text layer in the region."""
     reason: str = ""
+    """Why the source is not the one for a sound text layer; empty if it is."""
 
 
-_LITTLE = 0.35
-"""Share of a region's height that its lines must cover."""
+_MIN_LINE_COVERAGE = 0.35
+"""Share of a region's height that its lines cover; with less, part of its text is missing from the text layer."""
 
 
-def choose(
+def choose_source(
     policy: SourcePolicy,
     area: Area,
     why_unsound: str | None,
     origin: Source = Source.TEXT_LAYER,
     areas: Sequence[Area] = (),
-) -> Choice:
+) -> SourceChoice:
     """Decide on the source of one region.
 
     Args:
-        why_unsound: why the page's text layer is not to be used at all, if so.
-        origin: where the page's text layer comes from; one that OCR made is not judged again.
-        areas: all of the page.
+        why_unsound: the reason, if the page's text layer is unsound as a whole.
+        origin: of the page's text layer; one that OCR made is always sound.
+        areas: all areas of the page.
     """
-    kind = KINDS[Label(area.region.label)]
+    kind = KIND_OF_LABEL[Label(area.region.label)]
     if why_unsound:
-        layer, reason = Layer.NONE, why_unsound
+        quality, reason = LayerQuality.NONE, why_unsound
     elif origin is Source.OCR:
-        layer, reason = Layer.SOUND if area.lines else Layer.NONE, ""
+        quality, reason = LayerQuality.SOUND if area.lines else LayerQuality.NONE, ""
     else:
-        layer, reason = judge(area, areas)
-    source = policy.source(kind, layer)
-    if source is policy.source(kind, Layer.SOUND):
+        quality, reason = assess_text_layer(area, areas)
+    source = policy.source(kind, quality)
+    if source is policy.source(kind, LayerQuality.SOUND):
         reason = ""
-    return Choice(source, layer, reason)
+    return SourceChoice(source, quality, reason)
 
 
-def says_more(read: str, area: Area) -> bool:
-    """Whether what OCR read in a region is to replace its text layer: that is garbage, or has fewer letters."""
+def ocr_says_more(ocr_text: str, area: Area) -> bool:
+    """Whether OCR's text of a region is to replace its text layer, which is garbage or has fewer letters."""
     if abnormal_share(area.text) > MAX_ABNORMAL:
-        return bool(read)
-    return len(_plain(read)) > len(_plain(area.text)) or (bool(read) and not area.text)
+        return bool(ocr_text)
+    return len(_normalized(ocr_text)) > len(_normalized(area.text)) or (bool(ocr_text) and not area.text)
 
 
-def judge(area: Area, areas: Sequence[Area] = ()) -> tuple[Layer, str]:
-    """What the text layer is worth in a region of a page where it is sound on the whole.
+def assess_text_layer(area: Area, areas: Sequence[Area] = ()) -> tuple[LayerQuality, str]:
+    """The quality of the text layer in a region, and the reason if it is not sound.
 
     Args:
-        areas: all of the page: a region is not empty where the text in its box belongs to a region that overlaps it.
+        areas: all areas of the page: lines that belong to an overlapping area also cover this one.
     """
     if not area.lines:
-        return Layer.NONE, "no text layer here"
+        return LayerQuality.NONE, "no text layer here"
     if (share := abnormal_share(area.text)) > MAX_ABNORMAL:
-        return Layer.DOUBTFUL, f"{share:.0%} of its characters are no text"
+        return LayerQuality.DOUBTFUL, f"{share:.0%} of its characters are no text"
     height = area.box[3] - area.box[1]
-    lines = [x for a in areas if a is not area for x in a.lines if holds(area.box, *centre(x.bbox))] + area.lines
-    heights = [line.bbox[3] - line.bbox[1] for line in lines]
-    prose = area.region.label != Label.TABLE and area.turn == 0
-    if prose and height > 3 * max(heights) and sum(heights) < _LITTLE * height:
-        return Layer.DOUBTFUL, "the text layer has less text than the region"
-    return Layer.SOUND, ""
+    others = [line for a in areas if a is not area for line in a.lines if holds(area.box, *centre(line.bbox))]
+    heights = [line.bbox[3] - line.bbox[1] for line in others + area.lines]
+    prose = area.region.label != Label.TABLE and area.rotation == 0
+    if prose and height > 3 * max(heights) and sum(heights) < _MIN_LINE_COVERAGE * height:
+        return LayerQuality.DOUBTFUL, "the text layer has less text than the region"
+    return LayerQuality.SOUND, ""
 
 
-_SAMPLE = 60
-"""Letters from which a line is as good a sample as any longer one."""
-_STRETCH = 18
-"""Letters of it that are read: reading takes as long as they are wide."""
-_LEAST = 12
-_ALIKE = 0.6
-"""Of 352 stretches in papers and samples none was read less than 0.8 alike. By chance two of English are 0.6 alike once
-in 1000 times, as often as whole lines are 0.5; letters that were shifted are never over 0.42."""
+_ENOUGH_LETTERS = 60
+"""Letters; lines with more are no better as samples."""
+_SAMPLE_LETTERS = 18
+"""Letters of a line that OCR reads: its time grows with their width."""
+_MIN_LETTERS = 12
+"""Letters; shorter lines prove nothing."""
+_MIN_SIMILARITY = 0.6
+"""Similarity from which text layer and pixels agree. 352 samples of sound pages were all above 0.8; unrelated English
+samples reach 0.6 once in 1000 times (whole lines 0.5), text with shifted letters at most 0.42."""
 
 
-def disagrees(areas: list[Area], read: Callable[[BBox], str]) -> str | None:
-    """Does the text layer say something else than the pixels? A stretch of one line is read to tell, one of a second
-    line to be sure.
+def find_contradiction(areas: list[Area], read: Callable[[BBox], str]) -> str | None:
+    """Compare the text layer with the pixels: a sample of one line, and if that differs, one of a second line.
 
     Args:
-        read: OCR of a box (points) around one line or a part of it.
+        read: OCR of a box (points) around a line or a part of one.
 
     Returns:
-        The reason not to trust the page's text layer, or None.
+        The reason why the page's text layer is unsound, or None.
     """
-    lines = sorted((line for a in areas if a.turn == 0 for line in a.lines), key=_worth, reverse=True)
-    tried = [stretch(line) for line in lines[:2] if _worth(line) >= _LEAST]
-    if not tried or any(alike(said, read(box)) >= _ALIKE for box, said in tried):
+    lines = sorted((line for a in areas if a.rotation == 0 for line in a.lines), key=_readable_letters, reverse=True)
+    samples = [comparison_sample(line) for line in lines[:2] if _readable_letters(line) >= _MIN_LETTERS]
+    if not samples or any(similarity(text, read(box)) >= _MIN_SIMILARITY for box, text in samples):
         return None
     return "the text layer says other things than the page"
 
 
-def stretch(line: Line) -> tuple[BBox, str]:
-    """Some words of a line, their box in points and what the text layer has there.
+def comparison_sample(line: Line) -> tuple[BBox, str]:
+    """The words of a line that are compared: their box in points, and their text in the text layer.
 
-    They are those with the largest share of letters in the line's usual font, of several the first: a heading or a term
-    in another font, which may have another encoding, does not speak for the line.
+    They are the first words with the largest share of letters in the line's most frequent font: words in another font,
+    which may have another encoding, prove nothing about the line.
     """
     words = _words(line.chars)
     if not words:
         return line.bbox, line.text
-    fonts = Counter(_font(c) for word in words for c in word if c["char"].isalpha())
+    fonts = Counter(_font_name(c) for word in words for c in word if c["char"].isalpha())
     usual = fonts.most_common(1)[0][0] if fonts else None
-    best, most = words, -1.0
+    best, best_share = words, -1.0
     for start in range(len(words)):
         stop, letters = start, 0
-        while stop < len(words) and letters < _STRETCH:
+        while stop < len(words) and letters < _SAMPLE_LETTERS:
             letters += sum(c["char"].isalpha() for c in words[stop])
             stop += 1
-        if letters < _STRETCH and start:
+        if letters < _SAMPLE_LETTERS and start:
             break
-        own = sum(c["char"].isalpha() and _font(c) == usual for word in words[start:stop] for c in word)
-        if own > most * letters:
-            best, most = words[start:stop], own / max(letters, 1)
+        in_usual = sum(c["char"].isalpha() and _font_name(c) == usual for word in words[start:stop] for c in word)
+        if in_usual > best_share * letters:
+            best, best_share = words[start:stop], in_usual / max(letters, 1)
     chars = [c for word in best for c in word]
     return union([c["bbox"] for c in chars]), "".join(c["char"] for c in chars)
 
 
 def _words(chars: list[Char]) -> list[list[Char]]:
-    """Characters between white space; very long words, as lines of Chinese are, in pieces."""
+    """Characters split at white space, and very long words (lines of Chinese) into pieces."""
     words: list[list[Char]] = [[]]
     for char in chars:
-        if char["char"].isspace() or len(words[-1]) == _STRETCH // 2:
+        if char["char"].isspace() or len(words[-1]) == _SAMPLE_LETTERS // 2:
             words.append([])
         if not char["char"].isspace():
             words[-1].append(char)
     return [word for word in words if word]
 
 
-def _font(char: Char) -> Any:
+def _font_name(char: Char) -> Any:
     return (char.get("font") or {}).get("name")
 
 
-def alike(said: str, seen: str) -> float:
-    """How much two readings of a line have in common, 0..1; white space, case and forms of letters don't count."""
-    a, b = (_plain(text)[: 2 * _SAMPLE] for text in (said, seen))
+def similarity(one: str, other: str) -> float:
+    """Similarity of two readings of a line, 0..1; white space, case and forms of letters don't count."""
+    a, b = (_normalized(text)[: 2 * _ENOUGH_LETTERS] for text in (one, other))
     return difflib.SequenceMatcher(None, a, b, autojunk=False).ratio()
 
 
-def _plain(text: str) -> str:
+def _normalized(text: str) -> str:
+    """Letters and digits alone, without case, accents and ligatures."""
     return "".join(c for c in unicodedata.normalize("NFKD", text).casefold() if c.isalnum())
 
 
-def _worth(line: Line) -> float:
-    """Letters of a line that the OCR model knows; lines that are mostly something else prove nothing."""
+def _readable_letters(line: Line) -> float:
+    """Number of letters of a line that the OCR model can read; 0 for a line that is mostly something else."""
     letters = [c for c in line.text if c.isalpha()]
-    known = sum(_known(c) for c in letters)
+    known = sum(_is_readable(c) for c in letters)
     if known < 0.9 * len(letters) or known < 0.6 * len(line.text.replace(" ", "")):
         return 0.0
-    return min(known, _SAMPLE)
+    return min(known, _ENOUGH_LETTERS)
 
 
 @lru_cache(maxsize=4096)
-def _known(char: str) -> bool:
+def _is_readable(char: str) -> bool:
     name = unicodedata.name(char, "")
     return name.startswith(("LATIN", "CJK UNIFIED", "HIRAGANA", "KATAKANA"))

@@ -1,4 +1,4 @@
-"""Which engine runs the VLM."""
+"""Makes the engine that the options ask for."""
 
 from __future__ import annotations
 

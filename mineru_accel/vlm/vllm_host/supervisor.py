@@ -68,7 +68,7 @@ class Replica:
     """The latest restart."""
     cooldown_until: float = 0.0
     """Until then it gets work only if no other replica can have it, since it could not be restarted."""
-    gate: AsyncExclusiveLock = field(default_factory=AsyncExclusiveLock)
+    lock: AsyncExclusiveLock = field(default_factory=AsyncExclusiveLock)
 
     @property
     def cooling_down(self) -> bool:
@@ -180,10 +180,10 @@ class EngineSupervisor:
         """
         alone = False
         while True:
-            replica = min(self.replicas, key=lambda r: (r.cooling_down, r.gate.closed, r.busy))
+            replica = min(self.replicas, key=lambda r: (r.cooling_down, r.lock.closed, r.busy))
             replica.busy += 1
             try:
-                async with replica.gate.alone() if alone else replica.gate.shared():
+                async with replica.lock.alone() if alone else replica.lock.shared():
                     if not await self._ready(replica):
                         continue
                     llm = replica.llm
@@ -243,7 +243,7 @@ class EngineSupervisor:
         """The GPUs of each replica, if each GPU has one; one empty group on a CPU.
 
         Raises:
-            EngineError: if vLLM's arguments ask for more GPUs than there are, or for what is no number.
+            EngineError: if vLLM's arguments ask for more GPUs than there are, or are no numbers.
         """
         if accelerator.accelerator().kind == "cpu":
             return [()]

@@ -1,4 +1,4 @@
-"""Which pages and regions are read by OCR: stamps on scans, pictures of text, form fields, text layers that lie."""
+"""Pages and regions that are read by OCR: stamped scans, pictures of text; and form fields, which are not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen import canvas
 
 from mineru_accel import Pipeline
-from mineru_accel.pdf.text_quality import abnormal_share, is_scrambled
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +65,6 @@ def test_filled_form(pipeline: Pipeline, tmp_path: Path) -> None:
     writer.update_page_form_field_values(writer.pages[0], {"name": "Gwendolyn Featherstone"})
     writer.write(tmp_path / "form.pdf")
     assert "Gwendolyn Featherstone" in pipeline.convert(tmp_path / "form.pdf", tmp_path / "out").markdown
-
-
-def test_scrambled_text_is_told() -> None:
-    text = (SAMPLES / "report.md").read_text(encoding="utf-8")
-    assert is_scrambled(text.lower().translate(str.maketrans("eaointrsbcdfghjk", "bcdfghjkeaointrs")))
-    for name in ("report", "paper", "newsletter", "invoice", "chinese"):
-        assert not is_scrambled((SAMPLES / f"{name}.md").read_text(encoding="utf-8"))
-    assert not is_scrambled("x = [a_i * b_j for i in range(n)]\nreturn x\n" * 20)
-
-
-def test_abnormal_share() -> None:
-    assert abnormal_share("plain text, all of it") == 0
-    assert abnormal_share("") == 0
-    assert abnormal_share("ab\ue000\ufffd") == 0.5
 
 
 def test_method_txt_never_runs_ocr(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The GPU's engine on a CPU: everything around the kernels, and graphs by a stand-in with torch's rules for pools."""
+"""The GPU's runtime on a CPU: everything around the kernels, and graphs by a stand-in with torch's rules for pools."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mineru_accel.layout.letterbox import Letterbox  # noqa: E402
 from mineru_accel.layout.network.architecture import build_graph  # noqa: E402
 from mineru_accel.layout.network.torch_model import LayoutNetwork  # noqa: E402
 from mineru_accel.layout.postprocess import decode, iou_matrix  # noqa: E402
-from mineru_accel.layout.runtime import gpu  # noqa: E402 - needs torch
+from mineru_accel.layout.runtime import gpu, staging  # noqa: E402 - needs torch
 from mineru_accel.layout.runtime.device_decode import decode_maps  # noqa: E402
 from mineru_accel.layout.runtime.fused_network import FusedNetwork  # noqa: E402
 from mineru_accel.layout.runtime.gpu import GpuRuntime  # noqa: E402
@@ -36,7 +36,7 @@ def graph(small_model):
 
 
 @pytest.fixture
-def engine(graph):
+def runtime(graph):
     runtime = GpuRuntime(graph, "cpu", IMGSZ, dtype=torch.float32, chunk=4)
     yield runtime
     runtime.close()
@@ -68,7 +68,7 @@ def test_fused_network(make_model, scale, shape):
     block_bytes = 1 << 16 if scale == "n" else 0
     network = FusedNetwork(graph, torch.device("cpu"), torch.float32, block_bytes=block_bytes)
     network.reserve(*shape)
-    network._workspace.fill_(0xFF)
+    network.workspace.fill_(0xFF)
     with torch.inference_mode():
         program = network.program(images)
         program.run()
@@ -83,8 +83,8 @@ def test_fused_network(make_model, scale, shape):
 
 def test_maps_alive_together_do_not_overlap(graph):
     network = FusedNetwork(graph, torch.device("cpu"), torch.float16)
-    offsets, size = network._layout(2, 128, 96)
-    low = network._lowered
+    offsets, size = network.layout(2, 128, 96)
+    low = network.lowered
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     for i, step in enumerate(network.steps):
@@ -140,42 +140,42 @@ def share_found(wanted, found) -> float:
     return hits / total
 
 
-def test_same_boxes_as_plain_torch(graph, engine, pages):
+def test_same_boxes_as_plain_torch(graph, runtime, pages):
     images = [pages[0][i : 128 + i, : 90 - i] for i in range(5)]  # not scaled
     places = [Letterbox.fit(*image.shape[:2], IMGSZ) for image in images]
     plain = TorchRuntime(graph, "cpu")
     wanted = plain.detect(images, places, CONF)
     assert sum(map(len, wanted)) > len(images)
-    assert share_found(wanted, engine.detect(images, places, CONF)) == 1
+    assert share_found(wanted, runtime.detect(images, places, CONF)) == 1
     images, places = batch(pages)  # scaled: a level's difference in a pixel, which random weights amplify
-    assert share_found(plain.detect(images, places, CONF), engine.detect(images, places, CONF)) > 0.9
+    assert share_found(plain.detect(images, places, CONF), runtime.detect(images, places, CONF)) > 0.9
 
 
-def test_company_order_and_chunks_do_not_matter(engine, pages):
+def test_company_order_and_chunks_do_not_matter(runtime, pages):
     images, places = batch(pages)
-    together = engine.detect(images, places, CONF)
-    assert_same([engine.detect([i], [p], CONF)[0] for i, p in zip(images, places, strict=True)], together, 1e-2, 1e-4)
-    engine.chunk = 3
-    assert_same(engine.detect(images[::-1], places[::-1], CONF)[::-1], together, 1e-2, 1e-4)
-    engine.chunk = 4
+    together = runtime.detect(images, places, CONF)
+    assert_same([runtime.detect([i], [p], CONF)[0] for i, p in zip(images, places, strict=True)], together, 1e-2, 1e-4)
+    runtime.chunk = 3
+    assert_same(runtime.detect(images[::-1], places[::-1], CONF)[::-1], together, 1e-2, 1e-4)
+    runtime.chunk = 4
 
 
-def test_huge_pages_are_scaled_on_the_host(engine, pages, monkeypatch):
+def test_huge_pages_are_scaled_on_the_host(runtime, pages, monkeypatch):
     images, places = batch(pages)
-    wanted = engine.detect(images, places, CONF)
-    monkeypatch.setattr(gpu, "LARGE_PAGE", 30_000)
-    monkeypatch.setattr(gpu, "STAGING", 200_000)
-    assert share_found(wanted, engine.detect(images, places, CONF)) > 0.9
-    assert all(slot.pinned.numel() <= 2 * 200_000 for slot in engine._slots)
+    wanted = runtime.detect(images, places, CONF)
+    monkeypatch.setattr(staging, "LARGE_PAGE", 30_000)
+    monkeypatch.setattr(staging, "BUFFER", 200_000)
+    assert share_found(wanted, runtime.detect(images, places, CONF)) > 0.9
+    assert all(slot.pinned.numel() <= 2 * 200_000 for slot in runtime._staging.slots)
 
 
-def test_threads(engine, pages):
+def test_threads(runtime, pages):
     images, places = batch(pages, 5)
-    wanted = engine.detect(images, places, CONF)
+    wanted = runtime.detect(images, places, CONF)
     found: list = [None] * 6
 
     def work(i: int) -> None:
-        found[i] = engine.detect(images, places, CONF)
+        found[i] = runtime.detect(images, places, CONF)
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(len(found))]
     for t in threads:
@@ -186,9 +186,9 @@ def test_threads(engine, pages):
         assert_same(each, wanted, 0, 0)
 
 
-def test_too_little_memory(engine, pages, monkeypatch, caplog):
+def test_too_little_memory(runtime, pages, monkeypatch, caplog):
     images, places = batch(pages)
-    wanted = engine.detect(images, places, CONF)
+    wanted = runtime.detect(images, places, CONF)
     limit = 2
     launch = GpuRuntime._launch
 
@@ -199,22 +199,22 @@ def test_too_little_memory(engine, pages, monkeypatch, caplog):
 
     monkeypatch.setattr(GpuRuntime, "_launch", scarce)
     with caplog.at_level(logging.WARNING):
-        assert_same(engine.detect(images, places, CONF), wanted, 1e-2, 1e-4)
+        assert_same(runtime.detect(images, places, CONF), wanted, 1e-2, 1e-4)
         limit = 1
-        assert_same(engine.detect(images, places, CONF), wanted, 1e-2, 1e-4)
-    assert engine.chunk == 1
+        assert_same(runtime.detect(images, places, CONF), wanted, 1e-2, 1e-4)
+    assert runtime.chunk == 1
     assert sum("short of memory" in r.message for r in caplog.records) == 1
     limit = 0
     with pytest.raises(torch.OutOfMemoryError):
-        engine.detect(images, places, CONF)
+        runtime.detect(images, places, CONF)
 
 
-def test_closed(engine, pages):
+def test_closed(runtime, pages):
     images, places = batch(pages, 1)
-    engine.close()
-    engine.close()
+    runtime.close()
+    runtime.close()
     with pytest.raises(RuntimeError, match="closed"):
-        engine.detect(images, places, CONF)
+        runtime.detect(images, places, CONF)
 
 
 class Graph:
@@ -244,8 +244,8 @@ class Graph:
 
 
 @pytest.fixture
-def graphs(engine, monkeypatch):
-    """The engine, made to believe that it captures."""
+def graphs(runtime, monkeypatch):
+    """The runtime, made to believe that it captures."""
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(Graph, "pools", {})
     monkeypatch.setattr(Graph, "captured", 0)
@@ -260,7 +260,7 @@ def graphs(engine, monkeypatch):
 
     monkeypatch.setattr(GpuRuntime, "_run", on_gpu)
     monkeypatch.setattr(gpu, "GRAPHS", 3)
-    return engine
+    return runtime
 
 
 def test_graphs_come_and_go(graphs, pages):
@@ -272,7 +272,7 @@ def test_graphs_come_and_go(graphs, pages):
             calls = 1 if side == 96 else 2
             found = [graphs.detect([image], [place], CONF)[0] for _ in range(calls)]
             assert_same(found[1:], found[:1] * (calls - 1), 0, 0)
-            assert len(graphs._ready) <= 3
+            assert len(graphs._programs) <= 3
     assert Graph.captured == 9
     assert sum(len(alive) > 0 for alive in Graph.pools.values()) == 1, "all graphs share a pool"
 
@@ -308,7 +308,7 @@ def test_a_capture_without_memory(graphs, pages, monkeypatch):
     assert len(failures) == 1 and graphs.chunk == 4
 
 
-@pytest.mark.parametrize("ends", ["engine", "process"])
+@pytest.mark.parametrize("ends", ["runtime", "process"])
 def test_compiling_ends_with_the_kernel_at_hand(ends):
     """A thread that Python ends inside a compiler aborts the process ("FATAL: exception not rethrown"): it is waited
     for, but not until all kernels are there."""
@@ -323,7 +323,7 @@ runtime._closed = False
 def launch():
     time.sleep(0.1)
     done.append(1)
-    if ENDS == "engine" and len(done) == 3:
+    if ENDS == "runtime" and len(done) == 3:
         runtime._closed = True
 
 def compile_all():

@@ -1,4 +1,4 @@
-"""OCR's model, loaded once in the zygote, reads in the workers that are forked from it."""
+"""The OCR model is loaded once in the zygote and used by the workers forked from it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ for _ in range(2):
     if os.fork() == 0:
         with open_page(Key(sys.argv[1]), 0) as page:
             line = ocr.read_line(render(page, 2, (0.05, 0.04, 0.95, 0.1)))
-        os.write(1, f"{line}\n".encode())  # at once: print() may write the line's end by itself, after the other's
+        os.write(1, f"{line}\n".encode())  # one write a line: those of print() may mix
         assert not {m for m in set(sys.modules) - loaded if m.startswith(("rapidocr", "onnxruntime"))}
         os._exit(0)
 assert [os.wait()[1] for _ in range(2)] == [0, 0]
