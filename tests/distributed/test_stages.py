@@ -275,7 +275,7 @@ def test_opened_while_the_cluster_starts(scratch: Path, tmp_path: Path, make_pdf
     assert not left and isinstance(opened[-1], FinishedDocument) and "no such file" in (opened[-1].result.error or "")
     batches = [one for one in opened if isinstance(one, PageBatch)]
     assert [(p.document.name, p.stop) for p in batches] == [("same", 1), ("same_2", 2), ("same_3", 3)]
-    assert not Ledger(ledger.names).take("same_2", 7)
+    assert not Ledger(ledger.names).claim_name("same_2", 7)
     assert [len(call.batches) for call in grouped(opened, 3)] == [2, 1, 0]  # what is over comes last
     started.set_result(None)
     assert open_in_driver(started, now, Ledger(), groups) == ([], groups)
