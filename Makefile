@@ -1,5 +1,12 @@
-# make demo: set up and convert the samples.   make test: set up and run every test that needs no GPU.
-# Both work as the first command in a fresh clone. uv is used when it is there, plain venv and pip otherwise.
+# make demo       set up .venv and convert samples/ into out/
+# make test       set up everything, run linters and all tests that need no GPU
+# make test-long  the tests that take minutes
+# make lint       ruff and mypy;  make format: let ruff repair and format
+# make install    set up .venv with the light installation, as make demo does
+# make docs       build the documentation into site/
+# make plots      draw docs/plots from docs/results
+# make clean      remove .venv and everything built
+# All work as the first command in a fresh clone. uv is used when it is there, plain venv and pip otherwise.
 
 PYTHON ?= python3
 VENV := .venv

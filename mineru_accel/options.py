@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 
 class Backend(StrEnum):
-    """How content is read, see the README's table of back ends."""
+    """How content is read, see the table of back ends in docs/usage.md."""
 
     AUTO = "auto"
     PIPELINE = "pipeline"

@@ -5,28 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import tempfile
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from .conversion.page_jobs import PER_DOCUMENT, Stages
-from .conversion.plan import Plan, make_plan
-from .conversion.scheduler import Scheduler
-from .conversion.startup import default_workers, make_engine, start
-from .conversion.statistics import RunStatistics
+from .conversion.executor import Executor, LocalExecutor
+from .conversion.plan import make_plan
+from .conversion.startup import make_engine
 from .document import DocumentResult
-from .errors import UsageError
-from .events import Event, OnEvent, RunDone, RunStarted
-from .options import Executor, Options
+from .events import Event, OnEvent
+from .options import Executor as ExecutorOption
+from .options import Options
 from .pdf.languages import language_warning
-from .storage.inputs import Input, find
+from .storage.inputs import Input, find_inputs
 from .storage.remote import to_path
-from .workers.protocol import Job
 from .workers.trace import Tracer
 
 if TYPE_CHECKING:
@@ -68,16 +63,8 @@ class Pipeline:
         self._on_event = on_event or _ignore
         self._tracer = Tracer(self.options.profile)
         self._closed = False
-        self._cluster = None
-        if self.options.executor is Executor.RAY:
-            from .distributed.driver import Cluster
-
-            self._cluster = Cluster(self.options, self.plan, self._event)
-            return
-        workers = self.options.workers or default_workers()
-        started = start(self.options, self.plan, workers, self._event, self._tracer, engine=self._make_engine)
-        self._scheduler, self._stages, self._pool = started.scheduler, started.stages, started.pool
-        self._window = max(2 * workers + 2, 16 if self.plan.engine else 0)
+        self.executor = self._make_executor()
+        """Converts the documents: on this machine or on a cluster."""
 
     def __enter__(self) -> Pipeline:
         return self
@@ -89,7 +76,7 @@ class Pipeline:
         """Stop at once; documents under way are given up and leave nothing behind."""
         if not self._closed:
             self._closed = True
-            (self._cluster or self._scheduler).close()
+            self.executor.close()
             self._tracer.close()
 
     def convert(self, path: PathLike, output: PathLike | None = None) -> DocumentResult:
@@ -121,19 +108,19 @@ class Pipeline:
             UsageError: if a folder or glob holds nothing to convert, before anything is converted.
             RuntimeError: if the pipeline is closed.
         """
-        return self.run(find(paths), _folder(output))
+        return self.run(find_inputs(paths), _folder(output))
 
     async def convert_async(self, path: PathLike, output: PathLike | None = None) -> DocumentResult:
         """:meth:`convert` for asyncio."""
-        async with contextlib.aclosing(self._run_async([Input(to_path(path))], _folder(output))) as results:
+        async with contextlib.aclosing(self.executor.run_async([Input(to_path(path))], _folder(output))) as results:
             return await anext(results)
 
     async def convert_batch_async(
         self, paths: Iterable[PathLike], output: PathLike | None = None
     ) -> AsyncGenerator[DocumentResult, None]:
         """:meth:`convert_batch` for asyncio."""
-        inputs = await asyncio.to_thread(find, list(paths))
-        async with contextlib.aclosing(self._run_async(inputs, _folder(output))) as results:
+        inputs = await asyncio.to_thread(find_inputs, list(paths))
+        async with contextlib.aclosing(self.executor.run_async(inputs, _folder(output))) as results:
             async for result in results:
                 yield result
 
@@ -145,45 +132,7 @@ class Pipeline:
         Args:
             arrivals: asked again and again for more, without end; it should wait a while if there is nothing.
         """
-        if self._cluster:
-            if arrivals:
-                raise UsageError("on Ray nothing is waited for: leave out --watch")
-            yield from self._cluster.run(inputs, output)
-            return
-        batch = _Batch(self._scheduler, inputs, output, self._window, self.options)
-        del inputs  # their paths remember what they were asked: of a hundred thousand that is a lot
-        self._event(batch.started(self.plan))
-        try:
-            while batch.pending or (arrivals and not batch.stopped):
-                if arrivals:
-                    batch.add(arrivals())
-                done, _ = wait(batch.pending, timeout=0 if arrivals else None, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield batch.take(future)
-            self._event(batch.done())
-        finally:
-            batch.close()
-
-    async def _run_async(self, inputs: list[Input], output: Path | None) -> AsyncGenerator[DocumentResult, None]:
-        if self._cluster:
-            results = self._cluster.run(inputs, output)
-            try:
-                while (result := await asyncio.to_thread(next, results, None)) is not None:
-                    yield result
-            finally:
-                await asyncio.to_thread(results.close)
-            return
-        batch = _Batch(self._scheduler, inputs, output, self._window, self.options)
-        self._event(batch.started(self.plan))
-        try:
-            while batch.pending:
-                wrapped = {asyncio.wrap_future(f): f for f in batch.pending}
-                done, _ = await asyncio.wait(wrapped, return_when=asyncio.FIRST_COMPLETED)
-                for future in done:
-                    yield batch.take(wrapped[future])
-            self._event(batch.done())
-        finally:
-            await asyncio.to_thread(batch.close)
+        return self.executor.run(inputs, output, arrivals)
 
     def submit(
         self, item: Input, output: PathLike, *, on_event: OnEvent | None = None, **fields: Any
@@ -203,34 +152,38 @@ class Pipeline:
             UsageError: for options that belong to the pipeline as a whole.
             RuntimeError: if the pipeline is closed.
         """
-        if self._cluster:
-            raise UsageError("on Ray documents come in batches only")
-        return self._scheduler.submit(item, Path(output), self._stages_for(fields), on_event)
+        return self.executor.submit(item, Path(output), on_event, fields)
 
     def cancel(self, future: Future[DocumentResult]) -> None:
         """Give up a document: its future says so once nothing of it is left. All others go on."""
-        self._scheduler.cancel([future])
+        self.executor.cancel(future)
 
-    def ask(self, function: str, timeout: float = 60.0, **kwargs: Any) -> Future[Any]:
-        """Call ``"module:function"`` of this package in a worker, before everything else: somebody is looking.
+    def ask(self, function: Callable[..., Any], timeout: float = 60.0, **kwargs: Any) -> Future[Any]:
+        """Call a function in a worker, before everything else: somebody is looking.
+
+        Args:
+            function: of a module that can be imported; see :func:`mineru_accel.workers.protocol.job`.
+            timeout: seconds.
 
         Returns:
             A future that raises what the function raised, and WorkerError if the worker died or took too long.
         """
-        return self._scheduler.ask(Job(f"mineru_accel.{function}", timeout, kwargs))
+        return self.executor.ask(function, timeout, kwargs)
 
     @property
     def layout_on_gpu(self) -> bool:
-        """Does the layout model run on a GPU? Its time is none of a CPU's then."""
-        return self._cluster is None and "cuda" in self._scheduler.detector_name
+        """Whether the layout model runs on a GPU of this machine: its time is none of a CPU's then."""
+        return self.executor.layout_on_gpu
+
+    def _make_executor(self) -> Executor:
+        if self.options.executor is ExecutorOption.RAY:
+            from .distributed.driver import RayExecutor
+
+            return RayExecutor(self.options, self.plan, self._event)
+        return LocalExecutor(self.options, self.plan, self._event, self._tracer, self._make_engine)
 
     def _make_engine(self) -> VlmEngine:
         return make_engine(self.options, self.plan)
-
-    def _stages_for(self, fields: dict[str, Any]) -> Stages:
-        if wrong := fields.keys() - PER_DOCUMENT:
-            raise UsageError(f"{', '.join(sorted(wrong))}: can't differ between the documents of a pipeline")
-        return self._stages.with_options(Options(**{**self.options.model_dump(exclude_unset=True), **fields}))
 
     def _event(self, event: Event) -> None:
         try:
@@ -241,64 +194,6 @@ class Pipeline:
 
 def _folder(output: PathLike | None) -> Path | None:
     return to_path(output) if output is not None else None
-
-
-class _Batch:
-    """The documents of one call: a window of them in the scheduler, their temporary folders, their counts."""
-
-    def __init__(
-        self, scheduler: Scheduler, inputs: list[Input], output: Path | None, window: int, options: Options
-    ) -> None:
-        self._scheduler, self._output, self._window = scheduler, output, window
-        self._count = len(inputs)
-        self._waiting = deque(inputs)
-        self._account = RunStatistics(options)
-        self.pending: dict[Future[DocumentResult], tempfile.TemporaryDirectory[str] | None] = {}
-        self._fill()
-
-    def _fill(self) -> None:
-        while len(self.pending) < self._window and self._waiting:
-            item = self._waiting.popleft()
-            keep, folder = None, self._output
-            if folder is None:
-                keep = tempfile.TemporaryDirectory(prefix="mineru-accel-")
-                folder = Path(keep.name)
-            self.pending[self._scheduler.submit(item, folder, run=self._account)] = keep
-
-    def add(self, inputs: list[Input]) -> None:
-        """More documents."""
-        self._count += len(inputs)
-        self._waiting.extend(inputs)
-        self._fill()
-
-    @property
-    def stopped(self) -> bool:
-        return self._account.stopped is not None
-
-    def take(self, future: Future[DocumentResult]) -> DocumentResult:
-        """The result of a future that is done; another document takes its place."""
-        result = future.result()
-        result._keep = self.pending.pop(future)
-        with contextlib.suppress(RuntimeError):  # closed meanwhile: what is pending will be over at once
-            self._fill()
-        return result
-
-    def started(self, plan: Plan) -> RunStarted:
-        return RunStarted(self._count, str(plan.backend), str(plan.layout), plan.reason)
-
-    def done(self) -> RunDone:
-        return RunDone(**self._account.summary())
-
-    def close(self) -> None:
-        """Give up what is not done, and wait until nothing of it is left."""
-        if not self.pending:
-            return
-        self._scheduler.cancel(list(self.pending))
-        wait(self.pending, timeout=30)
-        for keep in self.pending.values():
-            if keep is not None:
-                keep.cleanup()
-        self.pending.clear()
 
 
 def convert(

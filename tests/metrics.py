@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mineru_accel.bench.quality.order import locate
+from mineru_accel.bench.quality.reading_order import locate
 from mineru_accel.bench.quality.text import Grid, levenshtein, normalize, table_cells, text_similarity
 
 __all__ = [

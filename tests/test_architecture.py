@@ -37,7 +37,7 @@ OWNERS = {
     "docvortex": ("pdf/", "export/", "bench/"),
     "pypdf": ("export/inactive_pdf.py",),
     "rapidocr": ("pdf/ocr.py",),
-    "mineru": ("export/",),
+    "mineru": ("export/", "bench/vlm/"),
     "mineru_vl_utils": ("vlm/", "patches/mineru_vl_utils/", "bench/vlm/"),
     "vllm": ("vlm/vllm_host/", "vlm/engines/vllm.py", "patches/vllm/", "bench/vlm/"),
     "doclayout_yolo": ("patches/doclayout_yolo/", "bench/layout/"),

@@ -13,8 +13,9 @@ import zoo
 from common import PATIENCE, MakePdf
 
 from mineru_accel import PageStatus, Pipeline, UsageError
-from mineru_accel.cli.progress import shown
-from mineru_accel.conversion.page_jobs import Stages
+from mineru_accel.cli.messages import printable
+from mineru_accel.conversion.document_folder import DocumentFolder
+from mineru_accel.conversion.page_jobs import PageJobs
 from mineru_accel.storage.inputs import Input
 
 FAST = {"layout": "native", "formats": "md", "workers": 1}
@@ -161,13 +162,18 @@ def test_file_whose_name_is_no_utf8(tmp_path: Path) -> None:
 
 
 def test_names_do_not_reach_the_terminal_raw() -> None:
-    assert shown("a\n\x1b[31m\udcffé 中.pdf") == "a\\n\\x1b[31m\\udcffé 中.pdf"
+    assert printable("a\n\x1b[31m\udcffé 中.pdf") == "a\\n\\x1b[31m\\udcffé 中.pdf"
 
 
 def test_fault_of_ours_ends_the_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug costs its document, with a line that says so: nothing waits for ever."""
     path = zoo.write(tmp_path, "a.pdf", zoo.one_page())
-    for name in ("prepare", "select", "extract", "result"):
+    for owner, name in (
+        (DocumentFolder, "open"),
+        (PageJobs, "select"),
+        (PageJobs, "extract"),
+        (DocumentFolder, "finish"),
+    ):
         with Pipeline(layout="native", formats="md", workers=1) as pipeline, monkeypatch.context() as patch:
-            patch.setattr(Stages, name, lambda *a, **k: 1 / 0)
+            patch.setattr(owner, name, lambda *a, **k: 1 / 0)
             assert "internal error: ZeroDivisionError" in (pipeline.convert(path, tmp_path / name).error or "")

@@ -11,7 +11,7 @@ import pytest
 from common import ROOT
 
 from mineru_accel.bench import BENCHMARKS
-from mineru_accel.cli.main import convert_parser
+from mineru_accel.cli.arguments import convert_parser
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

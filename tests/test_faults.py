@@ -250,7 +250,7 @@ def test_page_that_eats_time_and_memory_costs_itself(tmp_path: Path) -> None:
         result = pipeline.convert(tmp_path / "a.pdf", tmp_path / "out")
         assert len(result.pages) == 3 and result.error is None
         assert [result.pages[i].status for i in (0, 2)] == [PageStatus.OK] * 2
-        for pid in pipeline._pool._pids:
+        for pid in pipeline.executor.pool.pids:
             with contextlib.suppress(OSError):
                 limits = Path(f"/proc/{pid}/limits").read_text()
                 limit = int(next(line for line in limits.splitlines() if "data size" in line).split()[3])

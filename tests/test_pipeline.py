@@ -21,7 +21,9 @@ from mineru_accel.conversion.scheduler import Scheduler
 from mineru_accel.document import Block
 from mineru_accel.errors import ModelError
 from mineru_accel.events import DocumentDone, DocumentStarted, Event, PageDone, RunDone, RunStarted
+from mineru_accel.export import jobs as export
 from mineru_accel.options import DEFAULT_FORMATS
+from mineru_accel.pdf import jobs as pdf
 from mineru_accel.pdf.types import Key
 from mineru_accel.storage import page_store
 from mineru_accel.storage.inputs import Input
@@ -182,8 +184,8 @@ def test_pipeline_outlives_the_thread_that_made_it(tmp_path: Path, make_pdf: Mak
     time.sleep(0.3)
     with made[0] as pipeline:
         assert pipeline.convert(make_pdf("a.pdf", ["some text"]), tmp_path).ok
-        pipeline._pool._zygote.kill()
-        for pid in list(pipeline._pool._pids):
+        pipeline.executor.pool.zygote.kill()
+        for pid in pipeline.executor.pool.pids:
             with contextlib.suppress(ProcessLookupError):  # it has followed the zygote
                 os.kill(pid, signal.SIGKILL)
         assert pipeline.convert(make_pdf("b.pdf", ["other text"]), tmp_path).ok  # and a killed zygote is replaced
@@ -303,7 +305,7 @@ def test_worker_killed_in_mid_run(tmp_path: Path, make_pdf: MakePdf) -> None:
             for _ in range(4):
                 if stop.wait(0.15):
                     return
-                for pid in list(pipeline._pool._pids)[:1]:
+                for pid in pipeline.executor.pool.pids[:1]:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
 
@@ -346,7 +348,7 @@ def test_documents_with_options_and_listeners_of_their_own(tmp_path: Path, make_
         if isinstance(event, PageDone):
             blocks.append(event.blocks())
             assert event.staging is not None
-            page_store.keep(event.staging, event.index, tmp_path / "kept")
+            page_store.copy_page(event.staging, event.index, tmp_path / "kept")
 
     a, b = (make_pdf(f"{n}.pdf", [f"page {p} of {n}" for p in "12345"]) for n in "ab")
     with Pipeline(on_event=everything.append, **NATIVE) as pipeline:
@@ -356,8 +358,8 @@ def test_documents_with_options_and_listeners_of_their_own(tmp_path: Path, make_
         assert one.result().ok and two.result().ok
         with pytest.raises(UsageError, match="workers"):
             pipeline.submit(Input(a), tmp_path, workers=2)
-        view = pipeline.ask("export.page_view:page", folder=str(tmp_path / "kept"), index=0).result()
-        picture = pipeline.ask("pdf.jobs:picture", key=Key(str(a)), index=0, side=200).result()
+        view = pipeline.ask(export.page, folder=str(tmp_path / "kept"), index=0).result()
+        picture = pipeline.ask(pdf.picture, key=Key(str(a)), index=0, side=200).result()
     assert one.result().name == "my report" and sorted(one.result().files) == ["md", "report"]
     report = json.loads(one.result().files["report"].read_text())
     assert report["source"] == "../../etc/my report.pdf" and str(tmp_path) not in json.dumps(report)
@@ -368,8 +370,8 @@ def test_documents_with_options_and_listeners_of_their_own(tmp_path: Path, make_
     assert isinstance(started, DocumentStarted) and (started.pages, started.total) == (2, 5)
     assert len(blocks) == 2 and all("of a" in json.dumps(page) for page in blocks)
     assert len(everything) == len(heard["a"]) + len(heard["b"])
-    assert [r.source for r in view.regions] == ["text-layer"] and view.regions[0].part == 0
-    assert view.parts[0].startswith("page 1 of a") and picture[8:12] == b"WEBP"
+    assert [r.source for r in view.regions] == ["text-layer"] and view.regions[0].passage == 0
+    assert view.passages[0].startswith("page 1 of a") and picture[8:12] == b"WEBP"
 
 
 def test_cancelling_one_of_two(tmp_path: Path, make_pdf: MakePdf) -> None:

@@ -1,4 +1,4 @@
-"""What the ops share: the torch library they are registered in, and the choice between implementations."""
+"""Shared by all ops: the torch library that they are registered in, and the choice between implementations."""
 
 import logging
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def run_triton(
 
 
 def choose(op: str, x: Tensor, family: str, exact: str, size: int) -> Choice:
-    """What "auto" means for this shape: the looked-up choice; the vendor on a CPU and for unknown dtypes."""
+    """The implementation that "auto" means for this shape: looked up; the vendor on a CPU and for unknown dtypes."""
     if not x.is_cuda:
         return Choice("vendor", tier="cpu")
     return SHAPES.lookup(op, x.device, x.dtype, family, exact, size) or Choice("vendor", tier="unknown")

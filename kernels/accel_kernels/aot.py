@@ -1,4 +1,4 @@
-"""Compile the kernels for GPUs that are not here, and say what they need there.
+"""Compile the kernels for GPUs that this machine doesn't have, and report the resources that they need there.
 
     python -m accel_kernels.aot [--arch sm_90,gfx1100] [--json] [--all]
 
@@ -81,7 +81,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Report:
-    """What the compiler said. spills: bytes of local memory on NVIDIA, spilled vector registers on AMD."""
+    """The compiler's report. spills: bytes of local memory on NVIDIA, spilled vector registers on AMD."""
 
     op: str
     arch: str
@@ -200,7 +200,7 @@ def _arguments(job: Job) -> tuple[Any, dict[str, str], dict[str, Any]]:
 def _fixed_arguments(
     op: str, t: str, shape: dict[str, int], config: Config
 ) -> tuple[Any, dict[str, str], dict[str, Any]]:
-    """As `_arguments`, of one of FIXED."""
+    """As `_arguments`, for an op of FIXED."""
     tiles: dict[str, Any] = {key: config[key] for key in ("BM", "BN", "BC", "BLOCK") if key in config}
     if op == "letterbox":
         signature = {"pixels": "*u8", "places": "*i64", "canvas": "*u8", "H": "i32", "W": "i32"}

@@ -1,4 +1,4 @@
-"""Dense "same" convolution of NHWC activations with everything around it in one kernel, from view to view.
+"""Dense "same" convolution of NHWC activations with bias, activation and additions in one kernel, from view to view.
 
 z = bias[n] + sum over i, j, c of x[b, s h + i - k//2, s w + j - k//2, c] weight[n, c, i, j]  (+ low[b, h//2, w//2, n])
 out[b, h, w, n] = act(z) (+ residual[b, h, w, n])

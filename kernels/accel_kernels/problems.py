@@ -1,4 +1,4 @@
-"""The shapes of real models as measurable problems: inputs, ground truth, operations and bytes, and what to beat.
+"""The shapes of real models as measurable problems: inputs, ground truth, operations and bytes, and baselines.
 
 Used by tuning and by `mineru-accel bench kernels`. Inputs are random and fresh for a seed.
 """
@@ -123,7 +123,7 @@ def fused_conv_problem(
     low: bool = False,
     seed: int = 0,
 ) -> Problem:
-    """A convolution with bias, SiLU and what else a layer of the layout model has, against eager NHWC."""
+    """A convolution with bias, SiLU and the additions of a layer of the layout model, against eager NHWC."""
     rand = _generator(device, seed)
     x, weight, bias = rand(b, h, w, c).to(dtype), (rand(n, c, k, k) / (c * k * k) ** 0.5).to(dtype), rand(n)
     weights = ConvWeights.pack(weight, bias, dtype, device)
@@ -272,7 +272,7 @@ class _Conv(nn.Module):
 
 
 class EagerDilatedBlock(nn.Module):
-    """What doclayout_yolo's DilatedBlock computes, operation by operation; x (B, C, H, W)."""
+    """doclayout_yolo's DilatedBlock, operation by operation; x (B, C, H, W)."""
 
     def __init__(self, c: int, dilations: tuple[int, ...], k: int, fuse: str = "glu") -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Which implementation and which tile sizes to use for a shape, without measuring anything on the hot path.
+"""Looks up the implementation and the tile sizes for a shape, without measuring anything on the hot path.
 
 Every op asks for a `Choice` by (op, arch, dtype, family, exact, size): `family` names what a model fixes, "C96-k5-glu",
 `exact` the rest of the shape ("8x128x92"), `size` its number of rows (pixels or patches). Three tiers, most special
@@ -97,7 +97,7 @@ def bucket(size: int) -> int:
 
 @functools.lru_cache(maxsize=16)
 def source_hash(op: str) -> str:
-    """Of the op's kernel and what it includes; a new kernel makes old measurements void."""
+    """Hash of the op's kernel source and what it includes; measurements of another source don't count."""
     digest = hashlib.sha256()
     for name in ("_tile.py", f"{op}.py"):
         path = Path(__file__).parent / name
@@ -106,7 +106,7 @@ def source_hash(op: str) -> str:
 
 
 def stamp(op: str) -> dict[str, Any]:
-    """What a measurement depends on, besides the device (which names the folder)."""
+    """The versions that a measurement depends on. (The device names the folder.)"""
     version = getattr(torch._C, "_cuda_getDriverVersion", None)
     driver = torch.version.hip or (version() if version and torch.cuda.is_available() else None)
     return {"kernels": source_hash(op), "torch": torch.__version__, "triton": triton.__version__, "driver": driver}
@@ -118,7 +118,7 @@ def user_file(op: str, device: torch.device) -> Path:
 
 
 def _read(path: Path, op: str, expected: dict[str, Any] | None) -> dict[str, Any]:
-    """The file's dtypes, or nothing if it is missing, damaged, or stamped by other versions than `expected`."""
+    """The file's entries by dtype; none if it is missing, damaged, or stamped by other versions than `expected`."""
     try:
         data = json.loads(path.read_text("utf-8"))
         if data["format"] != FORMAT or data["op"] != op or (expected is not None and data["stamp"] != expected):
@@ -238,7 +238,7 @@ class ShapeCache:
         return path
 
     def reload(self) -> None:
-        """Forget what was read, so that the next lookup sees the files as they are now."""
+        """Forget what was read, so that the next lookup reads the files again."""
         with self._lock:
             self._tables.clear()
             self._choices.clear()

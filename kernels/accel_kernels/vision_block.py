@@ -1,4 +1,4 @@
-"""What stands between the matrix products of a vision transformer's block: all of it is memory traffic.
+"""The operations between the matrix products of a vision transformer's block, all of them bound by memory traffic.
 
 `add_layer_norm`:  s = x + d,  y = (s - mean(s)) / sqrt(var(s) + eps) * weight + bias   (rows; statistics in float32)
 `rotary_qk_`:      per head of q and k, with a = first half, b = second half:  a' = a cos - b sin,  b' = b cos + a sin

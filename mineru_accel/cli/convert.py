@@ -16,12 +16,13 @@ from ..errors import EXIT_FAILED, EXIT_OK, UsageError
 from ..events import Event, RunDone, as_json
 from ..options import Options
 from ..pipeline import Pipeline
-from ..storage.inputs import find, read_list
+from ..storage.inputs import find_inputs, read_list
 from ..storage.remote import is_url
 from ..vlm.vllm_host.arguments import parse
 from ..workers.log_level import LOG_LEVEL
 from . import interrupts
-from .progress import describe, make_reporter
+from .messages import describe
+from .progress import make_reporter
 
 if TYPE_CHECKING:
     from .watch import Arrivals
@@ -59,7 +60,7 @@ def _run(args: argparse.Namespace) -> int:
     arrivals = _watched(args)
     if not given and arrivals is None:
         raise UsageError("name at least one PDF, image or folder (try 'mineru-accel --help')")
-    inputs = find(given)
+    inputs = find_inputs(given)
     if args.dry_run:
         from . import dry_run
 

@@ -9,7 +9,8 @@ import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from ..errors import EXIT_FAILED, EXIT_OK, AccelError
+from ..errors import EXIT_FAILED, EXIT_OK, AccelError, one_line
+from ..hardware import gpus
 from ..hardware.cores import usable_cores
 from ..version import __version__
 
@@ -72,20 +73,16 @@ def _gpu() -> str:
     try:
         import torch
     except Exception as error:
-        return f"torch can't be imported: {' '.join(str(error).split())[:120]}"
-    if not torch.cuda.is_available():
+        return f"torch can't be imported: {one_line(error, 120)}"
+    cards = gpus.cards()
+    if not cards:
         return f"none that torch {torch.__version__} can use"
     kind = f"HIP {torch.version.hip}" if torch.version.hip else f"CUDA {torch.version.cuda}"
-    cards = []
-    for i in range(torch.cuda.device_count()):
-        card = torch.cuda.get_device_properties(i)
-        arch = getattr(card, "gcnArchName", "") or f"sm_{card.major}{card.minor}"
-        cards.append(f"{card.name}, {arch}, {card.total_memory / 2**30:.0f} GiB")
-    return f"{'; '.join(cards)} ({kind})"
+    return "; ".join(f"{card.name}, {card.arch}, {card.memory_gib:.0f} GiB" for card in cards) + f" ({kind})"
 
 
 def _models() -> dict[str, str]:
-    from ..models.layout_weights import list_models
+    from ..models.catalogue import list_models
 
     rows = {}
     for model in list_models():

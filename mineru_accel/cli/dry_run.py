@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from .. import events
+from ..conversion.progress import duration
 from ..distributed import estimate
 from ..document import DocumentResult, PageResult
 from ..errors import EXIT_FAILED, EXIT_OK, AccelError, UsageError
 from ..options import Engine, Executor, Options
 from ..page_range import select
+from ..pdf import jobs
 from ..pipeline import Pipeline
 from ..storage.inputs import Input
 from ..storage.remote import is_url
-from .progress import duration
 
 _DOCUMENTS, _PAGES = 4, 4
 """Of the probe: documents spread over all, and pages from the middle of each."""
@@ -43,9 +44,7 @@ def run(inputs: list[Input], options: Options, as_json: bool, cluster: str | Non
     quiet = options.model_copy(update={**update, "executor": Executor.LOCAL})
     with Pipeline(quiet) as pipeline:
         asked = {
-            item.path: pipeline.ask(
-                "pdf.jobs:inspect", options.page_timeout, path=str(item.path), password=options.password
-            )
+            item.path: pipeline.ask(jobs.inspect, options.page_timeout, path=str(item.path), password=options.password)
             for item in inputs
         }
         pages: dict[Input, list[int]] = {}

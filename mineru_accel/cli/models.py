@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from ..errors import EXIT_FAILED, EXIT_OK
-from ..models.layout_weights import download_layout_weights, list_models, require_layout_weights, verify
+from ..layout.verify import verify
+from ..models.catalogue import list_models
+from ..models.layout_weights import download_layout_weights, require_layout_weights
 from ..models.vlm_weights import download_vlm, require_vlm, verify_vlm
 
 
@@ -17,7 +19,7 @@ def run(action: str, model: str | None, source: str | None) -> int:
         print((require_vlm() if model == "vlm" else require_layout_weights()).path)
         return EXIT_OK
     if action == "download":
-        print(download_vlm(source=source) if model == "vlm" else download_layout_weights(source))
+        print(download_vlm(source=source) if model == "vlm" else download_layout_weights(verify, source))
         return EXIT_OK
     if action == "verify":
         return _verify(model)

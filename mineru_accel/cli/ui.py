@@ -11,8 +11,8 @@ from loguru import logger
 from ..errors import EXIT_OK, UsageError
 from ..ui.server import Server, serve_until_stopped
 from ..ui.settings import Settings
+from .arguments import Parser, add_machine, add_vlm
 from .convert import make_options
-from .main import Parser, add_machine, add_vlm
 
 
 def run(argv: list[str]) -> int:

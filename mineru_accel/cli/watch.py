@@ -7,8 +7,8 @@ from pathlib import Path
 
 from watchfiles import Change, watch
 
-from ..storage.inputs import SUFFIXES, Input, in_folder
-from ..storage.output_folder import PARTIAL
+from ..storage.inputs import SUFFIXES, Input, documents_in
+from ..storage.work_folder import PARTIAL
 
 _SETTLED = 1.5
 """Seconds without a change after which a file counts as complete."""
@@ -49,7 +49,7 @@ class Arrivals:
         self._next_look = now + _RESCAN
         ready = []
         waiting: dict[Path, tuple[_State, float]] = {}
-        for path in in_folder(self._folder):
+        for path in documents_in(self._folder):
             try:
                 status = path.stat()
             except OSError:  # gone again

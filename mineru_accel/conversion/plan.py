@@ -1,27 +1,28 @@
-"""What ``auto`` means on this machine: the back end, layout and engine of a run, and why."""
+"""The plan of a run: back end, layout and engine, and the reason for them. Decides what ``auto`` means here."""
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UsageError
+from ..hardware import gpus
+from ..hardware.packages import is_installed
 from ..options import Backend, Engine, Layout, Options
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The way every page of a run takes."""
+    """How every page of a run is converted."""
 
     backend: Backend
     layout: Layout
     reason: str
     """One line for people."""
     weights: Path | None = None
-    """Of the layout model, where there is one."""
+    """The layout model's weights; None without one."""
     engine: Engine | None = None
-    """What runs the VLM; None without one."""
+    """The engine of the VLM; None without a VLM."""
     vlm: Path | None = None
     """The VLM's checkpoint; None where a server has it."""
 
@@ -89,10 +90,11 @@ def _with_vlm(options: Options, backend: Backend, engine: Engine, vlm: Path | No
 
 
 def _layout_weights(options: Options) -> tuple[Path | None, str]:
+    from ..layout.verify import verify
     from ..models.layout_weights import find_layout_weights, require_layout_weights
 
     if options.layout is Layout.DOCLAYOUT_YOLO:  # only who asks for it by name may cause a download
-        found = require_layout_weights(options.layout_weights, allow_download=not options.offline)
+        found = require_layout_weights(options.layout_weights, download_check=None if options.offline else verify)
     else:
         maybe = find_layout_weights(options.layout_weights)
         if maybe is None:
@@ -118,16 +120,16 @@ def _engine(options: Options) -> tuple[Engine, Path | None]:
     if engine is Engine.HTTP:
         raise UsageError("--engine http: name a server with -u http://host:port")
     if engine is Engine.AUTO:
-        if _has("vllm"):
+        if is_installed("vllm"):
             engine = Engine.VLLM
-        elif _has("transformers") and _has("torch"):
+        elif is_installed("transformers") and is_installed("torch"):
             engine = Engine.TRANSFORMERS
         else:
             raise UsageError(
                 "no engine for the VLM is installed: pip install 'mineru-accel[vllm]', or name a server with -u URL"
             )
     for package in ("vllm",) if engine is Engine.VLLM else ("torch", "transformers"):
-        if not _has(package):
+        if not is_installed(package):
             extra = "vllm" if engine is Engine.VLLM else "torch"
             raise UsageError(f"--engine {engine} needs {package}: pip install 'mineru-accel[{extra}]'")
     return engine, require_vlm(options.vlm).path
@@ -140,20 +142,8 @@ def _spare_engine(options: Options) -> tuple[Engine, Path] | str:
     found = find_vlm(options.vlm)
     if found is None:
         return "no weights"
-    if not _has("vllm"):
+    if not is_installed("vllm"):
         return "vLLM is not installed"
-    if options.device == "cpu" or not _gpu():
+    if options.device == "cpu" or not gpus.usable():
         return "no GPU"
     return Engine.VLLM, found.path
-
-
-def _gpu() -> bool:
-    if not _has("torch"):
-        return False
-    import torch
-
-    return torch.cuda.is_available()
-
-
-def _has(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None

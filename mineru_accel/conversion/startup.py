@@ -1,4 +1,4 @@
-"""Starting what a pipeline needs: workers, models, and the scheduler that brings documents through them."""
+"""Starts a pipeline: workers, models, and the scheduler that brings documents through them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from ..events import Event
 from ..hardware.cores import usable_cores
 from ..options import Engine, Layout, Options
-from ..reading.source_policy import make_source_policy
 from ..vlm.crop_queue import VlmStage
 from ..workers.arena import Arena
 from ..workers.memory_limit import default_limit
 from ..workers.pool import WorkerPool
-from ..workers.spawn import PRELOAD
 from ..workers.trace import Tracer
-from .page_jobs import Stages
+from .page_jobs import PageJobs
 from .plan import Plan
+from .preload import EVERY_WORKER, at_once, when_idle
+from .routes import choose_route
 from .scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -27,40 +27,24 @@ if TYPE_CHECKING:
     from ..vlm.protocol import VlmEngine
 
 WORKER_OUTPUT = "MINERU_ACCEL_WORKER_OUTPUT"
-"""Environment variable: if set, what native libraries print in workers is shown."""
-_LAZY = (
-    "docvortex.analyzers.native.pdf.inline.materialize",
-    "docvortex.analyzers.native.pdf.table_materialization",
-    "docvortex.analyzers.native.pdf.line_merging",
-    "docvortex.document.pdf.snapshot_bridge",
-    "docvortex.document.pdf._object_bridge",
-    "PIL.JpegImagePlugin",
-)
-"""What docvortex and Pillow import when they first need it: once in the zygote is cheaper than in each worker."""
-_LAZY_NATIVE = ("docvortex.analyzers.native.pdf.pipeline", "docvortex.analyzers.native.pdf._native_geometry")
-_CLIENT = ("mineru_vl_utils.vlm_client.http_client", "httpcore")
-"""What MinerU's client imports when it is made."""
-_READING = {
-    Layout.NATIVE: ("mineru_accel.reading.native",),
-    Layout.DOCLAYOUT_YOLO: ("mineru_accel.reading.blocks", "mineru_accel.reading.page_end"),
-}
-_READING_WITH_VLM = ("mineru_accel.reading.vlm_requests", "mineru_accel.reading.vlm_answers")
+"""Environment variable: if set, output of native libraries in workers is shown."""
 _MAX_WORKERS = 32
 _MAX_IMGSZ = 2048
 _SLOT_BYTES = 3 * 2200 * 2200
 """A page at 200 dpi, of A4 or Letter; crops of a larger one that don't fit travel otherwise."""
 _VLM_PAGES = 192
+"""Maximum pages in flight with a VLM."""
 _VLM_BYTES = 1 << 30
-"""Pages in flight with a VLM: at most so many, and at least so many bytes."""
+"""Memory that pages in flight with a VLM may take even where little is available."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A scheduler that is ready for documents; closing it closes the rest."""
+    """A started pipeline; closing the scheduler closes the rest."""
 
     scheduler: Scheduler
-    stages: Stages
-    """Of documents that bring none of their own."""
+    jobs: PageJobs
+    """Jobs of documents that are converted with the pipeline's own options."""
     pool: WorkerPool
 
 
@@ -83,22 +67,11 @@ def start(
     Raises:
         ModelError: if a model is not there.
     """
-    later = (*_LAZY, *(_LAZY_NATIVE if plan.layout is Layout.NATIVE else ()), "mineru_accel.export.writer")
-    modules = list(_READING.get(plan.layout, ()))
-    if plan.engine:
-        modules += _READING_WITH_VLM
-    if plan.engine is Engine.VLLM:  # which takes longer to start than these to be imported
-        from ..vlm.image_patches import MODULES
-
-        modules += MODULES
-    if plan.engine:
-        modules += _CLIENT
-    if make_source_policy(plan.backend, options.vlm_for, options.describe_images).compares_with_pixels:
-        modules.append("mineru_accel.pdf.ocr_preload")
     with contextlib.ExitStack() as failed:
         if arena := _make_arena(options, plan, workers):
             failed.callback(arena.close)
-        pool = make_pool(options, workers, modules, arena, tracer, later)  # starts while the models are loaded
+        modules = at_once(options, plan)
+        pool = make_pool(options, workers, modules, arena, tracer, when_idle(plan))  # starts while models are loaded
         failed.callback(pool.close)
         detector = vlm = None
         if plan.layout is Layout.DOCLAYOUT_YOLO:
@@ -107,22 +80,22 @@ def start(
         if plan.engine and arena:
             vlm = _start_vlm(engine() if engine else make_engine(options, plan), arena, options.timeout, tracer)
         failed.pop_all()  # it is the scheduler that closes them
-    stages = Stages(options, plan, detector.imgsz if detector else 0)
-    return Started(Scheduler(stages, pool, arena, detector, on_event, vlm, tracer), stages, pool)
+    scheduler = Scheduler(choose_route(plan), pool, on_event, arena=arena, detector=detector, vlm=vlm, tracer=tracer)
+    return Started(scheduler, PageJobs(options, plan, detector.imgsz if detector else 0), pool)
 
 
 def make_pool(
     options: Options,
     workers: int,
-    modules: Sequence[str],
+    modules: Sequence[str] = EVERY_WORKER,
     arena: Arena | None = None,
     tracer: Tracer | None = None,
     later: Sequence[str] = (),
 ) -> WorkerPool:
-    """Start workers that have imported some modules besides what all have; complete ones also what comes later."""
+    """Start workers that have imported ``modules`` before their first job; complete ones have ``later`` as well."""
     return WorkerPool(
         workers,
-        (*PRELOAD, *modules),
+        modules,
         arena,
         later,
         memory=options.worker_memory << 20 if options.worker_memory else default_limit(workers),
@@ -132,7 +105,7 @@ def make_pool(
 
 
 def default_workers() -> int:
-    """One worker a core that this process may use, 32 at most."""
+    """The number of cores that this process may use, but no more than 32."""
     return min(usable_cores(), _MAX_WORKERS)
 
 
@@ -158,7 +131,8 @@ def make_engine(options: Options, plan: Plan) -> VlmEngine:
     """The VLM's engine, not started."""
     from ..vlm.engines import choose
 
-    return choose.make_engine(options, plan)
+    assert plan.engine is not None
+    return choose.make_engine(options, plan.engine, plan.vlm)
 
 
 def _start_vlm(engine: VlmEngine, arena: Arena, timeout: float, tracer: Tracer | None) -> VlmStage:

@@ -1,4 +1,4 @@
-"""The account of a run: what became of its documents and pages, where the time went, whether it should go on."""
+"""Statistics of a run: results of its documents and pages, time by stage, and whether it should go on."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from ..document import DocumentResult, PageResult, PageStatus
 from ..options import Options
 
-_MOST_FAILURES = 1000
-"""Failures that are kept with their reasons; all are counted."""
+_MAX_FAILURES = 1000
+"""Maximum failures that are kept with their reasons; all are counted."""
 
 
 class RunStatistics:
-    """Counts what becomes of one call's documents. Used by the scheduler's thread, read when all is over."""
+    """Counts results of one call's documents. Written by the scheduler's thread, read when the call is over."""
 
     def __init__(self, options: Options) -> None:
         self._limit = 0 if options.fail_fast else options.max_failed_pages
@@ -31,7 +31,7 @@ class RunStatistics:
         """Seconds of work by stage, over all workers."""
         self.failures: list[dict[str, Any]] = []
         self.stopped: str | None = None
-        """Why the run was given up."""
+        """The reason for which the run was given up."""
 
     @property
     def failed_pages(self) -> int:
@@ -42,7 +42,7 @@ class RunStatistics:
         return time.perf_counter() - self._started
 
     def page(self, path: str, result: PageResult, resumed: bool = False) -> None:
-        """A page is done."""
+        """Count a page."""
         self.pages[str(result.status)] += 1
         if result.why_ocr:
             self.ocr[result.why_ocr] += 1
@@ -57,7 +57,7 @@ class RunStatistics:
                 self._stop(f"{self.failed_pages} page(s) failed")
 
     def document(self, result: DocumentResult) -> None:
-        """A document is done."""
+        """Count a document."""
         self.documents += 1
         self.skipped += result.skipped
         self.failed_documents += not result.ok
@@ -67,14 +67,14 @@ class RunStatistics:
                 self._stop("a document failed")
 
     def _failure(self, failure: dict[str, Any]) -> None:
-        if len(self.failures) < _MOST_FAILURES:
+        if len(self.failures) < _MAX_FAILURES:
             self.failures.append(failure)
 
     def _stop(self, why: str) -> None:
         self.stopped = self.stopped or f"the run was given up: {why}"
 
     def summary(self) -> dict[str, Any]:
-        """All of it, JSON-ready."""
+        """All counts, JSON-ready."""
         converted = sum(self.pages.values()) - self.resumed
         return {
             "documents": self.documents,

@@ -1,4 +1,4 @@
-"""What every worker has imported before its first job, and the settings that belong to it."""
+"""Importing this imports what every worker needs before its first job, and makes the settings that belong to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ import cv2
 from loguru import logger
 
 from ..pdf import jobs as _pdf_jobs  # noqa: F401
-from ..reading import jobs  # noqa: F401
+from ..pdf import ocr as _ocr  # noqa: F401
+from ..pdf import opening as _opening  # noqa: F401
+from ..pdf import rendering as _rendering  # noqa: F401
+from ..pdf import text_quality as _text_quality  # noqa: F401
+from ..reading import jobs as _reading_jobs  # noqa: F401
 
 cv2.setNumThreads(1)
 logger.remove()  # workers speak through their results

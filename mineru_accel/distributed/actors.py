@@ -19,55 +19,58 @@ from typing import Any
 
 from loguru import logger
 
-from ..conversion.page_jobs import Stages
+from ..conversion.fingerprint import made_from
+from ..conversion.page_jobs import PageJobs
 from ..conversion.startup import make_pool, start
 from ..document import DocumentResult, PageResult, PageStatus
 from ..errors import OutputError, WorkerError
 from ..storage import remote
+from ..storage.document_names import DocumentNames, naming_lock
+from ..storage.fingerprint import difference
 from ..storage.inputs import Input
-from ..storage.output_folder import Names, check_output, difference, locked
-from . import batch_files, batches
-from .batch_jobs import BatchStages
-from .exclusive_lock import ExclusiveLock
+from ..storage.output_folder import check_output
+from ..workers.exclusive_lock import ExclusiveLock
+from . import batch_files, batch_store
+from .batch_jobs import BatchFolder, BatchJobs
 from .ledger import Agreed
 from .messages import Document, Done, PageBatch, Row, Task, Work, calls
 from .settings import Settings, explain, fetch, scratch_folder
 from .writer import Writer
 
-_TRIES = 4
-"""How often a part's actor may be lost before the part is given up."""
+_MAX_LOSSES = 4
+"""Maximum actors that a batch may lose; then it is given up."""
 
 
 class Open:
-    """Inputs -> parts of documents. Settles names, leaves out what is done, looks into files.
+    """From inputs to batches of pages: settles names, leaves out what is done, looks into files.
 
     Args:
         settings: of the run.
-        ledger: says which names other actors have given.
+        ledger: knows the names that other actors have given.
     """
 
     def __init__(self, settings: Settings, ledger: Agreed) -> None:
         self._ledger = ledger
         self._settings = settings
         self._output = settings.output
-        self._stages = Stages(settings.options, settings.plan, 0)
-        self._names = Names()
-        self._given: dict[int, str] = {}
+        self._jobs = PageJobs(settings.options, settings.plan, 0)
+        self._names = DocumentNames()
+        self._claimed: dict[int, str] = {}
         self._cache = remote.Cache(scratch_folder() / "inputs")
-        self._pool = make_pool(settings.options, 1, ("mineru_accel.pdf.jobs",))
+        self._pool = make_pool(settings.options, 1)
         if not remote.is_url(self._output):
             check_output(self._output)
 
     def __call__(self, row: Row) -> Iterator[Row]:
         work = Work.from_row(row)
-        if work.parts:  # the driver has opened them
+        if work.batches:  # the driver has opened them
             yield row
             return
         for call in calls(self.open(task for group in work.tasks for task in group), self._settings.part_pages):
             yield call.to_row()
 
     def open(self, tasks: Iterable[Task]) -> Iterator[PageBatch | Done]:
-        """Parts of inputs, and inputs of which nothing is to be converted."""
+        """The batches of inputs, and the results of inputs without pages to convert."""
         for task in tasks:
             opened = self._open(task)
             yield from [opened] if isinstance(opened, Done) else opened
@@ -82,30 +85,30 @@ class Open:
         try:
             item = fetch(self._cache, task)
             name, report = self._claim(item, task.number)
-            info = self._ask(self._stages.inspect(item))
-            made_from = self._stages.made_from(info.digest)
+            info = self._ask(self._jobs.inspect(item))
+            fingerprint = made_from(info.digest, self._settings.options, self._settings.plan)
             if report is not None and not self._settings.options.overwrite:
-                changed = difference(report.get("fingerprint"), made_from)
+                changed = difference(report.get("fingerprint"), fingerprint)
                 if changed is None:
                     result = self._settings.found(task, name, report)
                     result.skipped = True
                     return Done(task, result)
                 raise OutputError(f"{self._output / name} was made {changed}; --overwrite replaces it")
-            pages, _ = self._stages.select(info)
+            pages = self._jobs.select(info).indices.tolist()
         except Exception as error:
             return Done(task, self._settings.failed(task, name, explain(error)))
-        text = f"{sorted(made_from.items())}{name}{pages}"
+        text = f"{sorted(fingerprint.items())}{name}{pages}"
         key = hashlib.sha256(text.encode()).hexdigest()[:24]
-        return self._parts(Document(task, name, made_from, key, tuple(pages), len(info.page_sizes), began))
+        return self._batches(Document(task, name, fingerprint, key, tuple(pages), len(info.page_sizes), began))
 
     def _claim(self, item: Input, number: int) -> tuple[str, dict[str, Any] | None]:
-        if number in self._given:  # asked again: what was found was lost on its way
-            self._names.release(self._output, self._given.pop(number))
+        if number in self._claimed:  # asked again: what was found was lost on its way
+            self._names.release(self._output, self._claimed.pop(number))
         while True:
-            with contextlib.nullcontext() if remote.is_url(self._output) else locked(self._output):
-                name, report = self._names.claim(self._output, item.stem, item.source)
+            with contextlib.nullcontext() if remote.is_url(self._output) else naming_lock(self._output):
+                name, report = self._names.assign(self._output, item.stem, item.source)
             if self._ledger.take(name, number):
-                self._given[number] = name
+                self._claimed[number] = name
                 return name, None if report is not None and report.get("unfinished") else report
 
     def _ask(self, job: Any) -> Any:
@@ -114,103 +117,104 @@ class Open:
         except WorkerError:
             return self._pool.submit(job).result()
 
-    def _parts(self, document: Document) -> list[PageBatch]:
+    def _batches(self, document: Document) -> list[PageBatch]:
         size, count = self._settings.part_pages, len(document.pages)
         if count <= size:
             return [PageBatch(document, 0, count, stored=False)]
         starts = range(0, count, size)
-        found = batches.there(self._output, document.key) if self._settings.options.resume is not False else set()
+        found = batch_store.there(self._output, document.key) if self._settings.options.resume is not False else set()
         there = frozenset(found.intersection(starts) - {starts[-1]})  # one has to say that all are there
         missing = [start for start in starts if start not in there]
         return [PageBatch(document, i, min(i + size, count), True, there, len(starts)) for i in missing]
 
 
 class Convert:
-    """Parts -> their pages, and documents in OUT once all of their parts are there.
+    """From batches to their pages, and to documents in OUT once all of their batches are there.
 
     Pages are rendered, laid out and read in one actor, so that no pixel leaves the node.
 
-    Ray gives a call whose actor was lost to another one, again and again. A part with which that happened before is
+    Ray gives a call whose actor was lost to another one, again and again. A batch with which that happened before is
     converted alone, and given up after some tries: it may be what kills them.
 
     Args:
         settings: of the run.
-        ledger: counts the tries, and says which part of a long document is the last.
+        ledger: counts the actors that a batch has lost, and knows which batch of a long document is the last.
         workers: processes, one per CPU of the actor.
     """
 
     def __init__(self, settings: Settings, ledger: Agreed, workers: int) -> None:
         self._settings = settings
         self._ledger = ledger
-        self._turns = ExclusiveLock()
+        self._lock = ExclusiveLock()
         self._plan = settings.plan_here()
         self._scratch = scratch_folder()
         if os.environ.get("OMP_NUM_THREADS") == str(max(1, workers - 1)):  # Ray's: 98 % of them, rounded down
             os.environ["OMP_NUM_THREADS"] = str(workers)  # for a VLM on CPUs
         self._cache = remote.Cache(self._scratch / "inputs")
         started = start(settings.options, self._plan, workers, lambda event: None, threads=workers)
-        self._scheduler, self._imgsz = started.scheduler, started.stages.imgsz
-        self._writer = Writer(settings, ledger, self._scheduler, self._scratch, self._cache)
+        self.scheduler, self._imgsz = started.scheduler, started.jobs.imgsz
+        self._writer = Writer(settings, ledger, self.scheduler, self._scratch, self._cache)
 
     def __call__(self, row: Row) -> Row:
         work = Work.from_row(row)
-        with self._turns.together():
-            tries = self._ledger.begin([part.key for part in work.parts])
-            clean = [part for part, count in zip(work.parts, tries, strict=True) if not count]
-            self._convert(clean)
+        with self._lock.shared():
+            tries = self._ledger.begin([batch.key for batch in work.batches])
+            clean = [batch for batch, count in zip(work.batches, tries, strict=True) if not count]
+            self.convert(clean)
             work.done += self._writer.write(clean)
-            self._ledger.end([part.key for part in clean])
-        for part, count in zip(work.parts, tries, strict=True):
-            if count >= _TRIES:
-                self._give_up(part, f"the process that converted it was lost {count} times")
-                work.done += self._writer.write([part])
+            self._ledger.end([batch.key for batch in clean])
+        for batch, count in zip(work.batches, tries, strict=True):
+            if count >= _MAX_LOSSES:
+                self._give_up(batch, f"the process that converted it was lost {count} times")
+                work.done += self._writer.write([batch])
             elif count:
-                with self._turns.alone():
-                    self._ledger.begin_again(part.key)
-                    self._convert([part])
-                    work.done += self._writer.write([part])
-                    self._ledger.end([part.key])
-        for part in work.parts:
-            part.pages = None
+                with self._lock.alone():
+                    self._ledger.begin_again(batch.key)
+                    self.convert([batch])
+                    work.done += self._writer.write([batch])
+                    self._ledger.end([batch.key])
+        for batch in work.batches:
+            batch.pages = None
         return work.to_row()
 
-    def _convert(self, parts: list[PageBatch]) -> None:
-        waiting = [(part, *self._submit(part)) for part in parts]
-        for part, stages, future in waiting:
-            self._finish(part, stages, future)
+    def convert(self, batches: list[PageBatch]) -> None:
+        """Read the pages of batches that are not suspected of killing their actor, side by side."""
+        for batch, folder, future in [(batch, *self._submit(batch)) for batch in batches]:
+            self._finish(batch, folder, future)
 
-    def _submit(self, part: PageBatch) -> tuple[BatchStages, Future[DocumentResult]]:
-        stages = BatchStages(self._settings.options, self._plan, self._imgsz, part)
+    def _submit(self, batch: PageBatch) -> tuple[BatchFolder | None, Future[DocumentResult]]:
+        options = self._settings.options
         try:
-            item = fetch(self._cache, part.document.task)
-            return stages, self._scheduler.submit(item, self._scratch, stages=stages)
+            item = fetch(self._cache, batch.document.task)
+            folder = BatchFolder(item, self._scratch, options, self._plan, batch)
+            return folder, self.scheduler.submit(folder, BatchJobs(options, self._plan, self._imgsz, batch))
         except Exception as error:
             future: Future[DocumentResult] = Future()
             future.set_exception(error)
-            return stages, future
+            return None, future
 
-    def _finish(self, part: PageBatch, stages: BatchStages, future: Future[DocumentResult]) -> None:
+    def _finish(self, batch: PageBatch, folder: BatchFolder | None, future: Future[DocumentResult]) -> None:
         try:
             result = future.result()
-            part.results, part.pages, error = result.pages, stages.pages, result.error
+            batch.results, batch.pages, error = result.pages, folder.bundle if folder else None, result.error
         except Exception as problem:
             error = explain(problem)
-        if part.pages is None:
-            self._give_up(part, error)
+        if batch.pages is None:
+            self._give_up(batch, error)
         else:
-            self._store(part, part.pages)
+            self._store(batch, batch.pages)
 
-    def _give_up(self, part: PageBatch, error: str | None) -> None:
-        """What went wrong with a part as a whole is said of each of its pages."""
-        part.results = [PageResult(i, PageStatus.FAILED, error) for i in part.indices]
-        part.pages = batch_files.with_results(None, part.results)
-        self._store(part, part.pages)
+    def _give_up(self, batch: PageBatch, error: str | None) -> None:
+        """Report what went wrong with a batch as a whole for each of its pages."""
+        batch.results = [PageResult(i, PageStatus.FAILED, error) for i in batch.indices]
+        batch.pages = batch_files.with_results(None, batch.results)
+        self._store(batch, batch.pages)
 
-    def _store(self, part: PageBatch, pages: bytes) -> None:
-        if part.stored:
-            failed = any(r.status is PageStatus.FAILED for r in part.results)
+    def _store(self, batch: PageBatch, pages: bytes) -> None:
+        if batch.stored:
+            failed = any(r.status is PageStatus.FAILED for r in batch.results)
             try:
-                batches.save(self._settings.output, part.document.key, part.start, pages, failed)
-            except OutputError as problem:  # its document will say that this part is missing
+                batch_store.save(self._settings.output, batch.document.key, batch.start, pages, failed)
+            except OutputError as problem:  # its document will say that this batch is missing
                 logger.debug("{}", problem)
-            part.pages = None
+            batch.pages = None

@@ -1,4 +1,4 @@
-"""The converted pages of a part as one file: their spooled blocks and pictures, and what became of each page."""
+"""The converted pages of a batch as one file: their spooled blocks and pictures, and what became of each page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RESULTS = "results.jsonl"
 
 @dataclass(slots=True)
 class Packed(Written):
-    """What became of the pages of a part: no files of their own, but a bundle."""
+    """What became of the pages of a batch: no files of their own, but a bundle."""
 
     data: bytes = b""
 

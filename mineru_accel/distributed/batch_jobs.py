@@ -1,4 +1,4 @@
-"""The local pipeline's stages for a document that a cluster shares: a part of its pages, and all parts together.
+"""The local pipeline's jobs and folder for a document that a cluster shares: a batch of its pages, and all of them.
 
 Both run in the same :class:`~mineru_accel.conversion.scheduler.Scheduler` as a document on one machine does.
 """
@@ -7,120 +7,130 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..conversion.page_jobs import Stages, job
+from ..conversion.document_folder import DocumentFolder, Outputs
+from ..conversion.page_jobs import PageJobs
+from ..conversion.pages import Pages, PageState
 from ..conversion.plan import Plan
 from ..document import DocumentResult
 from ..errors import OutputError
+from ..export.types import Written
 from ..options import Options
+from ..pdf.types import DocumentInfo
 from ..storage.inputs import Input
 from ..storage.journal import Entry
-from ..storage.output_folder import WorkFolder
-from ..workers.protocol import Job
+from ..storage.work_folder import WorkFolder
+from ..workers.protocol import Job, job
 from . import batch_files
 from .messages import Document, PageBatch
-
-if TYPE_CHECKING:
-    from ..conversion.state import DocumentState, PageState
+from .worker_jobs import known
 
 
-class _Shared(Stages):
-    """Stages of one document that was opened elsewhere."""
+class _OpenedJobs(PageJobs):
+    """Jobs of a document that was opened elsewhere."""
 
     def __init__(self, options: Options, plan: Plan, imgsz: int, document: Document) -> None:
         super().__init__(options, plan, imgsz)
         self._document = document
 
     def inspect(self, item: Input) -> Job:
-        made_from = self._document.made_from
-        return job(
-            "distributed.worker_jobs:known",
-            60.0,
-            item.path.name,
-            pages=self._document.total,
-            digest=made_from["sha256"],
-        )
-
-    def resumes(self, item: Input) -> bool:
-        return False  # what is done of it waits elsewhere
-
-    def _label(self) -> str:
-        return self._document.name
-
-    def prepare(self, item: Input, output: Path) -> tuple[str, WorkFolder | None, dict[str, Any] | None]:
-        return self._label(), WorkFolder(output, self._label()), None
+        digest = self._document.made_from["sha256"]
+        return job(known, 60.0, item.path.name, pages=self._document.total, digest=digest)
 
 
-class BatchStages(_Shared):
-    """Reads the pages of a part and packs them up. ``pages`` is the bundle when that is done."""
+class _OpenedFolder(DocumentFolder):
+    """Folder of a document whose name was settled elsewhere."""
 
-    def __init__(self, options: Options, plan: Plan, imgsz: int, part: PageBatch) -> None:
-        super().__init__(options, plan, imgsz, part.document)
-        self._part = part
-        self.pages: bytes | None = None
+    resumes = False  # what is done of it waits elsewhere
+    label: str
+    """Name of the folder where it is made."""
 
-    def _label(self) -> str:
-        return f"{self._document.key}-{self._part.start}"
+    def open(self) -> dict[str, Any] | None:
+        self._work, self.name = WorkFolder(self.output, self.label), self.label
+        return None
 
-    def select(self, info: Any) -> tuple[list[int], bool]:
-        return list(self._part.indices), False
 
-    def begin(self, state: DocumentState, digest: str) -> list[Entry]:
-        assert state.work is not None
+class BatchJobs(_OpenedJobs):
+    """Jobs that read the pages of a batch and pack them up."""
+
+    def __init__(self, options: Options, plan: Plan, imgsz: int, batch: PageBatch) -> None:
+        super().__init__(options, plan, imgsz, batch.document)
+        self._batch = batch
+
+    def select(self, info: DocumentInfo) -> Pages:
+        return Pages(self._batch.indices, whole=False)
+
+    def is_first(self, page: PageState) -> bool:
+        return self._batch.start == 0 and super().is_first(page)  # of the document, not only of the batch
+
+    def write(self, folder: DocumentFolder, pages: Pages, parts: int, apart: bool) -> list[Job]:
+        limit, name = self._options.page_timeout, folder.input.path.name
+        return [job(batch_files.pack, limit, name, staging=str(folder.staging))]
+
+
+class BatchFolder(_OpenedFolder):
+    """The folder where the pages of a batch are made. ``bundle`` is their file when that is done."""
+
+    def __init__(self, item: Input, output: Path, options: Options, plan: Plan, batch: PageBatch) -> None:
+        super().__init__(item, output, options, plan, Outputs())
+        self.label = f"{batch.document.key}-{batch.start}"
+        self.bundle: bytes | None = None
+
+    def begin(self, digest: str) -> list[Entry]:
         try:
-            state.work.clear()
-            state.work.journal.start([])
+            self.work.clear()
+            self.work.journal.start([])
         except OSError as error:
-            raise OutputError(f"{state.output}: can't write there: {error.strerror or error}") from error
+            raise self.cannot_write(error) from error
         return []
 
-    def _is_first(self, page: PageState) -> bool:
-        return self._part.start == 0 and super()._is_first(page)  # of the document, not only of the part
-
-    def write(self, state: DocumentState, apart: bool) -> list[Job]:
-        limit = self._options.page_timeout
-        return [job("distributed.worker_jobs:pack", limit, state.input.path.name, staging=str(state.staging))]
-
-    def result(
-        self, state: DocumentState, error: str | None, written: Any, report: dict[str, Any] | None
+    def finish(
+        self, pages: Pages, error: str | None, written: Written | None, report: dict[str, Any] | None
     ) -> DocumentResult:
-        result = DocumentResult(state.input.path, state.name, None, str(self._plan.backend), str(self._plan.layout))
-        result.pages = state.results()
-        result.error = error
-        if error is None or (state.pages and len(result.pages) == len(state.pages)):  # if all failed, they say why
-            self.pages = batch_files.with_results(written, result.pages)
-        if state.work is not None:
-            state.work.close()
+        result = self.result(pages, error)
+        if error is None or (pages and len(result.pages) == len(pages)):  # if all failed, they say why
+            assert written is None or isinstance(written, batch_files.Packed)
+            self.bundle = batch_files.with_results(written, result.pages)
+        self.close()
         return result
 
 
-class JoinStages(_Shared):
-    """Puts a document together from its batches: the scheduler finds their pages done, as if by an earlier run."""
+class JoinJobs(_OpenedJobs):
+    """Jobs that put a document together from its batches."""
 
-    keep_failures = True
-    """A page that failed on its node is not tried again here."""
-
-    def __init__(self, options: Options, plan: Plan, document: Document, bundles: list[bytes]) -> None:
+    def __init__(self, options: Options, plan: Plan, document: Document) -> None:
         super().__init__(options, plan, 0, document)
+
+    def select(self, info: DocumentInfo) -> Pages:
+        return Pages(self._document.pages, whole=len(self._document.pages) == self._document.total)
+
+
+class JoinFolder(_OpenedFolder):
+    """The folder where a document is put together: the scheduler finds all its pages done, as if by an earlier run."""
+
+    keep_failures = True  # a page that failed on its node is not tried again here
+
+    def __init__(
+        self, item: Input, output: Path, options: Options, plan: Plan, document: Document, bundles: list[bytes]
+    ) -> None:
+        super().__init__(item, output, options, plan, Outputs())
+        self.label = document.name
+        self._document = document
         self._bundles = bundles
 
-    def select(self, info: Any) -> tuple[list[int], bool]:
-        return list(self._document.pages), len(self._document.pages) == self._document.total
-
-    def begin(self, state: DocumentState, digest: str) -> list[Entry]:
-        assert state.work is not None
-        state.made_from = self._document.made_from
-        state.started = time.perf_counter() - (time.time() - self._document.opened)
-        header = {"source": state.input.source, "fingerprint": state.made_from}
+    def begin(self, digest: str) -> list[Entry]:
+        self.made_from = self._document.made_from
+        self.started = time.perf_counter() - (time.time() - self._document.opened)
+        header = {"source": self.input.source, "fingerprint": self.made_from}
         try:
-            state.work.clear()
+            self.work.clear()
             entries: list[Entry] = []
             for data in self._bundles:
-                entries += batch_files.unpack(data, state.work.path)
-            state.work.journal.start([header, *entries])
+                entries += batch_files.unpack(data, self.work.path)
+            self.work.journal.start([header, *entries])
         except OSError as error:
-            raise OutputError(f"{state.output}: can't write there: {error.strerror or error}") from error
+            raise self.cannot_write(error) from error
         except ValueError as error:
             raise OutputError(f"a part of it is damaged: {error}") from error
         return entries

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib
 import math
 import os
 import signal
@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..conversion.plan import Plan
-from ..errors import AccelError, UsageError
+from ..errors import AccelError, UsageError, one_line
 from ..hardware.cores import usable_cores
+from ..hardware.packages import is_installed
 from ..options import Engine, Layout, Options
-from ..storage.remote import line
-from . import ray_internals
-from .ray_errors import Errors, without_notice
+from .ray_internals import ErrorLog, bookkeeping_in_driver, minimal_daemons, without_environment_notice
 
 _MAX_GROUP = 8
 """CPUs of one actor that converts pages, at most: what one lost actor may cost."""
@@ -115,14 +114,14 @@ class Connection:
     """
 
     def __init__(self, address: str | None) -> None:
-        if importlib.util.find_spec("ray") is None:
+        if not is_installed("ray"):
             raise UsageError("--executor ray needs: pip install 'mineru-accel[ray]'")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported: it would send them
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it has much to say about what Ray Data does
         self.started: Future[None] = Future()
         """Done when the cluster can be used; raises :class:`AccelError` if one of our own does not start."""
         self._theirs = "ray" in sys.modules and sys.modules["ray"].is_initialized()
-        self.errors = Errors()
+        self.errors = ErrorLog()
         self._leave = threading.Event()
         self._thread: threading.Thread | None = None
         if self._theirs:
@@ -148,7 +147,7 @@ class Connection:
                     self._theirs = ray.is_initialized()
                     if not self._theirs:
                         if _start(address):
-                            until_left.enter_context(ray_internals.books_kept_here())
+                            until_left.enter_context(bookkeeping_in_driver())
                         until_left.callback(ray.shutdown)
             except BaseException as error:
                 self.started.set_exception(error)
@@ -178,10 +177,10 @@ def _join(address: str) -> None:
     with _own_signals():
         try:
             _check(address)
-            with without_notice():
+            with without_environment_notice():
                 ray.init(address=address, **_QUIET)
         except (OSError, ValueError, RuntimeError) as error:
-            raise UsageError(f"no Ray cluster at {address}: {line(error)}") from error
+            raise UsageError(f"no Ray cluster at {address}: {one_line(error)}") from error
 
 
 @contextlib.contextmanager
@@ -220,7 +219,7 @@ def _start(address: str | None) -> bool:
     size: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": _OBJECT_STORE}
     for left in reversed(range(_STARTS)):  # its daemons give up on each other too soon for a busy machine
         try:
-            with ray_internals.few_daemons() if left else contextlib.nullcontext():  # at last as Ray would have it
+            with minimal_daemons() if left else contextlib.nullcontext():  # at last as Ray would have it
                 ray.init(address, include_dashboard=False, _node_ip_address="127.0.0.1", **size, **_QUIET)
             return True
         except Exception as error:  # Ray raises bare ones
@@ -229,7 +228,7 @@ def _start(address: str | None) -> bool:
                 _join("auto")
                 return False
             if not left:
-                raise AccelError(f"Ray does not start: {line(error)}") from error
+                raise AccelError(f"Ray does not start: {one_line(error)}") from error
     return True
 
 

@@ -1,41 +1,45 @@
-"""A run on a Ray cluster: Ray Data starts, retries and balances the actors; here they are fed and watched."""
+"""Runs on a Ray cluster: Ray Data starts, retries and balances the actors; this module feeds and watches them."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from loguru import logger
 
+from ..conversion.executor import Executor
 from ..conversion.plan import Plan
 from ..conversion.statistics import RunStatistics
 from ..document import DocumentResult
 from ..errors import AccelError, UsageError
 from ..events import DocumentDone, DocumentStarted, OnEvent, PageDone, RunDone, RunStarted
 from ..options import Options
+from ..storage.digest import file_sha256
 from ..storage.inputs import Input
 from ..storage.output_folder import check_output
 from ..storage.remote import is_url
 from .actors import Convert, Open
 from .connection import Connection, Pools, nodes, plan_pools
 from .early_opening import open_until
-from .ledger import Ledger, PartKey
+from .ledger import BatchKey, Ledger
 from .messages import PageBatch, Row, Task, Work, calls
-from .settings import Settings, file_sha256
+from .settings import Settings
 
 _GROUP = 16
-"""Inputs that are opened in one call."""
+"""Groups of inputs that one call opens."""
 _MAX_BLOCKS = 1024
-"""Of inputs that are not opened yet, at most."""
+"""Maximum blocks of a dataset whose inputs are not opened yet."""
 
 
-class Cluster:
-    """Runs documents on Ray.
+class RayExecutor(Executor):
+    """Runs documents on a Ray cluster, one run at a time.
 
     Args:
         on_event: called with every event, from the thread that takes the results.
@@ -55,14 +59,18 @@ class Cluster:
         self._closed = True
         self._connection.close()
 
-    def run(self, inputs: list[Input], output: Path | None) -> Generator[DocumentResult, None, None]:
-        """Convert documents; yields each when it is done. Leaving early gives up the others.
+    def run(
+        self, inputs: list[Input], output: Path | None, arrivals: Callable[[], list[Input]] | None = None
+    ) -> Generator[DocumentResult, None, None]:
+        """See :meth:`Executor.run`.
 
         Raises:
-            UsageError: without an output, which has to be a place that every node can write to.
+            UsageError: without an output, which has to be a place that every node can write to; or with arrivals.
             RuntimeError: if the pipeline is closed.
             AccelError: if the cluster can't do it.
         """
+        if arrivals:
+            raise UsageError("on Ray nothing is waited for: leave out --watch")
         if self._closed:
             raise RuntimeError("the pipeline is closed")
         if output is None:
@@ -70,8 +78,27 @@ class Cluster:
         with self._lock:
             yield from self._run(inputs, output)
 
+    async def run_async(self, inputs: list[Input], output: Path | None) -> AsyncGenerator[DocumentResult, None]:
+        results = self.run(inputs, output)
+        try:
+            while (result := await asyncio.to_thread(next, results, None)) is not None:
+                yield result
+        finally:
+            await asyncio.to_thread(results.close)
+
+    def submit(
+        self, item: Input, output: Path, on_event: OnEvent | None, fields: dict[str, Any]
+    ) -> Future[DocumentResult]:
+        raise UsageError("on Ray documents come in batches only")
+
+    def cancel(self, future: Future[DocumentResult]) -> None:
+        raise UsageError("on Ray documents come in batches only")
+
+    def ask(self, function: Callable[..., Any], timeout: float, kwargs: dict[str, Any]) -> Future[Any]:
+        raise UsageError("on Ray no worker of this machine can be asked")
+
     def _run(self, inputs: list[Input], output: Path) -> Iterator[DocumentResult]:
-        account = RunStatistics(self._options)
+        statistics = RunStatistics(self._options)
         plan = self._plan
         self._emit(RunStarted(len(inputs), str(plan.backend), str(plan.layout), f"{plan.reason}; on Ray"))
         if not is_url(output):
@@ -82,57 +109,57 @@ class Cluster:
             weights, plan = file_sha256(plan.weights), replace(plan, weights=plan.weights.absolute())
         settings = Settings(self._options, plan, weights, output, self._options.part_pages)
         waiting = dict(enumerate(inputs))
-        told: dict[int, set[int]] = {}
-        """Pages of documents under way of which everybody has heard."""
+        reported: dict[int, set[int]] = {}
+        """Pages whose events were emitted, by document under way."""
         tasks = [Task(n, i.path if is_url(i.path) else Path(os.path.abspath(i.path))) for n, i in waiting.items()]
 
         def end(number: int, result: DocumentResult) -> DocumentResult:
             result.path = waiting.pop(number).path
-            known = told.pop(number, set())
+            known = reported.pop(number, set())
             for page in result.pages if not result.skipped else ():
                 if page.index not in known:
-                    account.page(str(result.path), page, resumed=True)
-            account.document(result)
+                    statistics.page(str(result.path), page, resumed=True)
+            statistics.document(result)
             self._emit(DocumentDone(number, result))
             return result
 
         for work in self._works(settings, tasks):
-            for part in work.parts:
-                if (item := waiting.get(part.document.task.number)) is not None:
-                    self._tell(part, item, told, account)
+            for batch in work.batches:
+                if (item := waiting.get(batch.document.task.number)) is not None:
+                    self._report(batch, item, reported, statistics)
             for done in work.done:
-                if done.task.number in waiting:  # a part that was done twice may have written its document twice
+                if done.task.number in waiting:  # a batch that was done twice may have written its document twice
                     yield end(done.task.number, done.result)
-            if account.stopped or self._closed:
+            if statistics.stopped or self._closed:
                 break
-        why = account.stopped or ("stopped" if self._closed else "lost: see Ray's logs")
+        why = statistics.stopped or ("stopped" if self._closed else "lost: see Ray's logs")
         for task in [t for t in tasks if t.number in waiting]:
             yield end(task.number, settings.failed(task, "", why))
-        self._emit(RunDone(**account.summary()))
+        self._emit(RunDone(**statistics.summary()))
 
-    def _tell(self, part: PageBatch, item: Input, told: dict[int, set[int]], account: RunStatistics) -> None:
-        document = part.document
+    def _report(self, batch: PageBatch, item: Input, reported: dict[int, set[int]], statistics: RunStatistics) -> None:
+        document = batch.document
         number, path = document.task.number, str(item.path)
-        if number not in told:
-            told[number] = set()
-            resumed = len(part.there) * self._options.part_pages  # the last part, which may be shorter, is never there
+        if number not in reported:
+            reported[number] = set()
+            resumed = len(batch.there) * self._options.part_pages  # the last, shorter one is never there
             self._emit(DocumentStarted(number, path, document.name, len(document.pages), document.total, resumed))
-        for result in part.results:
-            if result.index in told[number]:
+        for result in batch.results:
+            if result.index in reported[number]:
                 continue
-            told[number].add(result.index)
-            account.page(path, result)
+            reported[number].add(result.index)
+            statistics.page(path, result)
             seconds = sum(result.timings.values())
             how = (result.status, result.error, seconds, result.warnings, result.timings)
             self._emit(PageDone(number, result.index, *how))
 
     def _works(self, settings: Settings, tasks: list[Task]) -> Iterator[Work]:
-        """What comes out of the last stage."""
+        """The results of the last stage, as they come."""
         names = Ledger()
         opened, groups = open_until(self._connection.started, settings, names, _groups(tasks))
         works = list(calls(opened, settings.part_pages))
         yield Work(done=[done for work in works for done in work.done])
-        rows = [Work(parts=work.parts).to_row() for work in works if work.parts]
+        rows = [Work(batches=work.batches).to_row() for work in works if work.batches]
         rows += [Work(tasks=groups[i : i + _GROUP]).to_row() for i in range(0, len(groups), _GROUP)]
         if not rows:
             return
@@ -180,7 +207,7 @@ def _dataset(settings: Settings, rows: list[Row], pools: Pools, ledger: RemoteLe
 
 
 def _pool(pools: Pools, size: int, cpus: float, gpus: float = 0.0, calls: int = 2) -> dict[str, Any]:
-    """Arguments of a stage: ``size`` actors at first, at most one per group."""
+    """Ray Data's arguments of a stage: ``size`` actors at first, and a maximum of one per group."""
     from ray.data import ActorPoolStrategy
 
     compute = ActorPoolStrategy(
@@ -211,15 +238,15 @@ class RemoteLedger:
     def take(self, name: str, number: int) -> bool:
         return bool(_get(self._actor.take.remote(name, number)))
 
-    def begin(self, parts: Sequence[PartKey]) -> list[int]:
-        tries: list[int] = _get(self._actor.begin.remote(parts))
+    def begin(self, batches: Sequence[BatchKey]) -> list[int]:
+        tries: list[int] = _get(self._actor.begin.remote(batches))
         return tries
 
-    def begin_again(self, part: PartKey) -> None:
-        _get(self._actor.begin_again.remote(part))
+    def begin_again(self, batch: BatchKey) -> None:
+        _get(self._actor.begin_again.remote(batch))
 
-    def end(self, parts: Sequence[PartKey]) -> None:
-        self._actor.end.remote(parts)
+    def end(self, batches: Sequence[BatchKey]) -> None:
+        self._actor.end.remote(batches)
 
     def add(self, number: int, start: int, there: frozenset[int], total: int) -> bool:
         return bool(_get(self._actor.add.remote(number, start, there, total)))

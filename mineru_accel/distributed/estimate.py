@@ -20,9 +20,9 @@ CALLS_PER_SECOND = 140.0
 LINK = 1.25e9
 """Bytes a second of a node's network: 10 Gbit/s."""
 LAYOUT_PAGES = 1237.0
-"""Pages a second of the layout model on a GPU: one H200, ``bench layout`` (the README's table)."""
+"""Pages a second of the layout model on a GPU: one H200, ``bench layout`` (docs/benchmarks.md)."""
 VLM_CROPS = 114.9
-"""Crops a second of the VLM on a GPU: one H200, 1400 x 150 pixels, 70 tokens out, our arguments (patches/README.md)."""
+"""Crops a second of the VLM on a GPU: one H200, 1400 x 150 pixels, 70 tokens out, our arguments (docs/patches.md)."""
 _SPEC = re.compile(r"(\d+)x(\d+)(?:\+(\d+))?")
 
 

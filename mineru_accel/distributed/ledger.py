@@ -1,6 +1,6 @@
-"""What the actors of a run have to agree on: names in OUT, which parts have killed actors, which are done.
+"""What the actors of a run have to agree on: names in OUT, which batches have killed actors, which are done.
 
-One small actor beside the driver; asked once a document, once a call that converts, and once a part of a long document.
+One small actor beside the driver; asked once a document, once a call that converts, and once a batch that is stored.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-PartKey = tuple[int, int]
-"""A document's place in the run, and the position of the part's first page."""
+BatchKey = tuple[int, int]
+"""A document's place in the run, and the position of the batch's first page."""
 
 
 class Agreed(Protocol):
@@ -17,11 +17,11 @@ class Agreed(Protocol):
 
     def take(self, name: str, number: int) -> bool: ...
 
-    def begin(self, parts: Sequence[PartKey]) -> list[int]: ...
+    def begin(self, batches: Sequence[BatchKey]) -> list[int]: ...
 
-    def begin_again(self, part: PartKey) -> None: ...
+    def begin_again(self, batch: BatchKey) -> None: ...
 
-    def end(self, parts: Sequence[PartKey]) -> None: ...
+    def end(self, batches: Sequence[BatchKey]) -> None: ...
 
     def add(self, number: int, start: int, there: frozenset[int], total: int) -> bool: ...
 
@@ -37,7 +37,7 @@ class Ledger:
         self._names = dict(names or {})
         self._done: dict[int, set[int]] = {}
         self._last: dict[int, int] = {}
-        self._tries: dict[PartKey, int] = {}
+        self._tries: dict[BatchKey, int] = {}
 
     def take(self, name: str, number: int) -> bool:
         """May the document of this number in the run have this name in OUT? Names differ also without case."""
@@ -48,37 +48,37 @@ class Ledger:
         """Taken, without case, and by which document."""
         return self._names
 
-    def begin(self, parts: Sequence[PartKey]) -> list[int]:
-        """Parts are about to be converted together, those at least with which no actor was lost.
+    def begin(self, batches: Sequence[BatchKey]) -> list[int]:
+        """Batches are about to be converted together, those at least with which no actor was lost.
 
         Returns:
             For each how often it was begun before and not ended: 0 for those that are begun now.
         """
-        before = [self._tries.get(part, 0) for part in parts]
-        for part, tries in zip(parts, before, strict=True):
-            self._tries[part] = tries or 1
+        before = [self._tries.get(batch, 0) for batch in batches]
+        for batch, tries in zip(batches, before, strict=True):
+            self._tries[batch] = tries or 1
         return before
 
-    def begin_again(self, part: PartKey) -> None:
-        """A part with which an actor was lost is about to be converted alone."""
-        self._tries[part] = self._tries.get(part, 0) + 1
+    def begin_again(self, batch: BatchKey) -> None:
+        """A batch with which an actor was lost is about to be converted alone."""
+        self._tries[batch] = self._tries.get(batch, 0) + 1
 
-    def end(self, parts: Sequence[PartKey]) -> None:
-        """The parts' actor has outlived them."""
-        for part in parts:
-            self._tries.pop(part, None)
+    def end(self, batches: Sequence[BatchKey]) -> None:
+        """The batches' actor has outlived them."""
+        for batch in batches:
+            self._tries.pop(batch, None)
 
     def add(self, number: int, start: int, there: frozenset[int], total: int) -> bool:
-        """A part is in the output store.
+        """A batch is in the output store.
 
         Args:
             number: the document's place in the run.
-            start: by which the part is known.
-            there: parts that were there already when the document was opened.
-            total: parts of the document.
+            start: by which the batch is known.
+            there: batches that were there already when the document was opened.
+            total: batches of the document.
 
         Returns:
-            True for the part that was the last one; its caller writes the document.
+            True for the batch that was the last one; its caller writes the document.
         """
         done = self._done.setdefault(number, set())
         done |= {start, *there}

@@ -32,9 +32,9 @@ class Document:
     name: str
     """Of its folder in OUT."""
     made_from: dict[str, Any]
-    """Its fingerprint, see :func:`mineru_accel.storage.output_folder.fingerprint`."""
+    """Its fingerprint, see :func:`mineru_accel.storage.fingerprint.fingerprint`."""
     key: str
-    """Names this document, made with these options by this version, in the output store."""
+    """Identifies this document, made with these options by this version, in the output store."""
     pages: tuple[int, ...]
     """0-based numbers of the pages to convert."""
     total: int
@@ -52,11 +52,11 @@ class PageBatch:
     stop: int
     """Positions in ``document.pages`` of the first page and after the last one."""
     stored: bool
-    """Does it wait in the output store for the other parts of its document? Else its pages travel with it."""
+    """Does it wait in the output store for the other batches of its document? Else its pages travel with it."""
     there: frozenset[int] = frozenset()
-    """Parts of this document that an earlier run has left in the store, by ``start``."""
+    """Batches of this document that an earlier run has left in the store, by ``start``."""
     total: int = 1
-    """Parts of this document."""
+    """Batches of this document."""
     results: list[PageResult] = field(default_factory=list)
     pages: bytes | None = None
     """What was read on its pages, see :mod:`mineru_accel.distributed.batch_files`."""
@@ -82,11 +82,11 @@ class Done:
 
 @dataclass(slots=True)
 class Work:
-    """What one call of a stage does: parts of about as many pages as make a call worth its while."""
+    """What one call of a stage does: batches of about as many pages as make a call worth its while."""
 
     tasks: list[list[Task]] = field(default_factory=list)
     """Inputs to be opened; those whose names in OUT could be the same stand together."""
-    parts: list[PageBatch] = field(default_factory=list)
+    batches: list[PageBatch] = field(default_factory=list)
     done: list[Done] = field(default_factory=list)
 
     def to_row(self) -> Row:
@@ -99,16 +99,16 @@ class Work:
 
 
 def calls(opened: Iterable[PageBatch | Done], pages: int) -> Iterator[Work]:
-    """Parts of documents together, until they make so many pages; documents that are over go with them."""
+    """Batches of documents together, until they make so many pages; documents that are over go with them."""
     work, count = Work(), 0
     for one in opened:
         if isinstance(one, Done):
             work.done.append(one)
             continue
-        work.parts.append(one)
+        work.batches.append(one)
         count += one.stop - one.start
         if count >= pages:
             yield work
             work, count = Work(), 0
-    if work.parts or work.done:
+    if work.batches or work.done:
         yield work

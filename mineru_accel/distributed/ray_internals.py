@@ -1,27 +1,31 @@
-"""Ray on one machine, started for one run: without the processes that have something to do only for several.
+"""What is replaced or relied on inside Ray (2.60): the place to look first when its version changes.
 
-Left out are, with the CPU time they took in a run of 83 s (Ray 2.60, 2 cores):
+A cluster of one node that is started for one run leaves out processes that have work only for several. They, and the
+CPU time that they took in a run of 83 s (2 cores):
 
-- the dashboard (0.7 s, which start waits for), there for usage statistics even with ``include_dashboard=False``;
+- the dashboard (0.7 s, for which the start waits), there for usage statistics even with ``include_dashboard=False``;
 - the monitor (0.5 s), which adds nodes;
 - the log monitor (1.0 s), which would show the logs of actors here;
 - three actors of Ray Data's (4.5 s): figures for the dashboard, where actors are, and sharing out nodes among runs.
 
-What is replaced is Ray's own business (Remove when: Ray has options for it): what another version does not have stays
-as it is there. Clusters that others have started are never touched.
+Ray's errors go to our log, since Ray prints them on standard output, among our events.
+
+Remove when Ray has options for this. What another version of Ray does not have stays as it is there. Clusters that
+others have started are never touched.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import os
+import sys
+import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from loguru import logger
-
-from .ray_errors import without_notice
 
 _BOOKKEEPERS = (
     ("ray.data._internal.stats", "get_or_create_stats_actor"),
@@ -32,15 +36,18 @@ _BOOKKEEPERS = (
     ("ray.data._internal.utils.cached_ray_internals", "get_or_create_actor_location_tracker"),
     ("ray.data._internal.execution.operators.actor_pool_map_operator", "get_or_create_actor_location_tracker"),
 )
-"""Functions, where they are looked up, that start an actor or return its handle."""
+"""Functions that start an actor or return its handle, by the module in which they are looked up."""
+_NOTICE = b"from environment variable RAY_BACKEND_LOG_LEVEL"
+_KILLED_ON_PURPOSE = "killed by `ray.kill`"
+"""In the error of an actor that Ray Data or we have ended; crashes and kills from outside read otherwise."""
 
 
 @contextlib.contextmanager
-def few_daemons() -> Iterator[None]:
-    """``ray.init`` starts what one node needs, while this lasts."""
+def minimal_daemons() -> Iterator[None]:
+    """Within it ``ray.init`` starts the daemons of a single node only. Replaces ``ray._private.node.Node``."""
     try:
         module: Any = importlib.import_module("ray._private.node")
-        known = module.Node
+        original = module.Node
     except (ImportError, AttributeError) as error:
         logger.debug("Ray starts as it is: {}", error)
         yield
@@ -48,27 +55,27 @@ def few_daemons() -> Iterator[None]:
 
     with contextlib.ExitStack() as started:
 
-        class Node(known):  # type: ignore[misc,valid-type]
+        class Node(original):  # type: ignore[misc,valid-type]
             def __init__(self, ray_params: Any, *args: Any, **kwargs: Any) -> None:
                 if kwargs.get("head"):
                     ray_params.include_log_monitor, ray_params.no_monitor = False, True
                 super().__init__(ray_params, *args, **kwargs)
-                started.enter_context(without_notice())
+                started.enter_context(without_environment_notice())  # until ray.init returns: it connects after this
 
             def start_api_server(self, **kwargs: Any) -> None:
-                pass
+                """The dashboard."""
 
         module.Node = Node
         try:
             yield
         finally:
-            module.Node = known
+            module.Node = original
 
 
 @contextlib.contextmanager
-def books_kept_here() -> Iterator[None]:
-    """Ray Data's three actors are an object of this process, the driver, while this lasts."""
-    handle = Handle(Books())
+def bookkeeping_in_driver() -> Iterator[None]:
+    """Within it an object of this process, the driver, stands in for Ray Data's three actors."""
+    handle = LocalHandle(DriverBookkeeping())
     replaced = []
     try:
         for name, function in _BOOKKEEPERS:
@@ -82,12 +89,12 @@ def books_kept_here() -> Iterator[None]:
     try:
         yield
     finally:
-        for module, function, known in replaced:
-            setattr(module, function, known)
+        for module, function, original in replaced:
+            setattr(module, function, original)
 
 
-class Books:
-    """What the three actors are asked, on a cluster of one node and one run. The rest they are told is forgotten."""
+class DriverBookkeeping:
+    """Answers the questions to the three actors, for a cluster of one node and one run."""
 
     def __init__(self) -> None:
         import ray
@@ -104,19 +111,23 @@ class Books:
         return self._nodes
 
 
-class Handle:
-    """Is called as an actor's handle is, and runs the method in this process. Copies in other processes do nothing."""
+class LocalHandle:
+    """Is called as an actor's handle is, and runs the method in this process.
 
-    def __init__(self, books: Books | None) -> None:
-        self._books = books
+    Methods that the object does not have do nothing: what they would record is of no use here. Neither does any method
+    of a copy in another process.
+    """
+
+    def __init__(self, target: DriverBookkeeping | None) -> None:
+        self._target = target
 
     def __getattr__(self, name: str) -> _Method:
         if name.startswith("_"):
             raise AttributeError(name)
-        return _Method(getattr(self._books, name, None))
+        return _Method(getattr(self._target, name, None))
 
     def __reduce__(self) -> Any:
-        return Handle, (None,)
+        return LocalHandle, (None,)
 
 
 class _Method:
@@ -127,3 +138,56 @@ class _Method:
         import ray
 
         return ray.put(self._method(*args, **kwargs)) if self._method else None
+
+
+class ErrorLog:
+    """Ray's errors (lost processes, failed tasks) as warnings of our log.
+
+    Replaces ``ray._private.worker.print_to_stdstream``; where that is not there, Ray prints.
+    """
+
+    def __init__(self) -> None:
+        self.expected = False
+        """Whether the cluster is being left: work under way then fails, and its errors are of no interest."""
+        self._original: Any = None
+
+    def listen(self) -> None:
+        """Take Ray's errors from now on."""
+        module: Any = importlib.import_module("ray._private.worker")
+        self._original = getattr(module, "print_to_stdstream", None)
+        if self._original is not None:
+            module.print_to_stdstream = self._log
+
+    def close(self) -> None:
+        """Let Ray print again."""
+        if self._original is not None:
+            module: Any = importlib.import_module("ray._private.worker")
+            if module.print_to_stdstream == self._log:
+                module.print_to_stdstream = self._original
+
+    def _log(self, data: dict[str, Any], *args: object, **kwargs: object) -> None:
+        for text in data.get("lines", ()):
+            quiet = self.expected or _KILLED_ON_PURPOSE in text  # such errors come before we hear of Ctrl-C
+            logger.log("DEBUG" if quiet else "WARNING", "Ray: {}", " ".join(text.split())[:200])
+
+
+@contextlib.contextmanager
+def without_environment_notice() -> Iterator[None]:
+    """Standard error of this process is held back meanwhile, and then written without one line.
+
+    When it connects, Ray notes that ``RAY_BACKEND_LOG_LEVEL`` is set, whatever its value.
+    """
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(original, 2)
+            os.close(original)
+            held_back.seek(0)
+            for line in held_back:
+                if _NOTICE not in line:
+                    os.write(2, line)

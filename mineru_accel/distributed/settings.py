@@ -1,8 +1,7 @@
-"""What every actor of a run is told, and what all of them need."""
+"""The settings of a run that every actor gets, and helpers that all actors share."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import tempfile
@@ -12,25 +11,28 @@ from typing import Any
 
 from loguru import logger
 
-from ..conversion.page_jobs import pages_of
 from ..conversion.plan import Plan
+from ..conversion.report import pages_of
 from ..document import DocumentResult
-from ..errors import AccelError, ModelError, OutputError
+from ..errors import AccelError, ModelError, OutputError, internal_error
 from ..options import Options
 from ..storage import remote
+from ..storage.digest import file_sha256
 from ..storage.inputs import Input
-from ..storage.output_folder import WorkFolder, check_output, report_path
+from ..storage.output_folder import check_output
+from ..storage.report import report_path
+from ..storage.work_folder import WorkFolder
 from .messages import Task
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What every actor of a run is told."""
+    """The settings of a run."""
 
     options: Options
     plan: Plan
     weights_sha256: str | None
-    """Of the layout model that the driver would take."""
+    """SHA-256 of the weights of the layout model on the driver's machine; None without one."""
     output: Path
     part_pages: int
 
@@ -65,22 +67,17 @@ class Settings:
         return found.path
 
     def failed(self, task: Task, name: str, error: str) -> DocumentResult:
-        """The result of a document of which nothing came."""
+        """The result of a document that could not be converted at all."""
         return DocumentResult(task.path, name, None, str(self.plan.backend), str(self.plan.layout), error=error)
 
     def found(self, task: Task, name: str, report: dict[str, Any]) -> DocumentResult:
-        """The result of a document that is there, by its report."""
+        """The result of a document that is in OUT already, by its report."""
         folder = self.output / name
         result = DocumentResult(task.path, name, folder, str(self.plan.backend), str(self.plan.layout))
         result.files = {kind: folder / file for kind, file in report.get("files", {}).items()}
         result.files["report"] = report_path(self.output, name)
         result.pages = pages_of(report)
         return result
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def scratch_folder() -> Path:
@@ -96,13 +93,14 @@ def scratch_folder() -> Path:
 
 
 def explain(error: Exception) -> str:
+    """An error that ended a document, as one line."""
     if not isinstance(error, AccelError):
         logger.opt(exception=error).debug("unexpected")
-        return f"internal error: {type(error).__name__}: {error}"
+        return internal_error(error)
     return str(error)
 
 
 def fetch(cache: remote.Cache, task: Task) -> Input:
-    """An input as the local pipeline knows it, on this machine."""
+    """An input as a file on this machine, downloaded if need be."""
     name = str(task.path) if remote.is_url(task.path) else None
     return Input(cache.fetch(task.path), known_as=name)

@@ -1,13 +1,10 @@
-"""What a cluster's stages ask of a worker process."""
+"""Jobs of worker processes on a cluster, beside those of the local pipeline."""
 
 from __future__ import annotations
 
 from ..pdf.types import DocumentInfo
-from .batch_files import pack
-
-__all__ = ["known", "pack"]
 
 
 def known(pages: int, digest: str) -> DocumentInfo:
-    """Of a document that was looked into when it was opened."""
+    """Information about a document that was inspected when it was opened."""
     return DocumentInfo([(0.0, 0.0)] * pages, digest)

@@ -1,4 +1,4 @@
-"""From the parts of a document to its folder in OUT."""
+"""Puts documents together from their batches and moves them to OUT."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 from ..conversion.scheduler import Scheduler
 from ..document import DocumentResult
 from ..storage import remote
-from ..storage.output_folder import read_report
-from . import batches
-from .batch_jobs import JoinStages
+from ..storage.report import read_report
+from . import batch_store
+from .batch_jobs import JoinFolder, JoinJobs
 from .ledger import Agreed
 from .messages import Document, Done, PageBatch
 from .settings import Settings, explain, fetch
 
 
 class Writer:
-    """Parts -> documents in OUT, once all parts of a document are there.
+    """Writes documents to OUT once all their batches are there.
 
     Args:
         settings: of the run.
-        ledger: says which part of a long document is the last.
-        scheduler: which puts documents together.
+        ledger: knows which batch of a long document is the last.
+        scheduler: puts documents together.
         scratch: folder for files in the making.
         cache: of inputs.
     """
@@ -39,40 +39,41 @@ class Writer:
         self._scratch = scratch
         self._cache = cache
 
-    def write(self, parts: Sequence[PageBatch]) -> list[Done]:
-        """The documents of which these were the last parts."""
+    def write(self, batches: Sequence[PageBatch]) -> list[Done]:
+        """Write the documents whose last batches these are."""
         waiting = []
-        for part in parts:
-            number = part.document.task.number
-            if not part.stored or self._ledger.add(number, part.start, part.there, part.total):
-                waiting.append((part, self._join(part)))
-        return [Done(part.document.task, self._publish(part, future)) for part, future in waiting]
+        for batch in batches:
+            number = batch.document.task.number
+            if not batch.stored or self._ledger.add(number, batch.start, batch.there, batch.total):
+                waiting.append((batch, self._join(batch)))
+        return [Done(batch.document.task, self._publish(batch, future)) for batch, future in waiting]
 
-    def _join(self, part: PageBatch) -> Future[DocumentResult]:
-        document = part.document
+    def _join(self, batch: PageBatch) -> Future[DocumentResult]:
+        document = batch.document
         try:
             item = fetch(self._cache, document.task)
-            bundles = self._bundles(part)
+            bundles = self._bundles(batch)
             output = self._settings.output
             if remote.is_url(output):
                 output = self._scratch / f"out-{document.key}"
                 output.mkdir(exist_ok=True)
-            stages = JoinStages(self._settings.options, self._settings.plan, document, bundles)
-            return self._scheduler.submit(item, output, stages=stages)
+            options, plan = self._settings.options, self._settings.plan
+            folder = JoinFolder(item, output, options, plan, document, bundles)
+            return self._scheduler.submit(folder, JoinJobs(options, plan, document))
         except Exception as error:
             future: Future[DocumentResult] = Future()
             future.set_exception(error)
             return future
 
-    def _bundles(self, part: PageBatch) -> list[bytes]:
-        if not part.stored:
-            return [part.pages or b""]
-        size, document = self._settings.part_pages, part.document
-        return [batches.load(self._settings.output, document.key, i) for i in range(0, len(document.pages), size)]
+    def _bundles(self, batch: PageBatch) -> list[bytes]:
+        if not batch.stored:
+            return [batch.pages or b""]
+        size, document = self._settings.part_pages, batch.document
+        return [batch_store.load(self._settings.output, document.key, i) for i in range(0, len(document.pages), size)]
 
-    def _publish(self, part: PageBatch, future: Future[DocumentResult]) -> DocumentResult:
-        """The document's result, its files in OUT."""
-        document, output = part.document, self._settings.output
+    def _publish(self, batch: PageBatch, future: Future[DocumentResult]) -> DocumentResult:
+        """Bring a document's files to OUT and give its result."""
+        document, output = batch.document, self._settings.output
         try:
             result = future.result()
             made, result.path = result.output_dir, document.task.path
@@ -83,19 +84,19 @@ class Writer:
                 remote.upload(made, target, last=report, first=(report, json.dumps(begun).encode()))
                 result.output_dir = target
                 result.files = {kind: target / file.relative_to(made) for kind, file in result.files.items()}
-            if part.stored and result.output_dir is not None:
-                batches.forget(output, document.key)
+            if batch.stored and result.output_dir is not None:
+                batch_store.forget(output, document.key)
         except Exception as error:
-            before = self._written_before(document) if part.stored else None
+            before = self._written_before(document) if batch.stored else None
             if before is not None:
-                batches.forget(output, document.key)
+                batch_store.forget(output, document.key)
             result = before or self._settings.failed(document.task, document.name, explain(error))
         if remote.is_url(output):
             shutil.rmtree(self._scratch / f"out-{document.key}", ignore_errors=True)
         return result
 
     def _written_before(self, document: Document) -> DocumentResult | None:
-        """The result that this run has written already, if only the news of it was lost with a node."""
+        """The result that this run has written already, if a node was lost before it could say so."""
         report = read_report(self._settings.output, document.name)
         if report is None or report.get("fingerprint") != document.made_from:
             return None

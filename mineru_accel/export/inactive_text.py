@@ -115,7 +115,7 @@ def _safe_spans(spans: list[Any]) -> list[Any]:
 
 def inert_text(middle: MiddleJson) -> MiddleJson:
     """The document for Markdown: text that would be read as a tag or a link says the same without being one."""
-    payload = middle.model_dump(mode="python")
+    payload = middle.model_dump(mode="python", exclude_unset=True)  # nested blocks refuse fields that are merely set
     if not _mend(payload["pages"]):
         return middle
     return type(middle).model_validate(payload)

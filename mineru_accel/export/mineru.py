@@ -30,6 +30,7 @@ from mineru.render import (
 from mineru.types import DocumentMetadata, MiddleJson, ModelJson, Producer
 
 from ..document import Block
+from ..errors import one_line
 from ..options import Format
 from ..version import __version__
 from .inactive_text import inert_text
@@ -99,7 +100,7 @@ def drop_invalid(pages: list[list[Block]]) -> list[tuple[int, str]]:
                 kept.append(block)
             except ValueError as error:
                 dropped.append(
-                    (number, f"a {block.get('type')} block broke MinerU's rules and was left out: {_line(error)}")
+                    (number, f"a {block.get('type')} block broke MinerU's rules and was left out: {one_line(error)}")
                 )
         page[:] = kept
     return dropped
@@ -126,10 +127,6 @@ def page_blocks(blocks: list[Block]) -> list[PageBlock]:
 def render_block(block: PageBlock) -> str:
     """One block as Markdown."""
     return render_single_block(block, delimiters=config.render.latex_delimiters, asset_base_url="").strip("\n")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 def empty(model: ModelJson, whole: bool, pages: list[int]) -> tuple[ModelJson, MiddleJson]:

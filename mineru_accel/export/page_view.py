@@ -34,17 +34,17 @@ def page(folder: str, index: int) -> PageView:
     for block in blocks:
         if picture := block.pop("image_path", None):
             block["image_base64"] = _data_uri(place / picture)
-    parts: list[str] = []
+    passages: list[str] = []
     for block in mineru.page_blocks(blocks):
         text = mineru.render_block(block)
         if not text.strip():
             continue
         boxes = {_rounded(box) for box in _boxes(block)}
         for region in regions:
-            if region.part is None and _rounded(region.bbox) in boxes:
-                region.part = len(parts)
-        parts.append(text)
-    return PageView(regions, parts)
+            if region.passage is None and _rounded(region.bbox) in boxes:
+                region.passage = len(passages)
+        passages.append(text)
+    return PageView(regions, passages)
 
 
 def _boxes(block: Any) -> Iterator[BBox]:

@@ -14,12 +14,13 @@ from typing import Any
 from loguru import logger
 from mineru.types import MiddleJson
 
-from ..errors import OutputError
+from ..errors import OutputError, one_line
 from ..options import Format
 from ..pdf.opening import open_document
+from ..pdf.page_copies import join
 from ..storage import page_store
 from . import mineru
-from .layout_pdf import join, layout_pages
+from .layout_pdf import layout_pages
 from .pages import assemble
 from .types import PART, Part, PartDone, PartJob, Writing
 
@@ -69,7 +70,7 @@ def write_part(job: PartJob) -> PartDone:
                 raise
             except Exception as error:  # told when the document is written
                 logger.opt(exception=error).debug("{} of part {} of {}", fmt, part.number, document.name)
-                path.with_suffix(".failed").write_text(_why(error), encoding="utf-8")
+                path.with_suffix(".failed").write_text(one_line(error, named=True), encoding="utf-8")
                 continue
             page_store.write_file(path, data)
         if Format.MD in job.formats:
@@ -117,10 +118,6 @@ def write_joined(fmt: Format, document: Writing, parts: int, pdf: bytes, target:
             out.truncate(out.tell() - len(_GAP))
         out.seek(0, 2)
         out.write(tail)
-
-
-def _why(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _path(staging: Path, number: int, fmt: Format) -> Path:

@@ -114,13 +114,14 @@ class RegionView:
     score: float | None
     source: str
     bbox: BBox
-    part: int | None = None
-    """Number of the part of the Markdown that says it; None for running heads and the like, which it leaves out."""
+    passage: int | None = None
+    """Number of the passage of the Markdown that holds its content; None for running heads and the like, which the
+    Markdown leaves out."""
 
 
 @dataclass(slots=True)
 class PageView:
-    """A page's regions, and its Markdown in parts that belong to one region or several (a figure and its caption)."""
+    """A page's regions, and its Markdown in passages, each of one region or several (a figure and its caption)."""
 
     regions: list[RegionView] = field(default_factory=list)
-    parts: list[str] = field(default_factory=list)
+    passages: list[str] = field(default_factory=list)

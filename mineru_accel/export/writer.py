@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from ..errors import OutputError
+from ..errors import OutputError, one_line
 from ..options import Images
 from ..pdf.opening import open_document
 from . import mineru
@@ -42,7 +42,7 @@ def write(job: WriteJob) -> Written:
                 raise
             except Exception as error:  # one format that a document breaks must not cost the others
                 logger.opt(exception=error).debug("{} of {}", fmt, document.name)
-                written.failed_formats[fmt] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                written.failed_formats[fmt] = one_line(error, named=True)
                 (staging / name).unlink(missing_ok=True)
                 continue
             written.files[fmt] = name

@@ -1,6 +1,6 @@
-"""Layout: which regions a page has, and in which order they are read.
+"""Layout detection: the regions of a page, by DocLayout-YOLO.
 
-Importing this package is light; numpy, ONNX Runtime and torch come in with the first detector.
+Importing this package is light; numpy, ONNX Runtime and torch are imported with the first detector.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def load_detector(
         allow_download: Whether a missing checkpoint may be downloaded.
 
     Raises:
-        ModelError: no weights, damaged weights, or a runtime or GPU that is not there.
-        UsageError: options that contradict each other.
+        ModelError: if there are no weights, they are damaged, or the runtime or GPU is not there.
+        UsageError: if options contradict each other.
     """
-    from mineru_accel.models.layout_weights import require_layout_weights
-
+    from ..models.layout_weights import require_layout_weights
     from .detector import DEFAULT_CONF, DocLayoutYolo
+    from .verify import verify
 
-    found = require_layout_weights(weights, allow_download=allow_download)
+    found = require_layout_weights(weights, download_check=verify if allow_download else None)
     return DocLayoutYolo(
         found.path,
         device=device,

@@ -3,8 +3,8 @@
 Needs neither torch nor doclayout_yolo. Both kinds give the same :class:`Checkpoint`.
 
 The safetensors header holds, as strings: ``format`` (``mineru-accel-layout/1``), ``classes`` (JSON list),
-``yaml`` (JSON: the architecture), ``scale``, ``imgsz``, ``bn_eps``, and whatever else was asked for
-(training data, metrics, licence, git commit).
+``yaml`` (JSON: the architecture), ``scale``, ``imgsz``, ``bn_eps``, and the metadata that it was saved with (training
+data, metrics, licence, git commit).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Checkpoint", "CheckpointError", "convert_checkpoint", "load_checkpoi
 FORMAT = "mineru-accel-layout/1"
 DEFAULT_IMGSZ = 1024
 DEFAULT_BN_EPS = 1e-3
-"""What doclayout_yolo sets on every BatchNorm2d."""
+"""doclayout_yolo's value for every BatchNorm2d."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Checkpoint:
     """A layout model's weights and what is needed to build its graph."""
 
     state: dict[str, np.ndarray]
-    """Tensors under the names torch's ``state_dict()`` gives them (``model.0.conv.weight``), unfolded."""
+    """Tensors by their names in torch's ``state_dict()`` (``model.0.conv.weight``), batch norms not folded."""
     classes: tuple[str, ...]
     """Class names by id."""
     yaml: dict[str, Any]
@@ -60,7 +60,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     """Load a ``.pt`` (as doclayout_yolo saves it) or ``.safetensors`` checkpoint.
 
     Raises:
-        CheckpointError: missing, damaged, refused, or not a layout checkpoint.
+        CheckpointError: if it is missing, damaged, refused, or not a layout checkpoint.
     """
     path = Path(path)
     if not path.is_file():
@@ -85,10 +85,8 @@ def save_safetensors(
 ) -> None:
     """Write a checkpoint atomically; floats as ``dtype``, BN's ``num_batches_tracked`` left out.
 
-    BN variances beyond float16's range are an error, not an infinity.
-
     Raises:
-        CheckpointError: a value doesn't fit into ``dtype``, or the file can't be written.
+        CheckpointError: if a value doesn't fit into ``dtype``, or the file can't be written.
     """
     from safetensors.numpy import save
 
@@ -219,7 +217,11 @@ def _bn_eps(model: Stub, path: Path) -> float:
 
 
 def _imgsz(path: Path, train_args: Mapping[str, Any]) -> int:
-    """The file's name wins (``..._imgsz1280_2501.pt``): it says what the weights are meant to be used at."""
+    """Longest side of the network's input.
+
+    The file's name (``..._imgsz1280_2501.pt``) goes before the training's arguments: it says at which size the weights
+    are meant to be used.
+    """
     named = re.search(r"imgsz(\d{3,4})", path.name)
     size = named[1] if named else train_args.get("imgsz")
     if isinstance(size, (list, tuple)) and size:

@@ -1,4 +1,4 @@
-"""The ten DocStructBench classes DocLayout-YOLO tells apart."""
+"""The ten classes of DocStructBench, which DocLayout-YOLO tells apart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Label(StrEnum):
-    """A DocStructBench class; the value is the name checkpoints and :class:`Region` carry."""
+    """A class of DocStructBench; the value is its name in checkpoints and in :class:`~mineru_accel.document.Region`."""
 
     TITLE = "title"
     PLAIN_TEXT = "plain text"
@@ -24,3 +24,4 @@ CLASSES: tuple[str, ...] = tuple(label.value for label in Label)
 """Class names by class id, 0 to 9."""
 
 CLASS_IDS: dict[str, int] = {name: i for i, name in enumerate(CLASSES)}
+"""Class ids by class name."""

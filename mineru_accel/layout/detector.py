@@ -1,4 +1,4 @@
-"""DocLayout-YOLO without its package: from page images to regions."""
+"""DocLayout-YOLO without the package doclayout_yolo: from page images to regions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from .checkpoint import load_checkpoint
 from .letterbox import Letterbox, as_rgb
 from .network.architecture import build_graph
 from .postprocess import Detections, suppress_duplicates
-from .runtime.choose import Runtime, choose_runtime, open_runtime
+from .runtime.base import Runtime
+from .runtime.choose import choose_runtime, open_runtime
 
 DEFAULT_CONF = 0.2
-"""DocLayout-YOLO's own default; MinerU 2 asked for 0.1 and filtered later."""
+"""DocLayout-YOLO's own default. MinerU 2 asked for 0.1 and filtered later."""
 
 
 class DocLayoutYolo:
@@ -33,9 +34,9 @@ class DocLayoutYolo:
         precision: ``auto`` (fp16 on a GPU, fp32 on the CPU), ``fp32`` or ``fp16``.
 
     Raises:
-        CheckpointError: the weights can't be used.
-        ModelError: a runtime or GPU that was asked for is not there.
-        UsageError: options that contradict each other.
+        CheckpointError: if the weights can't be used.
+        ModelError: if a runtime or GPU that was asked for is not there.
+        UsageError: if options contradict each other.
     """
 
     def __init__(
@@ -79,8 +80,8 @@ class DocLayoutYolo:
             One list per page; bboxes as fractions of the page.
 
         Raises:
-            ValueError: an image of another shape or dtype, or with no pixels.
-            RuntimeError: the detector is closed.
+            ValueError: if an image has another shape or dtype, or no pixels.
+            RuntimeError: if the detector is closed.
         """
         return [
             self._regions(found, image.shape[0], image.shape[1])
@@ -88,11 +89,11 @@ class DocLayoutYolo:
         ]
 
     def detect_raw(self, images: Sequence[np.ndarray]) -> list[Detections]:
-        """What doclayout_yolo's ``predict`` gives for each page on its own: boxes in page pixels, nothing dropped.
+        """Boxes as doclayout_yolo's ``predict`` gives them for each page alone: in page pixels, none dropped.
 
         Raises:
-            ValueError: an image of another shape or dtype, or with no pixels.
-            RuntimeError: the detector is closed.
+            ValueError: if an image has another shape or dtype, or no pixels.
+            RuntimeError: if the detector is closed.
         """
         runtime = self._runtime
         if runtime is None:
@@ -126,7 +127,7 @@ class DocLayoutYolo:
 
 
 def _batches(shapes: Sequence[tuple[int, int]], max_batch: int) -> Iterator[list[int]]:
-    """Indices of equal shapes together, at most ``max_batch`` at a time."""
+    """Indices of pages of equal shape, in lists of at most ``max_batch``."""
     buckets: dict[tuple[int, int], list[int]] = {}
     for i, shape in enumerate(shapes):
         buckets.setdefault(shape, []).append(i)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 PAD_VALUE = 114
+"""Grey of the padding, doclayout_yolo's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """Where a page of ``height`` x ``width`` pixels lies on its canvas."""
+    """The place of a page of ``height`` x ``width`` pixels on its canvas."""
 
     height: int
     width: int
@@ -61,10 +62,10 @@ class Letterbox:
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:
-    """Accept ``(H, W, 3)``, ``(H, W, 1)`` or ``(H, W)`` uint8; the result has three channels.
+    """An image of shape ``(H, W, 3)``, ``(H, W, 1)`` or ``(H, W)``, uint8, with three channels.
 
     Raises:
-        ValueError: any other shape or dtype, or no pixels.
+        ValueError: if it has another shape or dtype, or no pixels.
     """
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         raise ValueError(f"a page image must be a uint8 array, not {getattr(image, 'dtype', type(image).__name__)}")

@@ -1,4 +1,4 @@
-"""From the network's raw maps to boxes, in numpy, for every runtime alike.
+"""From the network's raw maps to boxes, in numpy; used by the runtimes on the CPU.
 
 YOLOv10's one-to-one head needs no NMS: the best ``max_det`` (position, class) pairs are the result. Boxes are
 decoded in float32, and only for these.
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 MAX_DET = 300
+"""Maximum boxes a page."""
 SAME_CLASS_IOU = 0.7
 CROSS_CLASS_IOU = 0.8
+"""Overlap from which on a box repeats a better one of its own class, or of another."""
 
 
 @dataclass(slots=True)
@@ -31,7 +33,7 @@ class Detections:
         return len(self.scores)
 
     def take(self, keep: np.ndarray) -> Detections:
-        """Those at ``keep`` (indices or mask)."""
+        """The detections at ``keep`` (indices or mask)."""
         return Detections(self.boxes[keep], self.scores[keep], self.classes[keep])
 
 
@@ -52,7 +54,7 @@ def decode(
         shape: Height and width of the network's input.
         strides: Stride of each level, in the order of A.
         conf: Scores must be above this.
-        max_det: At most so many.
+        max_det: Maximum number of boxes.
 
     Returns:
         Boxes in pixels of the input.
@@ -85,7 +87,7 @@ def _distances(boxes: np.ndarray) -> np.ndarray:
 
 
 def _cells(anchors: np.ndarray, shape: tuple[int, int], strides: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Centres ``(2, n)`` x, y of cells by number, in strides, and their strides ``(n,)``."""
+    """Centres ``(2, n)`` (x, y, in strides) and strides ``(n,)`` of cells, given by their numbers."""
     x, y, stride = (np.empty(len(anchors), np.float32) for _ in range(3))
     start = 0
     for s in strides:
@@ -102,13 +104,13 @@ def suppress_duplicates(
 ) -> Detections:
     """Drop boxes that repeat a better one, of the same class or of another.
 
-    The head is free of NMS only as far as training made it so: it still gives one region two classes (a caption that
-    may be text), and a small model repeats itself. Only near-copies go: a box inside a larger one stays.
+    Training makes the head free of duplicates, but not perfectly: it still gives one region two classes (a caption that
+    may be text), and small models repeat boxes. Only near-copies are dropped: a box inside a larger one stays.
     """
     if len(found) < 2:
         return found
     overlap = iou_matrix(found.boxes)
-    # float32(limit) may lie a rounding below or above the limit: nothing over the limit is below it
+    # candidates first; the overlap is compared exactly below, since float32(limit) is not quite the limit
     better, worse = np.nonzero(overlap >= np.float32(min(same_class, cross_class)))
     limit = np.where(found.classes[better] == found.classes[worse], same_class, cross_class)
     clash = (better < worse) & (overlap[better, worse] > limit)

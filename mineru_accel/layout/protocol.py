@@ -1,4 +1,4 @@
-"""What a layout detector is to the rest of the pipeline."""
+"""The protocol of layout detectors: what the rest of the program needs to know of one."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ if TYPE_CHECKING:
 class LayoutDetector(Protocol):
     """Finds the regions of page images.
 
-    ``detect`` may be called from several threads at once. What it says of a page never depends
-    on the other pages of the call.
+    ``detect`` may be called from several threads at once. A page's regions never depend on the other pages of the call.
     """
 
     name: str
-    """For reports: which detector and which weights."""
+    """For reports: the detector and its weights."""
     imgsz: int
-    """The longest side, in pixels, a page is best rendered at: such a page needs no resizing."""
+    """Longest side, in pixels, at which pages should be rendered: they are not resized then."""
     max_batch: int
-    """Pages that one call is best given, if there are so many; more are taken, too."""
+    """Number of pages for which one call is most efficient; calls with more pages work, too."""
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Region]]:
         """Find the regions of each page.
@@ -36,7 +35,7 @@ class LayoutDetector(Protocol):
             One list per page, best score first; bboxes as fractions of the page.
 
         Raises:
-            ValueError: an image of another shape or dtype, or with no pixels.
+            ValueError: if an image has another shape or dtype, or no pixels.
         """
         ...
 

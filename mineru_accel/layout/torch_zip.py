@@ -26,7 +26,7 @@ class CheckpointError(ModelError):
 
 
 class Stub:
-    """Stands in for an object of a class that is not loaded: its attributes, and its class's name."""
+    """Stands in for an object whose class is not imported: its attributes and its class's name."""
 
     qualname = ""
 
@@ -46,7 +46,7 @@ _STUB_NAMES = {
     "functools.partial", "datetime.datetime", "datetime.date", "builtins.getattr", "__builtin__.getattr",
     *(f"torch.{d}" for d in ("float16", "float32", "float64", "bfloat16", "uint8", "int8", "int16", "int32", "int64")),
 }  # fmt: skip
-"""Harmless as stubs. A fused model pickles its swapped ``forward`` as getattr(module, name): the stub drops it."""
+"""Names that become stubs. A fused model pickles its replaced ``forward`` as getattr(module, name): a stub drops it."""
 
 _PLAIN: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": OrderedDict,
@@ -86,7 +86,7 @@ def read_torch_zip(path: Path) -> Any:
     """Read what ``torch.save`` wrote, tensors as numpy arrays (bfloat16 widened to float32).
 
     Raises:
-        CheckpointError: not a torch zip file, truncated, or holding something that is not allowed.
+        CheckpointError: if it is no torch zip file, truncated, or names something that is not allowed.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from ..errors import ModelError
 from ..options import DEFAULT_VLM
-from . import layout_weights
-from .layout_weights import Found, Model, Place, Verification
+from . import locate
+from .locate import Found, Model, Place, Verification
 
 REPOS: dict[str, dict[str, str]] = {
     DEFAULT_VLM: {"huggingface": f"opendatalab/{DEFAULT_VLM}", "modelscope": f"OpenDataLab/{DEFAULT_VLM}"},
@@ -47,7 +47,7 @@ def find_vlm(name: str = DEFAULT_VLM) -> Found | None:
 
 
 def require_vlm(name: str = DEFAULT_VLM) -> Found:
-    """As :func:`find_vlm`, but raises where there is none. Two gigabytes are only fetched by who says so.
+    """As :func:`find_vlm`, but raises where there is none: two gigabytes are downloaded on request only.
 
     Raises:
         ModelError: it is nowhere; the line says what to type.
@@ -63,30 +63,26 @@ def require_vlm(name: str = DEFAULT_VLM) -> Found:
 
 def places(name: str = DEFAULT_VLM) -> Iterator[Place]:
     """Every place on this machine, in the order in which they count."""
-    folder = layout_weights._env_path(layout_weights.MODELS_ENV)
-    yield Place(layout_weights.MODELS_ENV, folder, _complete(folder / name) if folder else None)
-    folder = layout_weights.mineru_model_dir()
+    folder = locate.models_dir()
+    yield Place(locate.MODELS_ENV, folder, _complete(folder / name) if folder else None)
+    folder = locate.mineru_model_dir()
     yield Place("MinerU's model folder", folder, _complete(folder / name))
-    folder = layout_weights._huggingface_cache()
-    repo = "models--" + REPOS[name]["huggingface"].replace("/", "--")
-    snapshots = sorted(folder.glob(f"{repo}/snapshots/*"), key=lambda p: p.stat().st_mtime, reverse=True)
-    yield Place("Hugging Face's cache", folder, next(filter(None, map(_complete, snapshots)), None))
-    folder = layout_weights._env_path("MODELSCOPE_CACHE") or Path("~/.cache/modelscope").expanduser()
-    owner, model = REPOS[name]["modelscope"].split("/")
-    names = [f"{owner}/{model}", f"{owner}/{model.replace('.', '___')}"]
-    roots = [folder / prefix / n for prefix in ("hub/models", "models", "hub", "") for n in names]
-    yield Place("ModelScope's cache", folder, next(filter(None, map(_complete, roots)), None))
+    snapshots = locate.huggingface_snapshots(REPOS[name]["huggingface"])
+    latest_first = sorted(snapshots, key=lambda p: p.stat().st_mtime, reverse=True)
+    yield Place("Hugging Face's cache", locate.huggingface_cache(), _first_complete(latest_first))
+    folders = locate.modelscope_folders(REPOS[name]["modelscope"])
+    yield Place("ModelScope's cache", locate.modelscope_cache(), _first_complete(folders))
 
 
-def listed() -> Model:
-    """The default VLM, for ``mineru-accel models list``."""
+def vlm_model() -> Model:
+    """The default VLM, with every place where it may be."""
     repos = REPOS[DEFAULT_VLM]
     purpose = "MinerU's VLM: text, tables, formulas and pictures"
     return Model("vlm", purpose, DEFAULT_VLM, dict(repos), _LICENCES[DEFAULT_VLM], tuple(places()))
 
 
 def download_vlm(name: str = DEFAULT_VLM, source: str | None = None) -> Found:
-    """Download a VLM into MinerU's model folder; what an interrupted download left is gone on with.
+    """Download a VLM into MinerU's model folder; it goes on where an earlier download was interrupted.
 
     Raises:
         ModelError: the source is ``local``, an unknown name, or the download failed.
@@ -94,29 +90,18 @@ def download_vlm(name: str = DEFAULT_VLM, source: str | None = None) -> Found:
     """
     if name not in REPOS:
         raise ModelError(f"no VLM of the name {name} is known ({', '.join(REPOS)})")
-    source = layout_weights.model_source(source)
-    folder = layout_weights.mineru_model_dir() / name
+    source = locate.model_source(source)
+    folder = locate.mineru_model_dir() / name
     if source == "local":
-        raise ModelError(f"{layout_weights.SOURCE_ENV}=local forbids downloads; put the checkpoint into {folder}")
-    failures = []
-    for place in ("huggingface", "modelscope") if source == "auto" else (source,):
-        fetch = _from_huggingface if place == "huggingface" else _from_modelscope
-        try:
-            fetch(REPOS[name][place], folder)
-        except Exception as error:  # network libraries raise anything
-            failures.append(f"{place}: {' '.join(str(error).split())[:200] or type(error).__name__}")
-            continue
-        check = verify_vlm(folder)
-        if check.ok:
-            with suppress(OSError):
-                (folder / _COMPLETE).touch()
-            return Found(folder, f"downloaded from {place}")
-        failures.append(f"{place}: {check.detail}")
-    raise ModelError(f"can't download the VLM ({'; '.join(failures)})")
+        raise ModelError(f"{locate.SOURCE_ENV}=local forbids downloads; put the checkpoint into {folder}")
+    hub = locate.download("the VLM", REPOS[name], folder, lambda: verify_vlm(folder), source=source)
+    with suppress(OSError):
+        (folder / _COMPLETE).touch()
+    return Found(folder, f"downloaded from {hub}")
 
 
 def verify_vlm(folder: Path) -> Verification:
-    """Check that a checkpoint is whole, and its weights' SHA-256 against what is known of them.
+    """Check that a checkpoint is whole, and its weights' SHA-256 against the known ones.
 
     Raises:
         ModelError: a file can't be read.
@@ -126,8 +111,8 @@ def verify_vlm(folder: Path) -> Verification:
     known, digest = 0, ""
     weights = sorted(folder.glob("*.safetensors"))
     for file in weights:
-        digest = layout_weights.sha256(file)
-        wanted = layout_weights.expected_sha256(file)
+        digest = locate.sha256(file)
+        wanted = locate.expected_sha256(file)
         if wanted and wanted != digest:
             return Verification(False, digest, f"{file}: its SHA-256 is {digest}, expected {wanted}: download it again")
         known += wanted is not None
@@ -160,8 +145,12 @@ def _complete(folder: Path) -> Path | None:
     return folder if folder.is_dir() and incomplete(folder) is None else None
 
 
+def _first_complete(folders: Iterable[Path]) -> Path | None:
+    return next(filter(None, map(_complete, folders)), None)
+
+
 def _whole(file: Path) -> bool:
-    """Is a safetensors file as long as its header says?"""
+    """Whether a safetensors file is as long as its header says."""
     try:
         with file.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
@@ -172,15 +161,3 @@ def _whole(file: Path) -> bool:
         return os.path.getsize(file) == 8 + length + max(ends, default=0)
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         return False
-
-
-def _from_huggingface(repo: str, folder: Path) -> None:
-    from huggingface_hub import snapshot_download
-
-    snapshot_download(repo, local_dir=folder)
-
-
-def _from_modelscope(repo: str, folder: Path) -> None:
-    from modelscope import snapshot_download
-
-    snapshot_download(repo, local_dir=str(folder))

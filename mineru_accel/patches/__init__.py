@@ -8,7 +8,7 @@
     patches.status()                   # one Status per patch
     patches.revert("vllm-vit-graphs")
 
-One file per patch; :mod:`.registry` lists them and README.md says what each is worth.
+One file per patch. :mod:`.records` lists them with their texts; ``docs/patches.md`` is made from it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a patch is: its record, its outcome, and how it is undone."""
+"""A patch's record, its status, and the undoing of its changes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 
 class State(StrEnum):
-    """What became of a patch in this process."""
+    """State of a patch in this process."""
 
     ACTIVE = "active"
     OFF = "off"
-    """Would apply here, but nobody switched it on."""
+    """Could be applied here, but is not switched on."""
     NOT_NEEDED = "not needed"
     NOT_APPLICABLE = "not applicable"
     FAILED = "failed"
@@ -21,7 +21,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One patch's state in this process, with its reason. ``str()`` is one line for people."""
+    """A patch's state in this process, with the reason. ``str()`` is one line for people."""
 
     name: str
     state: State
@@ -33,21 +33,21 @@ class Status:
 
 
 class NotNeeded(Exception):
-    """Raised by a patch: the package does it well already. The text continues "not needed, because ..."."""
+    """Raised by a patch if the package needs it no more. The message continues "not needed, because ..."."""
 
 
 class NotApplicable(Exception):
-    """Raised by a patch: it can't work here. The text continues "not applicable, because ..."."""
+    """Raised by a patch that can't work here. The message continues "not applicable, because ..."."""
 
 
 class Undo:
-    """Collects what a patch changes, and takes it back in reverse order."""
+    """Records what a patch changes, and undoes it in reverse order."""
 
     def __init__(self) -> None:
         self._steps: list[Callable[[], object]] = []
 
     def setattr(self, owner: Any, name: str, value: object) -> None:
-        """Set an attribute of a class or module; undone to what stood in the owner's own namespace."""
+        """Set an attribute of a class or module. Undoing restores the owner's own, or removes it."""
         own = vars(owner)
         if name in own:
             before = own[name]
@@ -70,7 +70,7 @@ class Undo:
         self._steps.append(step)
 
     def run(self) -> None:
-        """Take everything back. The first error is raised after all steps have run."""
+        """Undo everything. The first error is raised after all steps have run."""
         errors = []
         while self._steps:
             try:
@@ -83,25 +83,25 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One patch of one package.
-
-    ``check`` looks at versions and hardware only (no import of the package) and raises `NotNeeded` or `NotApplicable`;
-    it returns why the patch is worth having here. ``install`` changes the package, noting every change in the `Undo`
-    it is given, and may raise the same; it returns what it did, in a few words.
-    """
+    """One patch of one package. Texts are whole sentences in Markdown, for the documentation."""
 
     name: str
     package: str
-    """The distribution that is changed."""
+    """Name of the distribution that is changed."""
     versions: str
-    """Which versions of it: a PEP 440 specifier such as ``>=0.11,<0.29``."""
+    """Versions of it that the patch fits: a PEP 440 specifier such as ``>=0.11,<0.29``."""
     replaces: str
     why: str
     how: str
     upstream: str
-    """Issue or pull request."""
+    """Related issues and pull requests."""
     remove_when: str
     check: Callable[[], str]
+    """Looks at versions and hardware only, without importing the package, and raises `NotNeeded` or `NotApplicable`.
+    Returns why the patch is worth having here."""
     install: Callable[[Undo], str]
+    """Changes the package, through the `Undo` it is given; may raise the same. Returns what it did, in a few words."""
+    measured: str = ""
+    """Measured gain, with the conditions of the measurement; empty if none was measured."""
     auto: bool = True
-    """Part of ``MINERU_ACCEL_PATCHES=auto``; otherwise only by name."""
+    """Whether ``MINERU_ACCEL_PATCHES=auto`` selects it; otherwise only its name does."""

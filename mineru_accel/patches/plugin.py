@@ -1,14 +1,14 @@
 """The ``vllm.general_plugins`` entry point: vLLM calls `register` in each of its processes, maybe more than once.
 
-It does nothing unless ``MINERU_ACCEL_PATCHES`` is set, as our engine does for its own processes and a user may do for
-``vllm serve``. It never raises: a vLLM without our patches is better than none.
+No patch is applied unless ``MINERU_ACCEL_PATCHES`` selects it: `EngineSupervisor` sets that for its own processes, and
+a user may set it for ``vllm serve``. `register` never raises: vLLM without patches is better than no vLLM.
 """
 
 from __future__ import annotations
 
 
 def register() -> None:
-    """Apply the patches of vLLM that the environment names."""
+    """Apply the patches of vLLM that the environment selects; end this process with its owner, if it has one."""
     import os
 
     try:

@@ -1,24 +1,29 @@
-"""What the pipeline asks of a worker about a page before its layout is known."""
+"""What the pipeline asks of a worker about a document, and about a page before its layout is known.
+
+Imports nothing heavy: the parent names these functions, too.
+"""
 
 from __future__ import annotations
 
 import io
 import time
-
-import numpy as np
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from ..options import Method
-from .ocr import read_page
-from .opening import inspect, open_page
-from .rendering import render, rotate
-from .text_quality import why_ocr
-from .types import Key, PageRead
+from .types import DocumentInfo, Key, PageRead
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _OCR_MAX_SIDE = 2600
 """Pixels; RapidOCR gains nothing above this and posters would take minutes."""
 
-__all__ = ["inspect", "picture", "read"]
+
+def inspect(path: str, password: str | None = None) -> DocumentInfo:
+    """Look into a document, see :func:`mineru_accel.pdf.opening.inspect`."""
+    from . import opening
+
+    return opening.inspect(path, password)
 
 
 def read(
@@ -42,6 +47,11 @@ def read(
     Raises:
         InputError: if the page can't be loaded.
     """
+    from .ocr import read_page
+    from .opening import open_page
+    from .rendering import render, rotate
+    from .text_quality import why_ocr
+
     started = time.perf_counter()
     with open_page(key, index) as page:
         size = page.get_size()
@@ -78,6 +88,11 @@ def picture(key: Key, index: int, side: int) -> bytes:
     Raises:
         InputError: if the page can't be loaded.
     """
+    from PIL import Image
+
+    from .opening import open_page
+    from .rendering import render
+
     with open_page(key, index) as page:
         pixels = render(page, side / max(*page.get_size(), 1e-3))
     out = io.BytesIO()

@@ -13,7 +13,7 @@ import pypdfium2.raw as pdfium_c
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ..errors import InputError
-from ..storage.inputs import IMAGE_SUFFIXES, digest, os_error
+from ..storage.inputs import IMAGE_SUFFIXES, input_sha256, why_unreadable
 from .docvortex.documents import Document
 from .types import DocumentInfo, Key
 
@@ -123,7 +123,7 @@ def inspect(path: str, password: str | None = None) -> DocumentInfo:
         sizes.append((width, height))
     if not sizes:
         raise InputError("has no pages")
-    return DocumentInfo(sizes, digest(path))
+    return DocumentInfo(sizes, input_sha256(path))
 
 
 def _read_as_pdf(key: Key) -> bytes:
@@ -141,7 +141,7 @@ def _read_as_pdf(key: Key) -> bytes:
         with open(key.path, "rb") as file:
             data = file.read()
     except OSError as error:
-        raise InputError(os_error(error)) from error
+        raise InputError(why_unreadable(error)) from error
     if _looks_like_image(key.path, data):
         return _image_to_pdf(data)
     if b"%PDF-" not in data[:1024] and Path(key.path).suffix.lower() != ".pdf":

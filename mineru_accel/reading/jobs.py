@@ -18,7 +18,7 @@ from .source_policy import SourcePolicy
 from .types import Draft, PageBlock, PageContent, PageSummary, Prepared
 
 if TYPE_CHECKING:
-    from ..vlm.image_patches import Cutter
+    from ..patches.image_patches import Cutter
     from ..vlm.types import Answer
 
 

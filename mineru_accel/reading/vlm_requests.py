@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from PIL import Image
 
 from ..document import Source
+from ..patches.image_patches import Cutter, cut
 from ..pdf.opening import open_page
 from ..pdf.rendering import render
 from ..pdf.types import Key
 from ..vlm import mineru_client
-from ..vlm.image_patches import Cutter, cut
 from ..vlm.types import Crop
 from ..workers import arena
 from .types import Draft, PageBlock
@@ -56,7 +56,7 @@ class Slot:
         self._number, self._size, self._cutter = number, size, cutter
         self.png = png
 
-    def store(self, asked: Sequence[mineru_client.Asked], kinds: Sequence[str]) -> list[Crop]:
+    def store(self, asked: Sequence[mineru_client.VlmRequest], kinds: Sequence[str]) -> list[Crop]:
         """Crops of some requests; pixels that don't fit into the slot are kept in the crop itself.
 
         Args:

@@ -1,1 +1,1 @@
-"""Files that go in and come out: inputs, output folders, journals, pages that wait on disk, object stores."""
+"""Files: inputs, output folders, journals, pages kept on disk, object stores."""

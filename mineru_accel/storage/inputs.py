@@ -1,9 +1,8 @@
-"""From what people type (files, folders, globs, lists) to the documents of a run."""
+"""The documents of a run, from the paths, folders, globs and lists that users give."""
 
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import re
 import unicodedata
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from ..errors import InputError, UsageError
 from . import remote
+from .digest import file_sha256
 from .remote import is_url
 
 PDF_SUFFIXES = frozenset({".pdf"})
@@ -29,15 +29,15 @@ class Input:
 
     path: Path
     known_as: str | None = None
-    """The name that its user gave it, where ``path`` is a place of ours that nobody needs to know."""
+    """Its name for users, where ``path`` is a temporary place of ours."""
     in_folder: bool = False
-    """Was it found in a folder?"""
+    """Whether it was found in a folder that was given."""
     replace: bool = False
-    """Is an earlier result replaced if it was made from another version of the file or with other options?"""
+    """Whether to replace a result that was made from another version of the file or with other options."""
 
     @property
     def stem(self) -> str:
-        """Its name without suffix, safe as a folder name; :class:`~.output_folder.Names` makes it unique."""
+        """Its name without suffix, safe as a folder name; :class:`~.document_names.DocumentNames` makes it unique."""
         return safe_name(Path(self.known_as or str(self.path)).stem)
 
     @property
@@ -47,12 +47,12 @@ class Input:
         return path.encode("utf-8", "backslashreplace").decode()
 
 
-def expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """The files of :func:`find`."""
-    return [item.path for item in find(paths)]
+def find_paths(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """The files of :func:`find_inputs`."""
+    return [item.path for item in find_inputs(paths)]
 
 
-def find(paths: Iterable[str | os.PathLike[str]]) -> list[Input]:
+def find_inputs(paths: Iterable[str | os.PathLike[str]]) -> list[Input]:
     """Files named by paths, folders (searched recursively for known suffixes; not hidden ones, nor results of ours) and
     globs. URLs of files, folders and globs too, see :mod:`mineru_accel.storage.remote`.
 
@@ -69,13 +69,13 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> list[Input]:
 
     for given in paths:
         if is_url(given):
-            for one in remote.expand(str(given), lambda name: Path(name).suffix.lower() in SUFFIXES):
+            for one in remote.find_files(str(given), lambda name: Path(name).suffix.lower() in SUFFIXES):
                 found.setdefault(str(one), Input(one, in_folder=str(one) != str(given)))
             continue
         text = os.path.expanduser(os.fspath(given))
         path = Path(text)
         if path.is_dir():
-            inside = list(in_folder(path))
+            inside = list(documents_in(path))
             if not inside:
                 raise UsageError(f"{text}: no PDF or image in this folder")
             for file in inside:
@@ -91,7 +91,7 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> list[Input]:
     return list(found.values())
 
 
-def in_folder(folder: Path) -> Iterator[Path]:
+def documents_in(folder: Path) -> Iterator[Path]:
     """The documents in a folder and below, sorted."""
     for path in sorted(folder.rglob("*")):
         if (
@@ -103,20 +103,19 @@ def in_folder(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def digest(path: str) -> str:
+def input_sha256(path: str) -> str:
     """SHA-256 of a file, in hex.
 
     Raises:
         InputError: if it can't be read.
     """
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
-        raise InputError(os_error(error)) from error
+        raise InputError(why_unreadable(error)) from error
 
 
-def os_error(error: OSError) -> str:
+def why_unreadable(error: OSError) -> str:
     """Why a file can't be read, in a few words."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
@@ -128,7 +127,7 @@ def os_error(error: OSError) -> str:
 
 
 def _in_result(file: Path, top: Path) -> bool:
-    """Does a file below ``top`` lie in a folder that a run has written?"""
+    """Whether a file below ``top`` lies in a folder that a run has written."""
     return any(
         (p / f"{p.name}_report.json").exists() or (p.name.endswith(".partial") and (p / "pages").is_dir())
         for p in file.parents

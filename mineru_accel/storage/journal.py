@@ -1,7 +1,7 @@
-"""What is done of a document, kept beside its spooled pages so that a killed run can be continued.
+"""The finished pages of a document, kept beside their blocks so that a killed run can be continued.
 
-One JSON line each: first what the document is made from, then pages and parts as they are finished. Lines are appended
-whole; what a kill or a full disk left of a last one is ignored and cut off. A page's line is written after its blocks.
+One JSON line each: first a header (source and fingerprint), then pages and parts as they are finished. A line that a
+kill or a full disk has cut off is ignored, and so are those behind it. A page's line is written after its blocks.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Journal:
         self._fd: int | None = None
 
     def read(self) -> list[Entry]:
-        """What is there, the line on the whole document first; empty where there is nothing of use."""
+        """All lines, the header first; empty where there is no journal."""
         return list(_entries(_path(self._staging)))
 
     def results(self) -> dict[int, PageResult]:
-        """What became of the pages, by 0-based number; of a page or part that was done again what came last."""
+        """The results of the pages, by 0-based number; of a page or part that was done again the latest."""
         pages: dict[int, PageResult] = {}
         parts: dict[int, Entry] = {}
         for entry in _entries(_path(self._staging)):
@@ -42,11 +42,11 @@ class Journal:
             elif "part" in entry:
                 parts[entry["part"]] = entry["warnings"]
         for warnings in parts.values():
-            warn(pages, {int(index): texts for index, texts in warnings.items()})
+            add_warnings(pages, {int(index): texts for index, texts in warnings.items()})
         return pages
 
     def start(self, entries: Iterable[Entry]) -> None:
-        """Begin with these lines, whatever was there.
+        """Begin with these lines, in place of an earlier journal.
 
         Raises:
             OSError: if they can't be written.
@@ -71,13 +71,14 @@ class Journal:
             data = data[os.write(self._fd, data) :]
 
     def close(self) -> None:
+        """Append no more; may be called twice."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
 
-def made_from(staging: Path) -> Entry | None:
-    """The first line of the journal in a folder, None where there is none."""
+def read_header(staging: Path) -> Entry | None:
+    """The first line of the journal in a folder; None where there is none."""
     return next(_entries(_path(staging)), None)
 
 
@@ -108,14 +109,14 @@ def page_entry(result: PageResult) -> Entry:
 
 
 def page_result(entry: Entry) -> PageResult:
-    """What a journal's line says of a page."""
+    """The result of a page, from its line in the journal."""
     fields = {k: v for k, v in entry.items() if k not in ("page", "status")}
     fields["sources"] = [sys.intern(s) for s in entry["sources"]]
     return PageResult(index=entry["page"], status=PageStatus(entry["status"]), **fields)
 
 
-def warn(pages: dict[int, PageResult], warnings: dict[int, list[str]]) -> None:
-    """Add what was noticed about pages when they were put together."""
+def add_warnings(pages: dict[int, PageResult], warnings: dict[int, list[str]]) -> None:
+    """Add the warnings on pages that came up when the document was put together."""
     for index, texts in warnings.items():
         if page := pages.get(index):
             page.warnings.extend(texts)

@@ -1,4 +1,4 @@
-"""Blocks of converted pages wait on disk until their document is complete, so memory does not grow with it."""
+"""Blocks of converted pages, kept on disk until their document is complete, so that memory does not grow with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOLDER = "pages"
 
 
 def write_page(staging: Path, index: int, blocks: list[Block], found: Iterable[Found] = ()) -> None:
-    """Put a page's blocks away (atomically: a half-written page is never read), and how each was found."""
+    """Write a page's blocks and how each was found, atomically: a half-written page is never read."""
     folder = staging / FOLDER
     folder.mkdir(exist_ok=True)  # not its parents: a document that was given up stays gone
     page = {"blocks": blocks, "found": [[f.label, f.score, f.source] for f in found]}
@@ -24,7 +24,7 @@ def write_page(staging: Path, index: int, blocks: list[Block], found: Iterable[F
 
 
 def write_file(target: Path, data: bytes) -> None:
-    """Write a file so that it is there in full or not at all."""
+    """Write a file so that it is complete or not there."""
     temporary = target.with_suffix(".part")
     temporary.write_bytes(data)
     temporary.replace(target)
@@ -40,11 +40,9 @@ def read_found(staging: Path, index: int) -> list[Found]:
     return [Found(*one) for one in _read(staging, index)["found"]]
 
 
-def keep(staging: Path, index: int, folder: Path) -> None:
-    """Copy a page's blocks and pictures to a folder of the same make, where they outlive the document's own staging.
-
-    By hard links where that can be.
-    """
+def copy_page(staging: Path, index: int, folder: Path) -> None:
+    """Copy a page's blocks and pictures to a folder of the same structure that outlives ``staging``; by hard links
+    where possible."""
     source = _path(staging, index)
     if not source.exists():
         return
@@ -59,8 +57,8 @@ def keep(staging: Path, index: int, folder: Path) -> None:
                 shutil.copyfile(file, target)
 
 
-def remove(staging: Path) -> None:
-    """The document is written: its pages are not needed any more."""
+def remove_pages(staging: Path) -> None:
+    """Delete all pages, once the document is written."""
     shutil.rmtree(staging / FOLDER, ignore_errors=True)
 
 

@@ -14,14 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import AccelError, InputError, OutputError, UsageError
+from ..errors import AccelError, InputError, OutputError, UsageError, one_line
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_CHUNK = 1 << 20
+_COPY_BYTES = 1 << 20
 
 
 def is_url(path: object) -> bool:
-    """Is this a URL, or a path made from one?"""
+    """Whether this is a URL, or a path made from one."""
     return bool(_URL.match(str(path)))
 
 
@@ -49,14 +49,14 @@ def _open(url: str) -> Any:
     return path
 
 
-def expand(url: str, wanted: Callable[[str], bool]) -> list[Path]:
+def find_files(url: str, wanted: Callable[[str], bool]) -> list[Path]:
     """The files that a URL names: itself, those in its folder (searched through), or those its glob matches, sorted.
 
     Args:
-        wanted: which files of a folder count, by name.
+        wanted: Whether a file of a folder counts, by its name.
 
     Raises:
-        UsageError: if a folder or glob holds none, or the place can't be looked at.
+        UsageError: if a folder or glob holds none, or the place can't be read.
     """
     path: Any = _open(url)
     fs = path.fs
@@ -65,20 +65,20 @@ def expand(url: str, wanted: Callable[[str], bool]) -> list[Path]:
             found = [n for n in fs.glob(path.path) if not fs.isdir(n)]
         elif fs.isdir(path.path):
             every = fs.find(path.path)
-            results = {n.rpartition("/")[0] for n in every if _marks(n)}
+            results = {n.rpartition("/")[0] for n in every if _is_report(n)}
             found = [n for n in every if wanted(n) and "/." not in n and results.isdisjoint(_folders(n))]
         else:
             return [path]
     except Exception as error:  # every store has errors of its own
-        raise UsageError(f"{url}: {line(error)}") from error
+        raise UsageError(f"{url}: {one_line(error)}") from error
     if not found:
         raise UsageError(f"{url}: no PDF or image there")
     return [_open(fs.unstrip_protocol(n)) for n in sorted(found)]
 
 
-def _marks(report: str) -> bool:
-    """Is this ``.../{name}/{name}_report.json``, by which a folder is known as a result of ours?"""
-    *_, folder, name = ("", *report.split("/"))
+def _is_report(path: str) -> bool:
+    """Whether this is ``.../{name}/{name}_report.json``, which marks a folder as a result of ours."""
+    *_, folder, name = ("", *path.split("/"))
     return name == f"{folder}_report.json"
 
 
@@ -88,11 +88,11 @@ def _folders(name: str) -> list[str]:
 
 
 class Cache:
-    """Copies of remote files on this machine, shared by its processes; the oldest go when they are too many.
+    """Copies of remote files on this machine, shared by its processes; the least recently used are deleted.
 
     Args:
-        folder: where they lie.
-        max_bytes: above this, those used least recently are deleted.
+        folder: Where they lie.
+        max_bytes: Maximum size of all copies.
     """
 
     def __init__(self, folder: Path, max_bytes: int = 8 << 30) -> None:
@@ -119,7 +119,7 @@ class Cache:
             handle, part = tempfile.mkstemp(dir=self._folder, prefix=".")
             try:
                 with os.fdopen(handle, "wb") as out, remote.open("rb") as source:
-                    shutil.copyfileobj(source, out, _CHUNK)
+                    shutil.copyfileobj(source, out, _COPY_BYTES)
                 os.replace(part, target)
             except BaseException:
                 os.unlink(part)
@@ -129,7 +129,7 @@ class Cache:
         except FileNotFoundError as error:
             raise InputError("no such file") from error
         except Exception as error:
-            raise InputError(f"can't be fetched: {line(error)}") from error
+            raise InputError(f"can't be fetched: {one_line(error)}") from error
         self._sweep(keep=target)
         return target
 
@@ -154,8 +154,10 @@ def upload(folder: Path, target: Path, last: str, first: tuple[str, bytes]) -> N
     """Copy a folder's files to a URL, in place of those that are there.
 
     Args:
-        last: the file that is copied when all others are.
-        first: name and contents of a file that says meanwhile what this will be.
+        folder: Files to copy.
+        target: Where to.
+        last: Name of the file that is copied last.
+        first: Name and contents of a file that marks the place meanwhile.
 
     Raises:
         OutputError: if that fails.
@@ -173,14 +175,9 @@ def upload(folder: Path, target: Path, last: str, first: tuple[str, bytes]) -> N
         if old:
             fs.rm(sorted(old))
     except Exception as error:
-        raise OutputError(f"{target}: can't write it: {line(error)}") from error
+        raise OutputError(f"{target}: can't write it: {one_line(error)}") from error
 
 
 def _put(fs: Any, place: str, data: bytes) -> None:
     fs.makedirs(place.rpartition("/")[0], exist_ok=True)  # of stores without folders this asks nothing
     fs.pipe_file(place, data)
-
-
-def line(error: Exception) -> str:
-    """An error in one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__

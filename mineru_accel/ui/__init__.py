@@ -1,1 +1,1 @@
-"""The page: MinerU's pipeline in a browser, for several people at once, with Gradio."""
+"""The web page: the pipeline in a browser, for several people at once, with Gradio."""

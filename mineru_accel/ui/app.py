@@ -1,10 +1,8 @@
-"""The page: its components, and what happens when somebody uses them."""
+"""The web page: what happens when somebody uses its components, and the API beside it."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,157 +11,59 @@ import gradio as gr
 
 from ..errors import AccelError
 from ..options import DEFAULT_FORMATS, Backend, Format, Method
-from ..pdf.languages import NAMES
-from ..storage.inputs import SUFFIXES
 from . import html
-from .conversion import File, Job
+from .components import Components
+from .conversion import Conversion
 from .conversions import Conversions, make_zip, report
-from .page_preview import look_at
-from .sessions import Session, View
-from .translations import catalogue, language, say
+from .gradio_internals import event_data
+from .sessions import Selection, Session
+from .translations import catalogue, language, translate
+from .updates import UpdateMaker, Updates
 
-Updates = dict[Any, Any]
-
-_EVERY = 0.3
-"""Seconds between looks at what has happened."""
-_STAY = 1.5
-"""Seconds that a page is shown at least while the page follows the conversion."""
-_MAX_SHOWN = 200_000
-"""Characters of a file shown as text; browsers choke on more."""
-_DELIMITERS: list[dict[str, str | bool]] = [
-    {"left": "$$", "right": "$$", "display": True},
-    {"left": "$", "right": "$", "display": False},
-]
-_PLAIN: dict[str, Any] = {"js_on_load": None, "apply_default_css": False}
+_POLL_SECONDS = 0.3
+"""Between looks at how far a conversion is."""
+_MIN_SECONDS_SHOWN = 1.5
+"""For which a page is shown at least while the web page follows the conversion."""
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
 
-class Page:
+class WebApp:
     """The components and their listeners.
 
     Args:
-        desk: does the work.
+        conversions: Does the work.
         cache: Gradio's folder for files that are handed out.
-        examples: files to try.
+        examples: Files to try.
     """
 
-    def __init__(self, desk: Conversions, cache: Path, examples: list[Path]) -> None:
-        self._desk = desk
-        self._cache = cache
+    def __init__(self, conversions: Conversions, cache: Path, examples: list[Path]) -> None:
+        self._conversions = conversions
         self.i18n = gr.I18n(en=catalogue("en"), zh=catalogue("zh"), **{"zh-CN": catalogue("zh")})
-        self.blocks = self._build(examples)
-
-    # Components
-
-    def _build(self, examples: list[Path]) -> gr.Blocks:
-        age = int(self._desk.settings.keep_minutes * 60)
+        age = int(conversions.settings.keep_minutes * 60)
         with gr.Blocks(
             title="MinerU Accel", analytics_enabled=False, fill_width=True, delete_cache=(max(10, age // 4), age)
-        ) as blocks:
-            self._head = gr.HTML(html.head("en"), **_PLAIN)
-            with gr.Row(equal_height=False):
-                with gr.Column(scale=1, min_width=300):
-                    self._form(examples)
-                with gr.Column(scale=3, min_width=320):
-                    self._results()
-            blocks.load(self._loaded, None, [self._head, self._picture], **_QUIET)
+        ) as self.blocks:
+            self._components = c = Components(self.i18n, conversions.pipelines, examples)
+            self._updates = UpdateMaker(c, conversions.queue, cache)
+            self.blocks.load(self.on_load, None, [c.header, c.picture], **_QUIET)
             self._listen(examples)
-            self._api()
-            blocks.unload(self._left)
-        return blocks
-
-    def _form(self, examples: list[Path]) -> None:
-        t = self.i18n
-        engines = self._desk.engines
-        self._files = gr.File(
-            label=t("files"), file_count="multiple", file_types=sorted(SUFFIXES), height=150, elem_id="ma-files"
-        )
-        self._examples: list[gr.Button] = []
-        if examples:
-            gr.Markdown(t("examples"), elem_classes="ma-hint")
-            with gr.Row(elem_id="ma-examples"):
-                self._examples = [gr.Button(path.name, size="sm", min_width=0) for path in examples]
-        self._backend = gr.Dropdown(
-            engines.choices(),
-            value=Backend.AUTO.value,
-            label=t("backend"),
-            info=f"auto: {engines.auto()}",
-            elem_id="ma-backend",
-        )
-        self._pages = gr.Textbox(label=t("pages"), info=t("pages_info"), max_lines=1, elem_id="ma-pages")
-        self._method = gr.Radio(
-            [(t(f"method_{m.value}"), m.value) for m in Method], value=Method.AUTO.value, label=t("method")
-        )
-        with gr.Accordion(t("more"), open=False, elem_id="ma-more"):
-            self._lang = gr.Dropdown([(n, code) for code, n in NAMES.items()], value="auto", label=t("lang"))
-            self._formats = gr.CheckboxGroup(
-                [f.value for f in Format],
-                value=[f.value for f in DEFAULT_FORMATS],
-                label=t("formats"),
-                elem_id="ma-formats",
-            )
-            self._password = gr.Textbox(label=t("password"), info=t("password_info"), type="password", max_lines=1)
-        with gr.Row():
-            self._convert = gr.Button(t("convert"), variant="primary", elem_id="ma-convert", min_width=120)
-            self._cancel = gr.Button(t("cancel"), interactive=False, elem_id="ma-cancel", min_width=80)
-        self._zip = gr.DownloadButton(
-            t("download"),  # type: ignore[arg-type]
-            visible=False,
-            variant="primary",
-            elem_id="ma-zip",
-        )
-
-    def _results(self) -> None:
-        t = self.i18n
-        self._progress = gr.HTML(visible=False, js_on_load=_CHOOSE, elem_id="ma-progress", apply_default_css=False)
-        with gr.Row(visible=False, elem_id="ma-nav") as self._nav:
-            self._back = gr.Button("‹", scale=0, elem_id="ma-back")
-            self._slider = gr.Slider(
-                1,
-                2,
-                1,
-                step=1,
-                label=t("page_slider"),
-                show_label=False,
-                buttons=[],
-                elem_id="ma-slider",
-            )
-            self._next = gr.Button("›", scale=0, elem_id="ma-next")
-        with gr.Tabs():
-            with gr.Tab(t("tab_page")), gr.Row(elem_id="ma-page"):
-                with gr.Column(min_width=320):
-                    self._picture = gr.HTML(html.empty("en"), elem_id="ma-picture", **_PLAIN)
-                with gr.Column(min_width=320, visible=False) as self._text_side:
-                    self._text = gr.Markdown(latex_delimiters=_DELIMITERS, elem_id="ma-text")
-            with gr.Tab(t("tab_markdown")):
-                self._code = gr.Code(language="markdown", show_label=False, elem_id="ma-code", wrap_lines=True)
-            with gr.Tab(t("tab_content")):
-                self._json = gr.Code(language="json", show_label=False, elem_id="ma-json", wrap_lines=True)
-            with gr.Tab(t("tab_regions")):
-                self._regions = gr.HTML(elem_id="ma-regions", **_PLAIN)
-            with gr.Tab(t("tab_timings")):
-                self._timings = gr.HTML(elem_id="ma-timings", **_PLAIN)
-            with gr.Tab(t("tab_download")):
-                self._singles = gr.File(
-                    label=t("download_files"), file_count="multiple", interactive=False, elem_id="ma-singles"
-                )
+            self._add_api()
+            self.blocks.unload(self.on_unload)
 
     def _listen(self, examples: list[Path]) -> None:
-        form = [self._files, self._backend, self._pages, self._method, self._lang, self._formats, self._password]
-        progress = [self._convert, self._cancel, self._progress]
-        page = [self._nav, self._slider, self._picture, self._text_side, self._text, self._regions]
-        document = [self._code, self._json, self._timings, self._singles]
-        everything = [*progress, *page, *document, self._zip]
-        for button, path in zip(self._examples, examples, strict=True):
-            button.click(lambda path=str(path): [path], None, self._files, **_QUIET)
-        self._convert.click(self._run, form, everything, **_QUIET)
-        self._cancel.click(self._give_up, None, None, **_QUIET)
-        self._progress.click(self._choose, None, [self._progress, *page, *document], **_QUIET)
-        self._slider.input(self._go, self._slider, [self._progress, *page], trigger_mode="always_last", **_QUIET)
-        self._back.click(self._step_back, None, [self._progress, *page], **_QUIET)
-        self._next.click(self._step_on, None, [self._progress, *page], **_QUIET)
+        c = self._components
+        page = [c.progress, *c.page]
+        everything = [c.convert, c.cancel, *page, *c.document, c.zip]
+        for button, path in zip(c.examples, examples, strict=True):
+            button.click(lambda path=str(path): [path], None, c.files, **_QUIET)
+        c.convert.click(self.on_convert, c.form, everything, **_QUIET)
+        c.cancel.click(self.on_cancel, None, None, **_QUIET)
+        c.progress.click(self.on_progress_click, None, [*page, *c.document], **_QUIET)
+        c.slider.input(self.on_slider, c.slider, page, trigger_mode="always_last", **_QUIET)
+        c.previous.click(self.on_previous, None, page, **_QUIET)
+        c.next.click(self.on_next, None, page, **_QUIET)
 
-    def _api(self) -> None:
+    def _add_api(self) -> None:
         """``/convert`` for programs: the same conversion without the page."""
         hidden: dict[str, Any] = {"visible": False}
         inputs = [
@@ -186,16 +86,16 @@ class Page:
             concurrency_limit=None,
         )
 
-    # Listeners
+    def on_load(self, request: gr.Request) -> tuple[str, str]:
+        """The web page was opened: its header and placeholder in the browser's language."""
+        lang = _language(request)
+        return html.header(lang), html.placeholder(lang)
 
-    def _loaded(self, request: gr.Request) -> tuple[str, str]:
-        lang = _lang(request)
-        return html.head(lang), html.empty(lang)
+    def on_unload(self, request: gr.Request) -> None:
+        """The web page was closed."""
+        self._conversions.sessions.leave(request.session_hash)
 
-    def _left(self, request: gr.Request) -> None:
-        self._desk.sessions.leave(request.session_hash)
-
-    async def _run(
+    async def on_convert(
         self,
         files: list[str] | None,
         backend: str,
@@ -206,98 +106,99 @@ class Page:
         password: str,
         request: gr.Request,
     ) -> AsyncIterator[Updates]:
-        session = self._session(request)
-        said = _lang(request)
-        if session.job and not session.job.over:
-            raise gr.Error(say(said, "busy"), print_exception=False)
+        """The form was sent: updates until the conversion is finished."""
+        session, shown_in, c = self._session(request), _language(request), self._components
+        if session.shown and not session.shown.finished:
+            raise gr.Error(translate(shown_in, "busy"), print_exception=False)
         fields = {"pages": pages, "method": method, "lang": lang, "formats": formats, "password": password}
-        try:
-            job = await asyncio.to_thread(self._desk.start, session, files or [], backend, fields)
-        except AccelError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        if session.job:  # nobody can look at it any more
-            await asyncio.to_thread(session.forget, session.job)
-        session.job, session.view = job, View()
+        conversion = await self._start(session, files, backend, fields)
+        if session.shown:  # nobody can look at it any more
+            await asyncio.to_thread(session.forget, session.shown)
+        session.shown, session.selection = conversion, Selection()
         yield {
-            self._convert: gr.update(interactive=False),
-            self._cancel: gr.update(interactive=True),
-            self._zip: gr.update(visible=False),
-            **self._progress_of(session, job, said),
-            **await self._page_of(session, job, said),
-            **self._document_of(session, job, said),
+            c.convert: gr.update(interactive=False),
+            c.cancel: gr.update(interactive=True),
+            c.zip: gr.update(visible=False),
+            **await self._everything(session, conversion, shown_in),
         }
-        seen, clock = -1, asyncio.get_running_loop().time
-        moved = clock()
-        shown: tuple[int, int, bool] = (0, 0, False)
-        while True:
-            over, version = job.over, job.version
+        async for updates in self._follow(session, conversion, shown_in):
+            yield updates
+        archive = await asyncio.to_thread(make_zip, conversion, self._updates.new_cache_folder())
+        yield {
+            **await self._everything(session, conversion, shown_in),
+            c.convert: gr.update(interactive=True),
+            c.cancel: gr.update(interactive=False),
+            c.zip: gr.update(value=str(archive) if archive else None, visible=archive is not None),
+        }
+
+    async def _follow(self, session: Session, conversion: Conversion, lang: str) -> AsyncIterator[Updates]:
+        """Updates while a conversion runs. As long as its user has chosen no page, the latest one is shown, and the
+        first one at the end."""
+        clock = asyncio.get_running_loop().time
+        revision, shown, shown_since = -1, (0, 0, False), clock()
+        while not conversion.finished:
             updates: Updates = {}
-            if session.view.follow and (clock() - moved > _STAY or not shown[2] or over):
-                target = _newest(job) if not over else (0, 0)
-                file = job.files[target[0]]
-                now = (*target, _is_there(file, target[1]) or over)
+            latest = conversion.revision
+            if session.selection.follow and (clock() - shown_since > _MIN_SECONDS_SHOWN or not shown[2]):
+                number, position = conversion.last_page_in_order()
+                now = number, position, conversion.files[number].has_page(position)
                 if now != shown:
-                    shown, moved = now, clock()
-                    changed = session.view.file != target[0]
-                    session.view.file, session.view.position = target
-                    updates |= await self._page_of(session, job, said)
+                    shown, shown_since = now, clock()
+                    changed = session.selection.file != number
+                    session.selection.file, session.selection.position = number, position
+                    updates |= await self._updates.page(session, conversion, lang)
                     if changed:
-                        updates |= self._document_of(session, job, said)
-            if version != seen:
-                seen = version
-                updates |= self._progress_of(session, job, said)
-            if over:
-                break
+                        updates |= self._updates.document(session, conversion, lang)
+            if latest != revision:
+                revision = latest
+                updates |= self._updates.progress(session, conversion, lang)
             if updates:
                 yield updates
-            await asyncio.sleep(_EVERY)
-        archive = await asyncio.to_thread(make_zip, job, self._new_cache_folder())
-        yield {
-            **updates,
-            **self._progress_of(session, job, said),
-            **await self._page_of(session, job, said),
-            **self._document_of(session, job, said),
-            self._convert: gr.update(interactive=True),
-            self._cancel: gr.update(interactive=False),
-            self._zip: gr.update(value=str(archive) if archive else None, visible=archive is not None),
-        }
+            await asyncio.sleep(_POLL_SECONDS)
+        if session.selection.follow:
+            session.selection.file, session.selection.position = 0, 0
 
-    def _give_up(self, request: gr.Request) -> None:
-        if job := self._session(request).job:
-            job.cancel()
+    def on_cancel(self, request: gr.Request) -> None:
+        """The conversion is to be given up."""
+        if conversion := self._session(request).shown:
+            conversion.cancel()
 
-    async def _choose(self, event: gr.EventData, request: gr.Request) -> Updates:
+    async def on_progress_click(self, event: gr.EventData, request: gr.Request) -> Updates:
         """A file or a page in the progress was clicked."""
-        session, lang = self._session(request), _lang(request)
-        job, chosen = session.job, event._data or {}
-        if job is None:
-            return {self._progress: gr.skip()}
-        number, position = _whole(chosen.get("file")), _whole(chosen.get("page"))
+        session, lang, clicked = self._session(request), _language(request), event_data(event)
+        conversion = session.shown
+        if conversion is None:
+            return {self._components.progress: gr.skip()}
+        number, position = _whole_number(clicked.get("file")), _whole_number(clicked.get("page"))
         updates: Updates = {}
-        if number is not None and 0 <= number < len(job.files):
-            session.view = View(number, 0, follow=False)
-            updates = self._document_of(session, job, lang)
+        if number is not None and 0 <= number < len(conversion.files):
+            session.selection = Selection(number, 0, follow=False)
+            updates = self._updates.document(session, conversion, lang)
         elif position is not None:
-            session.view.position, session.view.follow = position, False
-        return updates | await self._page_of(session, job, lang) | self._progress_of(session, job, lang)
+            session.selection.position, session.selection.follow = position, False
+        updates |= await self._updates.page(session, conversion, lang)
+        return updates | self._updates.progress(session, conversion, lang)
 
-    async def _go(self, number: float, request: gr.Request) -> Updates:
-        return await self._turn(request, to=int(number) - 1)
+    async def on_slider(self, number: float, request: gr.Request) -> Updates:
+        """A page was chosen by its place among the converted ones, counted from 1."""
+        return await self._select_page(request, to=int(number) - 1)
 
-    async def _step_back(self, request: gr.Request) -> Updates:
-        return await self._turn(request, by=-1)
+    async def on_previous(self, request: gr.Request) -> Updates:
+        """One page back."""
+        return await self._select_page(request, by=-1)
 
-    async def _step_on(self, request: gr.Request) -> Updates:
-        return await self._turn(request, by=1)
+    async def on_next(self, request: gr.Request) -> Updates:
+        """One page on."""
+        return await self._select_page(request, by=1)
 
-    async def _turn(self, request: gr.Request, to: int | None = None, by: int = 0) -> Updates:
-        session, lang = self._session(request), _lang(request)
-        if session.job is None:
-            return {self._progress: gr.skip()}
-        session.view.position = (session.view.position if to is None else to) + by
-        session.view.follow = False
-        updates = await self._page_of(session, session.job, lang)
-        return updates | self._progress_of(session, session.job, lang)
+    async def _select_page(self, request: gr.Request, to: int | None = None, by: int = 0) -> Updates:
+        session, lang = self._session(request), _language(request)
+        if session.shown is None:
+            return {self._components.progress: gr.skip()}
+        session.selection.position = (session.selection.position if to is None else to) + by
+        session.selection.follow = False
+        updates = await self._updates.page(session, session.shown, lang)
+        return updates | self._updates.progress(session, session.shown, lang)
 
     async def convert(
         self,
@@ -313,116 +214,37 @@ class Page:
         """The API's endpoint."""
         session = self._session(request)
         fields = {"pages": pages, "method": method, "lang": lang, "formats": formats, "password": password}
+        conversion = await self._start(session, files, backend or "auto", fields)
         try:
-            job = await asyncio.to_thread(self._desk.start, session, files or [], backend or "auto", fields)
+            while not conversion.finished:
+                await asyncio.sleep(_POLL_SECONDS)
+        finally:
+            conversion.cancel()  # the client went away
+        archive = await asyncio.to_thread(make_zip, conversion, self._updates.new_cache_folder())
+        return str(archive) if archive else None, report(conversion)
+
+    async def _start(
+        self, session: Session, files: list[str] | None, backend: str, fields: dict[str, Any]
+    ) -> Conversion:
+        try:
+            return await asyncio.to_thread(self._conversions.start, session, files or [], backend, fields)
         except AccelError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        try:
-            while not job.over:
-                await asyncio.sleep(_EVERY)
-        finally:
-            job.cancel()  # the client went away
-        archive = await asyncio.to_thread(make_zip, job, self._new_cache_folder())
-        return str(archive) if archive else None, report(job)
 
-    # What is shown
+    async def _everything(self, session: Session, conversion: Conversion, lang: str) -> Updates:
+        return {
+            **self._updates.progress(session, conversion, lang),
+            **await self._updates.page(session, conversion, lang),
+            **self._updates.document(session, conversion, lang),
+        }
 
     def _session(self, request: gr.Request) -> Session:
-        return self._desk.sessions.of(request.session_hash)
-
-    def _new_cache_folder(self) -> Path:
-        return self._cache / secrets.token_hex(16)
-
-    def _progress_of(self, session: Session, job: Job, lang: str) -> Updates:
-        shown = html.progress(job, session.view, len(self._desk.queue), lang)
-        return {self._progress: gr.update(value=shown, visible=True)}
-
-    async def _page_of(self, session: Session, job: Job, lang: str) -> Updates:
-        """The page that the session looks at."""
-        file = job.files[session.view.file]
-        count = len(file.indices)
-        session.view.position = position = max(0, min(session.view.position, count - 1))
-        updates: Updates = {
-            self._nav: gr.update(visible=count > 1),
-            self._slider: gr.update(maximum=max(2, count), value=position + 1),
-        }
-        if not count:
-            return updates | {
-                self._picture: html.empty(lang) if not file.error else html.problem(file.error),
-                self._text_side: gr.update(visible=False),
-                self._text: "",
-                self._regions: "",
-            }
-        index = file.indices[position]
-        picture, shown = await look_at(job, file, index)
-        page = file.pages.get(index)
-        nothing = say(lang, "no_text") if page else say(lang, "page_waiting")
-        return updates | {
-            self._picture: html.sheet(page, index, picture, shown, lang),
-            self._text_side: gr.update(visible=True),
-            self._text: html.markdown(shown) or f"*{nothing}*",
-            self._regions: html.regions(shown, lang),
-        }
-
-    def _document_of(self, session: Session, job: Job, lang: str) -> Updates:
-        """What is shown of the whole document that the session looks at."""
-        file = job.files[session.view.file]
-        files = self._handed_out(file)
-        return {
-            self._code: _shown(file, Format.MD, lang),
-            self._json: _shown(file, Format.CONTENT_LIST, lang),
-            self._timings: html.timings(file, lang),
-            self._singles: files or None,
-        }
-
-    def _handed_out(self, file: File) -> list[str]:
-        """Copies of a document's files where Gradio serves them from."""
-        if file.result is None or file.result.output_dir is None:
-            return []
-        if not file.handed_out:
-            folder = self._new_cache_folder()
-            folder.mkdir(parents=True)
-            file.handed_out = [str(shutil.copy2(path, folder)) for path in file.result.files.values()]
-        return [path for path in file.handed_out if Path(path).exists()]
+        return self._conversions.sessions.get(request.session_hash)
 
 
-_CHOOSE = """element.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-file], [data-page]");
-  if (button) trigger("click", { file: button.dataset.file, page: button.dataset.page });
-});"""
-
-
-def _lang(request: gr.Request) -> str:
+def _language(request: gr.Request) -> str:
     return language(request.headers.get("accept-language"))
 
 
-def _whole(value: object) -> int | None:
+def _whole_number(value: object) -> int | None:
     return int(value) if isinstance(value, str) and value.isdigit() and len(value) < 9 else None
-
-
-def _is_there(file: File, position: int) -> bool:
-    return position < len(file.indices) and file.indices[position] in file.pages
-
-
-def _newest(job: Job) -> tuple[int, int]:
-    """The file and position up to which everything is done: where a reader wants to be."""
-    for file in job.files:
-        if file.indices and len(file.pages) < len(file.indices):
-            missing = next(n for n, index in enumerate(file.indices) if index not in file.pages)
-            return file.number, max(0, missing - 1)
-    started = [f for f in job.files if f.pages]
-    return (started[-1].number, len(started[-1].indices) - 1) if started else (0, 0)
-
-
-def _shown(file: File, fmt: Format, lang: str) -> str:
-    if file.result is None or file.result.output_dir is None:
-        return "" if file.error else say(lang, "until_done")
-    path = file.result.files.get(fmt)
-    if path is None:
-        return say(lang, "not_asked")
-    try:
-        with path.open(encoding="utf-8") as text:
-            read = text.read(_MAX_SHOWN + 1)
-    except OSError:
-        return ""
-    return read if len(read) <= _MAX_SHOWN else f"{read[:_MAX_SHOWN]}\n\n{say(lang, 'cut')}"

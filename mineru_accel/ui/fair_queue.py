@@ -1,4 +1,4 @@
-"""Whose document is next: everybody's turn comes, however much the others have brought."""
+"""A queue that takes turns among users, so that nobody waits behind all documents of another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from loguru import logger
 
 Task = Callable[[], None]
-"""Converts one document; returns when that is over."""
+"""Converts one document; returns when that is done."""
 
 
 class FairQueue:
@@ -20,15 +20,15 @@ class FairQueue:
     the order is kept. Nobody occupies every thread, so that a newcomer's first document starts at once.
 
     Args:
-        threads: how many tasks run at once.
+        threads: Maximum tasks running at once.
     """
 
     def __init__(self, threads: int) -> None:
-        self._each = max(1, threads - 1)
+        self._max_per_owner = max(1, threads - 1)
         self._waiting: dict[Hashable, deque[Task]] = {}
         self._running: Counter[Hashable] = Counter()
         self._turns = itertools.count(1)
-        self._last: dict[Hashable, int] = {}
+        self._last_turn: dict[Hashable, int] = {}
         self._closed = False
         self._changed = threading.Condition()
         self._threads = [threading.Thread(target=self._run, name=f"queue-{i}", daemon=True) for i in range(threads)]
@@ -66,22 +66,22 @@ class FairQueue:
             self._changed.notify_all()
 
     def _next(self) -> tuple[Hashable, Task] | None:
-        ready = [o for o in self._waiting if self._running[o] < self._each]
+        ready = [o for o in self._waiting if self._running[o] < self._max_per_owner]
         if not ready:
             return None
-        owner = min(ready, key=lambda o: (self._running[o], self._last.get(o, 0)))
+        owner = min(ready, key=lambda o: (self._running[o], self._last_turn.get(o, 0)))
         task = self._waiting[owner].popleft()
         if not self._waiting[owner]:
             del self._waiting[owner]
         self._running[owner] += 1
-        self._last[owner] = next(self._turns)
+        self._last_turn[owner] = next(self._turns)
         return owner, task
 
     def _forget(self, owner: Hashable) -> None:
         if not self._running[owner]:
             del self._running[owner]
             if owner not in self._waiting:
-                self._last.pop(owner, None)
+                self._last_turn.pop(owner, None)
 
     def _run(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""What the page shows, as HTML. Every text of a document or a user is escaped here."""
+"""The HTML of the web page's components. Every text of a document or a user is escaped here."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import base64
 import re
 from html import escape
 
-from ..cli.progress import duration
+from ..conversion.progress import duration
 from ..document import PageStatus, Source
 from ..events import PageDone
 from ..export.types import PageView, RegionView
-from .conversion import File, Job, State
-from .sessions import View
+from .conversion import Conversion, File, State
+from .sessions import Selection
 from .theme import STAGES, kind
-from .translations import say
+from .translations import translate
 
-_MAX_CHIPS = 200
+_MAX_PAGE_BUTTONS = 200
 """Pages of a document for which each gets a button; the slider serves longer ones."""
 _MAX_BARS = 60
+"""In the plot of timings."""
 _NAMED_PICTURE = re.compile(
     r"!(?=\[)(?!\[[^\]]{0,400}\]\(data:image/)"  # Markdown
     r"|<(?=img\b)(?![^>]{0,400}\bsrc=[\"']?data:image/)",  # HTML
@@ -40,16 +41,18 @@ _SHEET = (
 )
 
 
-def head(lang: str) -> str:
-    theme = escape(say(lang, "theme"))
+def header(lang: str) -> str:
+    """The top of the web page."""
+    theme = escape(translate(lang, "theme"))
     return (
-        f'<div class="ma-head">{_LOGO}<div><h1>MinerU Accel</h1><p>{escape(say(lang, "tagline"))}</p></div>'
+        f'<div class="ma-head">{_LOGO}<div><h1>MinerU Accel</h1><p>{escape(translate(lang, "tagline"))}</p></div>'
         f'<button id="ma-theme" type="button" title="{theme}" aria-label="{theme}">◐</button></div>'
     )
 
 
-def empty(lang: str) -> str:
-    title, text = say(lang, "empty_title"), say(lang, "empty")
+def placeholder(lang: str) -> str:
+    """In place of a page while there is none."""
+    title, text = translate(lang, "empty_title"), translate(lang, "empty")
     return f'<div class="ma-empty">{_SHEET}<strong>{title}</strong><span>{text}</span></div>'
 
 
@@ -58,57 +61,60 @@ def problem(error: str) -> str:
     return f'<div class="ma-empty">{_SHEET}<span>{escape(error)}</span></div>'
 
 
-def progress(job: Job, view: View, waiting: int, lang: str) -> str:
-    """The bar, the files with what became of each, and the pages of the one that is looked at.
+def progress(conversion: Conversion, selection: Selection, waiting: int, lang: str) -> str:
+    """The bar, the files with their states, and buttons for the pages of the selected one.
 
     Args:
-        waiting: documents in the server's queue.
+        conversion: Is shown.
+        selection: The selected page.
+        waiting: Number of documents in the server's queue.
+        lang: Language of the texts.
     """
-    tally = job.tally
-    done, expected = tally.pages_done, tally.pages_expected
-    left = []
-    if job.over:
+    counts = conversion.progress
+    done, expected = counts.pages_done, counts.pages_expected
+    details = []
+    if conversion.finished:
         share = 1.0
-        title = say(lang, f"state_{_outcome(job)}")
-        pages = say(lang, "page_done" if done == 1 else "pages_done", n=done)
+        title = translate(lang, f"state_{_outcome(conversion)}")
+        pages = translate(lang, "page_done" if done == 1 else "pages_done", n=done)
     else:
         share = min(1.0, done / expected) if expected else 0.0
-        title = say(lang, _under_way(job))
-        pages = say(lang, "of_pages", done=done, total=expected) if expected else ""
+        title = translate(lang, _state_of_unfinished(conversion))
+        pages = translate(lang, "of_pages", done=done, total=expected) if expected else ""
         if not expected and waiting:
-            left.append(say(lang, "queue", n=waiting))
-        if tally.eta and job.tally.pages_done < expected:
-            left.append(say(lang, "eta", time=duration(tally.eta)))
-    if done and not job.over:
-        left.insert(0, say(lang, "rate", rate=f"{tally.rate:.1f}"))
-    bad = " ma-bad" if job.over and _outcome(job) == "failed" else ""
-    files = "".join(_file(f, f.number == view.file and len(job.files) > 1, lang) for f in job.files)
+            details.append(translate(lang, "queue", n=waiting))
+        if counts.eta and done < expected:
+            details.append(translate(lang, "eta", time=duration(counts.eta)))
+    if done and not conversion.finished:
+        details.insert(0, translate(lang, "rate", rate=f"{counts.rate:.1f}"))
+    bad = " ma-bad" if conversion.finished and _outcome(conversion) == "failed" else ""
+    files = "".join(_file(f, f.number == selection.file and len(conversion.files) > 1, lang) for f in conversion.files)
     return (
         f'<div class="ma-progress" role="status"><div class="ma-line"><b>{title}</b>'
-        f"<span>{' · '.join(filter(None, [pages, *left]))}</span></div>"
+        f"<span>{' · '.join(filter(None, [pages, *details]))}</span></div>"
         f'<div class="ma-bar{bad}" role="progressbar" aria-valuenow="{100 * share:.0f}"><i style="width:{share:.1%}">'
         f'</i></div><div class="ma-files">{files}</div>'
-        f"{_chips(job.files[view.file], view)}</div>"
+        f"{_page_buttons(conversion.files[selection.file], selection)}</div>"
     )
 
 
-def _under_way(job: Job) -> str:
-    states = {f.state for f in job.files}
+def _state_of_unfinished(conversion: Conversion) -> str:
+    states = {f.state for f in conversion.files}
     return next((s.value for s in (State.RUNNING, State.LOADING) if s in states), State.WAITING.value)
 
 
-def _outcome(job: Job) -> str:
-    states = {f.state for f in job.files}
+def _outcome(conversion: Conversion) -> str:
+    states = {f.state for f in conversion.files}
     if State.CANCELLED in states:
         return "cancelled"
     if states == {State.FAILED}:
         return "failed"
-    return "partly" if State.FAILED in states or any(f.partly for f in job.files) else "done"
+    return "partly" if State.FAILED in states or any(f.partly for f in conversion.files) else "done"
 
 
 def _file(file: File, current: bool, lang: str) -> str:
     state = "partly" if file.partly else file.state.value
-    count = say(lang, file.state.value)
+    count = translate(lang, file.state.value)
     if file.indices:
         pages = f"{len(file.pages)} / {len(file.indices)}"
         count = f"{count} · {pages}" if file.state in (State.CANCELLED, State.FAILED) else pages
@@ -118,10 +124,10 @@ def _file(file: File, current: bool, lang: str) -> str:
     if failed := file.failed:
         numbers = ", ".join(str(i + 1) for i in failed[:8]) + (", ..." if len(failed) > 8 else "")
         why = file.pages[failed[0]].error or ""
-        text = say(lang, "failed_pages", pages=numbers)
+        text = translate(lang, "failed_pages", pages=numbers)
         notes.append(f'<span class="ma-error">{escape(text)}: {escape(why)}</span>')
     if file.limited:
-        text = say(lang, "first_pages", n=len(file.indices))
+        text = translate(lang, "first_pages", n=len(file.indices))
         notes.append(f'<span class="ma-note">{escape(text)}</span>')
     name = escape(file.name)
     return (
@@ -131,38 +137,38 @@ def _file(file: File, current: bool, lang: str) -> str:
     )
 
 
-def _chips(file: File, view: View) -> str:
-    if not 1 < len(file.indices) <= _MAX_CHIPS:
+def _page_buttons(file: File, selection: Selection) -> str:
+    if not 1 < len(file.indices) <= _MAX_PAGE_BUTTONS:
         return ""
-    chips = []
+    buttons = []
     for position, index in enumerate(file.indices):
         page = file.pages.get(index)
-        chips.append(
+        buttons.append(
             f'<button type="button" class="ma-chip {page.status if page else ""}" data-page="{position}" '
-            f'aria-current="{str(position == view.position).lower()}">{index + 1}</button>'
+            f'aria-current="{str(position == selection.position).lower()}">{index + 1}</button>'
         )
-    return f'<div class="ma-chips">{"".join(chips)}</div>'
+    return f'<div class="ma-chips">{"".join(buttons)}</div>'
 
 
-def sheet(page: PageDone | None, index: int, picture: bytes | None, shown: PageView, lang: str) -> str:
+def page_picture(page: PageDone | None, index: int, picture: bytes | None, view: PageView, lang: str) -> str:
     """A page's picture under its regions, which are buttons numbered in reading order."""
     parts = []
     if page is None:
-        parts.append(f'<div class="ma-banner">{escape(say(lang, "page_waiting"))}</div>')
+        parts.append(f'<div class="ma-banner">{escape(translate(lang, "page_waiting"))}</div>')
     elif page.status is PageStatus.FAILED:
-        text = say(lang, "page_failed", error=page.error or "")
+        text = translate(lang, "page_failed", error=page.error or "")
         parts.append(f'<div class="ma-banner ma-bad">{escape(text)}</div>')
     elif page.warnings:
         items = "".join(f"<li>{escape(w)}</li>" for w in page.warnings)
-        title = say(lang, "remark" if len(page.warnings) == 1 else "remarks", n=len(page.warnings))
+        title = translate(lang, "remark" if len(page.warnings) == 1 else "remarks", n=len(page.warnings))
         parts.append(f'<details class="ma-banner"><summary>{title}</summary><ul>{items}</ul></details>')
     if picture:
-        regions = "".join(_region(n, region, lang) for n, region in enumerate(shown.regions, 1))
+        regions = "".join(_region(n, region, lang) for n, region in enumerate(view.regions, 1))
         data = base64.b64encode(picture).decode()
-        alt = escape(say(lang, "page_n", n=index + 1))
+        alt = escape(translate(lang, "page_n", n=index + 1))
         parts.append(f'<div class="ma-sheet"><img alt="{alt}" src="data:image/webp;base64,{data}">{regions}</div>')
-    kinds = dict.fromkeys(kind(region.type) for region in shown.regions)
-    legend = "".join(f'<span class="{k}">{escape(say(lang, f"kind_{k}"))}</span>' for k in kinds)
+    kinds = dict.fromkeys(kind(region.type) for region in view.regions)
+    legend = "".join(f'<span class="{k}">{escape(translate(lang, f"kind_{k}"))}</span>' for k in kinds)
     return "".join(parts) + (f'<div class="ma-legend">{legend}</div>' if legend else "")
 
 
@@ -170,58 +176,58 @@ def _region(number: int, region: RegionView, lang: str) -> str:
     x0, y0, x1, y1 = (min(1.0, max(0.0, v)) for v in region.bbox)
     name = kind(region.type)
     place = f"left:{x0:.3%};top:{y0:.3%};width:{x1 - x0:.3%};height:{y1 - y0:.3%}"
-    label = escape(say(lang, "region", n=number, kind=say(lang, f"kind_{name}")))
-    part = "" if region.part is None else region.part
+    label = escape(translate(lang, "region", n=number, kind=translate(lang, f"kind_{name}")))
+    passage = "" if region.passage is None else region.passage
     return (
-        f'<button type="button" class="ma-region {name}" style="{place}" data-region="{number}" data-part="{part}" '
+        f'<button type="button" class="ma-region {name}" style="{place}" data-region="{number}" data-part="{passage}" '
         f'title="{label}" aria-label="{label}"><i>{number}</i></button>'
     )
 
 
-def markdown(shown: PageView) -> str:
-    """A page's Markdown, each part in an element of its own."""
-    parts = (_tame(part) for part in shown.parts)
-    return "\n\n".join(f'<div class="ma-part ma-part-{n}">\n\n{part}\n\n</div>' for n, part in enumerate(parts))
+def markdown(view: PageView) -> str:
+    """A page's Markdown, each passage in an element of its own."""
+    passages = map(_escape_for_gradio, view.passages)
+    return "\n\n".join(f'<div class="ma-part ma-part-{n}">\n\n{text}\n\n</div>' for n, text in enumerate(passages))
 
 
-def _tame(part: str) -> str:
-    """Markdown as Gradio's component understands it, which shows no picture that the document only names."""
-    part = _NAMED_PICTURE.sub(lambda found: "&#33;" if found[0] == "!" else "&lt;", part)
-    return _DOLLAR.sub(lambda found: "<span>&#36;</span>" if found[0] == "\\$" else found[0], part)
+def _escape_for_gradio(markdown: str) -> str:
+    """Markdown for Gradio's component, which is to show no picture that the document only names."""
+    markdown = _NAMED_PICTURE.sub(lambda found: "&#33;" if found[0] == "!" else "&lt;", markdown)
+    return _DOLLAR.sub(lambda found: "<span>&#36;</span>" if found[0] == "\\$" else found[0], markdown)
 
 
-def regions(shown: PageView, lang: str) -> str:
+def regions(view: PageView, lang: str) -> str:
     """The page's regions as a table."""
     head = "".join(
-        f"<th>{escape(say(lang, f'col_{name}'))}</th>" for name in ("number", "class", "text", "score", "source")
+        f"<th>{escape(translate(lang, f'col_{name}'))}</th>" for name in ("number", "class", "text", "score", "source")
     )
     rows = []
-    for number, region in enumerate(shown.regions, 1):
+    for number, region in enumerate(view.regions, 1):
         name = kind(region.type)
-        part = "" if region.part is None else region.part
+        passage = "" if region.passage is None else region.passage
         cells = (
             str(number),
             f'<span class="ma-swatch {name}">{escape(region.label)}</span>',
             escape(region.type),
-            "" if region.score is None else f"{region.score:.2f}" if region.score else say(lang, "region_missed"),
+            "" if region.score is None else f"{region.score:.2f}" if region.score else translate(lang, "region_missed"),
             escape(_source(region, lang)),
         )
         tds = "".join(f"<td>{cell}</td>" for cell in cells)
-        rows.append(f'<tr data-region="{number}" data-part="{part}">{tds}</tr>')
+        rows.append(f'<tr data-region="{number}" data-part="{passage}">{tds}</tr>')
     return f'<table class="ma-table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
 def _source(region: RegionView, lang: str) -> str:
     kept = region.source == Source.IMAGE and region.type in ("table", "equation")
-    return say(lang, "source_fallback" if kept else f"source_{region.source}")
+    return translate(lang, "source_fallback" if kept else f"source_{region.source}")
 
 
 def timings(file: File, lang: str) -> str:
     """A bar for each page, of the seconds that its stages took; long documents have several pages in a bar."""
-    together = -(-len(file.indices) // _MAX_BARS) or 1
+    pages_per_bar = -(-len(file.indices) // _MAX_BARS) or 1
     bars: list[tuple[str, dict[str, float]]] = []
-    for start in range(0, len(file.indices), together):
-        group = file.indices[start : start + together]
+    for start in range(0, len(file.indices), pages_per_bar):
+        group = file.indices[start : start + pages_per_bar]
         stages: dict[str, float] = {}
         for page in (file.pages[i] for i in group if i in file.pages):
             for stage, seconds in page.timings.items():
@@ -242,7 +248,7 @@ def timings(file: File, lang: str) -> str:
             if stage in stages
         )
         rows.append(f"<span>{name}</span><div>{pieces}</div><span>{sum(stages.values()):.2f} s</span>")
-    title = escape(say(lang, "timings"))
+    title = escape(translate(lang, "timings"))
     return (
         f'<div class="ma-timings"><b>{title}</b><div class="ma-legend">{legend}</div>'
         f'<div class="ma-bars">{"".join(rows)}</div></div>'

@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from loguru import logger
 
+from ..export import jobs as export
 from ..export.types import PageView
+from ..pdf import jobs as pdf
 from ..pdf.types import Key
-from .conversion import File, Job
+from .conversion import Conversion, File
 
-_SIDE = 1500
+_PICTURE_SIDE = 1500
 """Pixels of a page's long side: sharp at the width of half a screen."""
 
 
-async def look_at(job: Job, file: File, index: int) -> tuple[bytes | None, PageView]:
+async def preview_page(conversion: Conversion, file: File, index: int) -> tuple[bytes | None, PageView]:
     """A page's picture (WebP), and its regions and Markdown; where there is none, None and an empty view.
 
     Args:
+        conversion: Its pipeline makes them.
+        file: The page's file.
         index: 0-based page number.
     """
-    picture, shown = await asyncio.gather(
-        _ask(job, "pdf.jobs:picture", key=Key(str(file.path), job.password), index=index, side=_SIDE),
-        _ask(job, "export.page_view:page", folder=str(file.kept), index=index),
+    key = Key(str(file.path), conversion.password)
+    picture, view = await asyncio.gather(
+        _ask(conversion, pdf.picture, key=key, index=index, side=_PICTURE_SIDE),
+        _ask(conversion, export.page, folder=str(file.kept_pages), index=index),
     )
-    return picture, shown or PageView()
+    return picture, view or PageView()
 
 
-async def _ask(job: Job, function: str, **kwargs: Any) -> Any:
-    pipeline = job.pipeline()
+async def _ask(conversion: Conversion, function: Callable[..., Any], **kwargs: Any) -> Any:
+    pipeline = conversion.pipeline()
     if pipeline is None:
         return None
     try:
         return await asyncio.wrap_future(pipeline.ask(function, **kwargs))
-    except Exception as error:  # a page that can't be drawn is told by its own error already
-        logger.debug("{}: {}", function, error)
+    except Exception as error:  # the page's own error says so already
+        logger.debug("{}: {}", function.__qualname__, error)
         return None

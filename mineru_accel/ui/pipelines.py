@@ -1,4 +1,4 @@
-"""The pipelines behind the page: one for each back end in use, shared by everybody, loaded when first needed."""
+"""The pipelines behind the web page: one for each back end in use, shared by all users, loaded when first needed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _ORDER = (Backend.PIPELINE, Backend.HYBRID, Backend.VLM)
 class Pipelines:
     """Loads pipelines and keeps them.
 
-    What is offered is settled once, from what is on this machine: no user can make the server download anything. Of the
+    The choices are made once, from the models on this machine: no user can make the server download anything. Of the
     back ends whose VLM would run in this process one is offered, the server's own choice or else hybrid: a GPU has
     room for one.
 
     Args:
-        options: of the machine; ``backend`` is what ``auto`` means for its users.
+        options: The machine's; ``backend`` is the one that ``auto`` means for its users.
 
     Raises:
         AccelError: if this machine can't run that.
@@ -30,15 +30,15 @@ class Pipelines:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._plans: dict[str, tuple[Backend, Plan]] = {"auto": (options.backend, make_plan(options))}
-        here = {key for _, plan in self._plans.values() if (key := _runs_here(plan))}
+        in_process = {chosen for _, plan in self._plans.values() if (chosen := _with_vlm_in_process(plan))}
         for backend in _ORDER:
             try:
                 plan = make_plan(options.model_copy(update={"backend": backend, "offline": True}))
             except AccelError:
                 continue
-            if (key := _runs_here(plan)) and here - {key}:
+            if (chosen := _with_vlm_in_process(plan)) and in_process - {chosen}:
                 continue
-            here |= {key} if key else set()
+            in_process |= {chosen} if chosen else set()
             self._plans[backend.value] = backend, plan
         self._pipelines: dict[tuple[str, str], Pipeline] = {}
         self._lock = threading.Lock()
@@ -49,12 +49,12 @@ class Pipelines:
         return list(self._plans)
 
     def auto(self) -> str:
-        """What ``auto`` is on this machine, in a few words that tell nothing else of it."""
+        """The back end, layout and engine of ``auto`` on this machine, without paths."""
         _, plan = self._plans["auto"]
         return ", ".join(str(part) for part in (plan.backend, plan.layout, plan.engine) if part)
 
     def get(self, backend: str, on_load: Callable[[], None] = lambda: None) -> Pipeline:
-        """The pipeline of a back end; blocks while it is loaded, which ``on_load`` is told before.
+        """The pipeline of a back end; blocks while it is loaded. ``on_load`` is called before that.
 
         Raises:
             AccelError: if it isn't offered, or can't be loaded.
@@ -81,6 +81,6 @@ class Pipelines:
             self._pipelines.clear()
 
 
-def _runs_here(plan: Plan) -> Backend | None:
+def _with_vlm_in_process(plan: Plan) -> Backend | None:
     """The back end, if it runs a VLM in this process."""
     return plan.backend if plan.engine and plan.engine is not Engine.HTTP else None

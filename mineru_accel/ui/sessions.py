@@ -1,4 +1,4 @@
-"""Users and their files: kept apart, for a while, then deleted."""
+"""Users' sessions: each has its own files, which are deleted some time after it was last used."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .conversion import Job
+from .conversion import Conversion
 
 _GRACE = 120.0
-"""Seconds after which somebody who closed the page is not coming back: networks break for a moment."""
+"""Seconds after which a closed page counts as left: networks break for a moment."""
 
 
 @dataclass(slots=True)
-class View:
-    """What of a job its user is looking at."""
+class Selection:
+    """The page of a conversion that its user looks at."""
 
     file: int = 0
+    """Number of the file."""
     position: int = 0
-    """Among the converted pages."""
+    """Place among the pages to convert."""
     follow: bool = True
-    """Go on to each new page, as long as nobody has chosen one."""
+    """Whether to go on to each new page: until the user chooses one."""
 
 
 @dataclass(slots=True)
@@ -32,74 +33,79 @@ class Session:
     """One user: a tab of a browser, or a client of the API."""
 
     folder: Path
-    """A name that can't be guessed, and has nothing of the user's in it."""
-    jobs: list[Job] = field(default_factory=list)
-    job: Job | None = None
-    """The one that the page shows."""
-    view: View = field(default_factory=View)
+    """Its name can't be guessed, and has nothing of the user's in it."""
+    conversions: list[Conversion] = field(default_factory=list)
+    shown: Conversion | None = None
+    """The conversion on the web page."""
+    selection: Selection = field(default_factory=Selection)
     used: float = field(default_factory=time.monotonic)
+    """When it was last heard of."""
     left: float | None = None
-    """When the page was closed."""
+    """When the page was closed; None while it is open."""
 
-    def forget(self, job: Job) -> None:
-        """Delete a job that is over, and its files."""
-        self.jobs.remove(job)
-        shutil.rmtree(job.folder, ignore_errors=True)
+    def forget(self, conversion: Conversion) -> None:
+        """Delete a finished conversion and its files."""
+        self.conversions.remove(conversion)
+        shutil.rmtree(conversion.folder, ignore_errors=True)
 
     def new_folder(self) -> Path:
-        """A folder for one more job."""
+        """Make a folder for one more conversion."""
         folder = self.folder / secrets.token_hex(8)
         folder.mkdir(mode=0o700, parents=True)
         return folder
 
     @property
     def active(self) -> bool:
-        """Is anything of it still being converted?"""
-        return any(not job.over for job in self.jobs)
+        """Whether any conversion is not finished."""
+        return any(not conversion.finished for conversion in self.conversions)
 
 
 class Sessions:
-    """Everybody who is here.
+    """All sessions.
 
     Args:
-        root: where their folders are made.
-        keep: seconds that a session's files are kept after it was last heard of, or had something converted.
-        on_close: called with a session before its files are deleted.
+        root: Where their folders are made.
+        keep_seconds: Time that a session's files are kept after it was last heard of, or had something converted.
+        on_close: Called with a session before its files are deleted.
     """
 
-    def __init__(self, root: Path, keep: float, on_close: Callable[[Session], None]) -> None:
-        self._root = root
-        self._keep = keep
+    def __init__(self, root: Path, keep_seconds: float, on_close: Callable[[Session], None]) -> None:
+        self.root = root
+        self._keep_seconds = keep_seconds
         self._on_close = on_close
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._expire, name="sessions", daemon=True)
+        self._thread = threading.Thread(target=self._expire_regularly, name="sessions", daemon=True)
         self._thread.start()
 
-    def of(self, key: str | None) -> Session:
-        """The session of a key that the browser made up; a new one for nobody known."""
+    def get(self, key: str | None) -> Session:
+        """The session of a key that the browser made up; a new one for an unknown key."""
         with self._lock:
             session = self._sessions.get(key or "")
             if session is None:
-                session = Session(self._root / secrets.token_hex(16))
+                session = Session(self.root / secrets.token_hex(16))
                 self._sessions[key or secrets.token_hex(16)] = session
             session.used, session.left = time.monotonic(), None
             return session
 
     def leave(self, key: str | None) -> None:
-        """The page was closed: unless somebody returns, its files go soon."""
+        """The page was closed: unless it is opened again, its files are deleted soon."""
         with self._lock:
             if session := self._sessions.get(key or ""):
                 session.left = time.monotonic()
 
-    def active_jobs(self) -> int:
-        """Conversions under way or waiting."""
+    def active_conversions(self) -> int:
+        """Number of conversions under way or waiting."""
+        return sum(not conversion.finished for session in self.all() for conversion in session.conversions)
+
+    def all(self) -> list[Session]:
+        """Every session that is not deleted."""
         with self._lock:
-            return sum(not job.over for session in self._sessions.values() for job in session.jobs)
+            return list(self._sessions.values())
 
     def expire(self) -> None:
-        """Delete what is no longer needed."""
+        """Delete the sessions that are over."""
         now = time.monotonic()
         with self._lock:
             gone = [k for k, s in self._sessions.items() if self._is_over(s, now)]
@@ -107,9 +113,13 @@ class Sessions:
         for session in sessions:
             self._delete(session)
 
+    def stop_expiring(self) -> None:
+        """Delete no session from now on unless told to."""
+        self._stop.set()
+
     def close(self) -> None:
         """Delete everything."""
-        self._stop.set()
+        self.stop_expiring()
         with self._lock:
             sessions = list(self._sessions.values())
             self._sessions.clear()
@@ -121,12 +131,12 @@ class Sessions:
             return True
         if session.active:
             session.used = now  # results of a long conversion are kept as long as those of a short one
-        return now - session.used > self._keep
+        return now - session.used > self._keep_seconds
 
     def _delete(self, session: Session) -> None:
         self._on_close(session)
         shutil.rmtree(session.folder, ignore_errors=True)
 
-    def _expire(self) -> None:
-        while not self._stop.wait(min(15.0, self._keep / 4)):
+    def _expire_regularly(self) -> None:
+        while not self._stop.wait(min(15.0, self._keep_seconds / 4)):
             self.expire()

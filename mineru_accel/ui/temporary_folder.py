@@ -15,11 +15,11 @@ _PREFIX = "mineru-accel-ui-"
 _LOCK = ".lock"
 
 
-class OwnFolder:
+class TemporaryFolder:
     """A new folder of random name, which only this user may enter. What killed servers left beside it is deleted.
 
     Args:
-        parent: made where it is missing.
+        parent: Made where it is missing.
 
     Raises:
         OutputError: if it can't be made.
@@ -28,7 +28,7 @@ class OwnFolder:
     def __init__(self, parent: Path) -> None:
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            _sweep(parent)
+            _delete_abandoned(parent)
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
             self._lock = os.open(self.path / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -43,15 +43,15 @@ class OwnFolder:
         self._lock = -1
 
 
-def _sweep(parent: Path) -> None:
-    for left in parent.glob(f"{_PREFIX}*"):
+def _delete_abandoned(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
         try:
-            lock = os.open(left / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:  # not ours, or of this moment
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:  # not ours, or just being made
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(left, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
         except OSError:  # held: that server is alive
             pass
         finally:

@@ -1,4 +1,4 @@
-"""How the page looks: theme, style sheet, script. Nothing of it comes from another server."""
+"""The looks of the web page: theme, style sheet, script. None of them comes from another server."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def kind(block_type: str) -> str:
 
 
 def css() -> str:
+    """The style sheet."""
     return (_HERE / "page.css").read_text(encoding="utf-8")
 
 

@@ -1,10 +1,10 @@
-"""What the page says, in English and Chinese."""
+"""The texts of the web page, in English and Chinese."""
 
 from __future__ import annotations
 
 LANGUAGES = ("en", "zh")
 
-_TEXT: dict[str, tuple[str, str]] = {
+TEXTS: dict[str, tuple[str, str]] = {
     # Form
     "files": ("PDFs and images", "PDF 与图片"),
     "examples": ("Try one of these", "试试示例"),
@@ -98,17 +98,18 @@ _TEXT: dict[str, tuple[str, str]] = {
     # Errors
     "busy": ("A conversion is under way: cancel it first.", "正在转换，请先取消。"),
 }
+"""By name: English, Chinese."""
 
 
 def catalogue(lang: str) -> dict[str, str]:
     """All texts of a language, by name."""
     place = LANGUAGES.index(lang)
-    return {name: texts[place] for name, texts in _TEXT.items()}
+    return {name: texts[place] for name, texts in TEXTS.items()}
 
 
-def say(lang: str, name: str, **values: object) -> str:
+def translate(lang: str, name: str, **values: object) -> str:
     """One text in a language."""
-    return _TEXT[name][LANGUAGES.index(lang)].format(**values)
+    return TEXTS[name][LANGUAGES.index(lang)].format(**values)
 
 
 def language(accepted: str | None) -> str:

@@ -1,1 +1,4 @@
-"""MinerU's VLM: engines that run it. All of vLLM and mineru-vl-utils is behind this package and ``patches/``."""
+"""MinerU's VLM: engines that run it, the queue of crops before them, and MinerU's client.
+
+vLLM and mineru-vl-utils are used in this package and in ``patches/`` only.
+"""

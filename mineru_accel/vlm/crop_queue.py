@@ -1,10 +1,11 @@
-"""The VLM stage: one queue of crops of all pages and documents, answered by one engine.
+"""The VLM stage: one queue of the crops of all pages and documents, answered by one engine.
 
-A thread with an event loop of its own. Pages come in from the scheduler and go back to it when all their crops are
-answered; no page, document or step waits for another. Early pages go first, and of a page what takes longest.
+The stage has a thread with an event loop of its own. Pages come in from the scheduler and go back to it when all their
+crops are answered; no page or document waits for another. Early pages go first, and within a page the crops that will
+take longest.
 
-Contract: every page is answered exactly once, with an answer per crop or with an error; none takes longer than its
-crops' time limits and the engine's restarts allow.
+Contract: every page is answered exactly once, with an answer per crop or with an error, within its crops' time limits
+and the time of the engine's restarts.
 """
 
 from __future__ import annotations
@@ -24,54 +25,56 @@ from ..errors import AccelError
 from ..workers.trace import Tracer
 from .errors import EngineDied, NoAnswer, Refused
 from .protocol import VlmEngine
-from .repetition import loops
+from .repetition import loop_reason
 from .types import Answer, Crop, Patches
 
 if TYPE_CHECKING:
     from ..workers.arena import Arena
 
-Then = Callable[[list[Answer], float, Exception | None], None]
+OnAnswered = Callable[[list[Answer], float, Exception | None], None]
+"""Called with a page's answers (none after an error), the seconds they took, and the error, if any."""
 
-_HOTTER: tuple[dict[str, float | int], ...] = (
+_SAMPLING: tuple[dict[str, float | int], ...] = (
     {},
     {"temperature": 0.3, "top_p": 0.9, "top_k": 50},
     {"temperature": 0.7, "top_p": 0.95, "top_k": 50},
 )
-"""Sampling of each attempt, over MinerU's own: greedy first."""
-_TOKEN_PIXELS = 25
-"""Pixels at 200 dpi that a token of output needs at least (a legible character takes a hundred, but LaTeX is wordy)."""
-_LEAST_TOKENS, _MOST_TOKENS = 512, 2048
-"""Answers to small crops are cut off early; others end where the model's context does, as MinerU has it."""
-_LONG = {"[layout]": 4.0, "table": 3.0, "image": 2.0, "chart": 2.0, "equation": 1.5}
-"""How much longer an answer is than one to a paragraph of the same size."""
-_PROBE = 0.1
-"""Share of the time limit that one request gets while the engine seems to be down."""
+"""Sampling parameters of each attempt, over MinerU's own: greedy first, then ever more random."""
+_PIXELS_PER_TOKEN = 25
+"""Minimum pixels at 200 dpi for a token of output. A legible character takes a hundred, but LaTeX needs more tokens."""
+_MIN_LIMIT, _MAX_LIMIT = 512, 2048
+"""Bounds of the limit of tokens that follows from a crop's size. Beyond the upper one the model's context is the limit,
+as with MinerU."""
+_RELATIVE_LENGTH = {"[layout]": 4.0, "table": 3.0, "image": 2.0, "chart": 2.0, "equation": 1.5}
+"""Length of an answer over that for a paragraph of the same size, by type of region."""
+_PROBE_SHARE = 0.1
+"""Share of the time limit for a request while the engine seems to be down."""
 
 
 @dataclass(eq=False, slots=True)
 class _Page:
-    """A page's crops on their way."""
+    """A page whose crops are waiting or being answered."""
 
     key: tuple[int, int]
-    """(document, position): what is smaller goes first."""
+    """(document, position): smaller ones go first."""
     crops: Sequence[Crop]
     slot: int | None
-    then: Then
+    on_answered: OnAnswered
     answers: list[Answer | None]
     started: float = 0.0
     """When its first crop was taken; 0 before."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    over: bool = False
+    finished: bool = False
 
 
 class VlmStage:
     """Answers the crops of pages.
 
     Args:
-        engine: started and closed with the stage.
-        arena: where the crops' pixels lie.
-        timeout: seconds a crop may take, all attempts together.
-        tracer: told when the engine had something to do, and how many crops it had and others waited.
+        engine: started and closed by the stage.
+        arena: memory of the crops' pixels.
+        timeout: seconds for a crop, all attempts together.
+        tracer: records when the engine had work, and the numbers of crops that it had and that waited.
     """
 
     def __init__(self, engine: VlmEngine, arena: Arena, timeout: float, tracer: Tracer | None = None) -> None:
@@ -79,7 +82,7 @@ class VlmStage:
         self._tracer = tracer or Tracer(None)
         self._busy_since = 0.0
         self.post: Callable[[Callable[[], None]], object] = lambda call: None
-        """Hands a call to the scheduler's thread; the scheduler sets it."""
+        """Runs a call in the scheduler's thread; set by the scheduler."""
         self._arena = arena
         self._timeout = timeout
         self._queue: list[tuple[Any, int, _Page, int]] = []
@@ -99,7 +102,7 @@ class VlmStage:
         """Start the engine.
 
         Raises:
-            ModelError, NoAnswer: if it can't be.
+            ModelError, EngineError, NoAnswer: if it can't be started.
         """
 
         async def begin() -> None:
@@ -108,17 +111,19 @@ class VlmStage:
 
         asyncio.run_coroutine_threadsafe(begin(), self._loop).result()
 
-    def ask(self, key: tuple[int, int], crops: Sequence[Crop], slot: int | None, then: Then) -> None:
-        """Answer a page's crops; ``then(answers, seconds, error)`` is posted when all are, and the slot is free then.
+    def ask(self, key: tuple[int, int], crops: Sequence[Crop], slot: int | None, on_answered: OnAnswered) -> None:
+        """Answer a page's crops.
 
         Args:
             key: (document, position) of the page.
+            slot: the arena's slot with the crops' pixels; not used any more once the page is answered.
+            on_answered: posted (see `post`) when all crops are answered, or with an error.
         """
-        page = _Page(key, crops, slot, then, [None] * len(crops))
+        page = _Page(key, crops, slot, on_answered, [None] * len(crops))
         self._call(self._enqueue, page)
 
     def forget(self, document: int) -> None:
-        """Give up a document's pages."""
+        """Give up a document's pages: each is answered with an error."""
 
         def drop() -> None:
             for page in [p for p in self._pages if p.key[0] == document]:
@@ -147,7 +152,7 @@ class VlmStage:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
 
-    # From here on in the stage's own thread
+    # The methods below, but for `_call`, run in the stage's own thread.
 
     def _call(self, function: Callable[..., None], *args: Any) -> None:
         if not self._closed:
@@ -161,7 +166,7 @@ class VlmStage:
 
     def _push(self, page: _Page, number: int) -> None:
         crop = page.crops[number]
-        length = crop.pixels * _LONG.get(crop.kind, 1.0)
+        length = crop.pixels * _RELATIVE_LENGTH.get(crop.kind, 1.0)
         heapq.heappush(self._queue, ((*page.key, -length), next(self._count), page, number))
 
     def _pump(self) -> None:
@@ -169,7 +174,7 @@ class VlmStage:
         room = 1 if self._down else self.engine.concurrency
         while self._queue and self._busy < room:
             _, _, page, number = heapq.heappop(self._queue)
-            if not page.over:
+            if not page.finished:
                 self._take(page, number)
         self._tracer.count("vlm crops", asked=self._busy, waiting=len(self._queue))
 
@@ -187,10 +192,12 @@ class VlmStage:
         if not self._busy:
             self._tracer.span("vlm", "generate", self._busy_since, what=self.engine.name)
         page.tasks.discard(task)
-        if task.cancelled():  # by who is not the stage, if the page is not over
+        if task.cancelled():  # not by the stage, unless the page is finished
             self._finish(page, NoAnswer("the request was given up"))
         elif (error := task.exception()) is not None:
-            logger.opt(exception=error).error("the VLM stage failed on a crop")  # a bug: say so and go on
+            logger.opt(exception=error).error(
+                "the VLM stage failed on a crop"
+            )  # a bug of ours: logged, the other pages go on
             self._finish(page, error if isinstance(error, Exception) else NoAnswer(str(error)))
         self._pump()
 
@@ -205,7 +212,7 @@ class VlmStage:
             answer = Answer("", f"the VLM refused it: {error}")
         except AccelError as error:
             self._finish(page, error)
-            if self._last_answer < began:  # nobody had an answer meanwhile: it is not this crop
+            if self._last_answer < began:  # no other crop was answered meanwhile: it is the engine, not this crop
                 self._give_up(error)
             return
         self._last_answer = time.monotonic()
@@ -217,32 +224,34 @@ class VlmStage:
             self._finish(page)
 
     async def _answer(self, page: _Page, crop: Crop) -> Answer:
-        limit = self._timeout * (_PROBE if self._down else 1.0)
+        limit = self._timeout * (_PROBE_SHARE if self._down else 1.0)
         deadline = time.monotonic() + limit
         picture = self._picture(page, crop)
         sampling = dict(crop.sampling)
-        if (enough := max(_LEAST_TOKENS, crop.pixels // _TOKEN_PIXELS)) <= _MOST_TOKENS:
+        if (enough := max(_MIN_LIMIT, crop.pixels // _PIXELS_PER_TOKEN)) <= _MAX_LIMIT:
             sampling.setdefault("max_new_tokens", enough)
         before: str | None = None
         reason: str | None = None
-        for attempt, hotter in enumerate(_HOTTER):
+        for attempt, changed in enumerate(_SAMPLING):
             left = deadline - time.monotonic()
             if attempt and left < 0.1 * limit:
                 return Answer(before or "", reason, attempt)
             self.counts["retries"] += attempt > 0
             try:
                 generated = await asyncio.wait_for(
-                    self.engine.predict(picture, crop.prompt, sampling | hotter, left), left + 1.0
+                    self.engine.predict(picture, crop.prompt, sampling | changed, left), left + 1.0
                 )
             except TimeoutError as error:
-                if before is not None:  # an answer, if a bad one
+                if before is not None:  # a bad answer is better than none
                     return Answer(before, reason, attempt)
                 raise NoAnswer(f"the VLM gave no answer in {limit:.0f} s") from error
-            reason = "the VLM's answer was cut off" if generated.truncated else loops(generated.text, crop.kind)
-            if reason is None or (generated.text == before and not generated.truncated):  # sure of its repetition
+            reason = "the VLM's answer was cut off" if generated.truncated else loop_reason(generated.text, crop.kind)
+            if reason is None or (
+                generated.text == before and not generated.truncated
+            ):  # a text that comes again though sampled otherwise does repeat itself on the page
                 return Answer(generated.text, None, attempt + 1)
             before = generated.text
-        return Answer(before or "", reason, len(_HOTTER))
+        return Answer(before or "", reason, len(_SAMPLING))
 
     def _picture(self, page: _Page, crop: Crop) -> Any:
         from PIL import Image
@@ -259,7 +268,7 @@ class VlmStage:
         return Image.frombuffer("RGB", crop.size, data, "raw", "RGB", 0, 1)  # unpacked, so a copy
 
     def _give_up(self, error: Exception) -> None:
-        """The engine is down: no page that waits now is kept waiting; one crop at a time tries whether it is back."""
+        """The engine is down: all pages are answered with an error, later ones are tried one crop at a time."""
         if not self._down:
             logger.warning("the VLM is down: {}", error)
         self._down = True
@@ -267,9 +276,10 @@ class VlmStage:
             self._finish(page, NoAnswer(str(error)))
 
     def _finish(self, page: _Page, error: Exception | None = None) -> None:
-        if page.over:
+        """Post a page's answers or its error, once; its other crops are cancelled."""
+        if page.finished:
             return
-        page.over = True
+        page.finished = True
         self._pages.discard(page)
         current = asyncio.current_task(self._loop) if threading.current_thread() is self._thread else None
         for task in page.tasks:
@@ -277,4 +287,4 @@ class VlmStage:
                 task.cancel()
         seconds = time.perf_counter() - page.started if page.started else 0.0
         answers = [a for a in page.answers if a is not None] if error is None else []
-        self.post(lambda: page.then(answers, seconds, error))
+        self.post(lambda: page.on_answered(answers, seconds, error))

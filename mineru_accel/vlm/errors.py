@@ -1,4 +1,4 @@
-"""What can go wrong with a VLM's engine."""
+"""Errors of the VLM's engines."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ class EngineError(AccelError):
 
 
 class EngineDied(AccelError):
-    """The engine died while it worked on this, and trying again was of no use or not allowed any more."""
+    """The engine died while it worked on a request, twice or so often that it is not restarted any more."""
 
 
 class NoAnswer(AccelError):
-    """A request failed for a reason that is not in the request: the server is away, answers rubbish or too late."""
+    """A request failed through no fault of its own: the server is away, answers nonsense or too late."""
 
 
 class Refused(AccelError):
-    """The engine is well and refuses this very request (too long, not an image): asking again is no use."""
+    """The engine is well and refuses this request (too long, not an image): asking again is of no use."""

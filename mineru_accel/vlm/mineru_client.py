@@ -1,9 +1,15 @@
-"""MinerU's client in the workers, without an engine: what it would ask is noted, what it was answered is played back.
+"""MinerU's client in the workers, without an engine: its requests are recorded, and answers are replayed to it.
 
-``MinerUClient.layout_detect`` and ``extract_with_layout`` (mineru-vl-utils' public API) run twice on a page: once with
-an engine that only takes notes, so that cropping, turning, padding, prompts and sampling parameters are MinerU's and
-happen in a worker; once with one that plays back the answers, so that parsing and post-processing are MinerU's too.
-Between the two, crops of all pages and documents are answered one by one, in whatever order suits the engine.
+``MinerUClient.layout_detect`` and ``extract_with_layout`` (mineru-vl-utils' public API) make requests and wait for the
+answers. Here they run twice on a page, and the engine is asked in between:
+
+1. with a client that records requests and answers each with an empty text: cropping, turning, padding, prompts and
+   sampling parameters are MinerU's, and happen in a worker;
+2. with a client that replays the answers: parsing and post-processing are MinerU's, too.
+
+So a worker never waits for the engine, and crops of all pages and documents can be answered in any order. The invariant
+is that both runs make the same requests in the same order: a request and its answer have the same number. For that
+both get the same blocks and random seed, and no request may depend on an earlier answer of the same call.
 """
 
 from __future__ import annotations
@@ -22,24 +28,28 @@ from PIL import Image
 from .types import Answer, Sampling
 
 _TAG = "mineru_accel"
-"""Under this key a block carries its own number through MinerU's client."""
+"""Key under which a block carries its number through MinerU's client."""
 
 
 @dataclass(slots=True)
-class Asked:
-    """One request that MinerU's client makes."""
+class VlmRequest:
+    """A request that MinerU's client makes."""
 
     picture: Image.Image | bytes
     prompt: str
     sampling: Sampling
 
 
-class _Notes(VlmClient):
-    """An engine that answers nothing and notes everything; a score tells which request a block's content came from."""
+class _RecordingClient(VlmClient):
+    """Records requests and answers with empty texts.
+
+    An answer's only token id is its request's number: MinerU's client keeps it with the block's content, where it tells
+    which request that came from.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[Asked] = []
+        self.requests: list[VlmRequest] = []
 
     def predict_scored(
         self,
@@ -49,8 +59,9 @@ class _Notes(VlmClient):
         priority: int | None = None,
     ) -> ScoredOutput:
         sampling = {k: v for k, v in vars(sampling_params or SamplingParams()).items() if v is not None}
-        self.asked.append(Asked(image, prompt, sampling))
-        return _scored(self.answer(len(self.asked) - 1), len(self.asked) - 1)
+        number = len(self.requests)
+        self.requests.append(VlmRequest(image, prompt, sampling))
+        return ScoredOutput(self.answer(number), [number], [], 0.0, 0.0, 0.0)
 
     def batch_predict_scored(
         self,
@@ -64,11 +75,12 @@ class _Notes(VlmClient):
         return [self.predict_scored(*each) for each in zip(images, texts, params, strict=True)]
 
     def answer(self, number: int) -> str:
+        """The answer to request ``number``."""
         return ""
 
 
-class _Playback(_Notes):
-    """An engine that knows the answers."""
+class _ReplayingClient(_RecordingClient):
+    """Answers requests by their number."""
 
     def __init__(self, answers: Sequence[str]) -> None:
         super().__init__()
@@ -78,13 +90,9 @@ class _Playback(_Notes):
         return self._answers[number]
 
 
-def _scored(text: str, number: int) -> ScoredOutput:
-    return ScoredOutput(text, [number], [], 0.0, 0.0, 0.0)
-
-
 @lru_cache(maxsize=2)
 def _client(png: bool) -> MinerUClient:
-    """MinerU's client; no server is asked for anything when the model's name is given."""
+    """MinerU's client. It has no server: none is asked for anything when the model's name is given."""
     client = MinerUClient(
         "http-client",
         server_url="http://nowhere.invalid",
@@ -98,46 +106,52 @@ def _client(png: bool) -> MinerUClient:
     return client
 
 
-def _with(engine: _Notes, png: bool) -> MinerUClient:
+def _client_with(answers: _RecordingClient, png: bool) -> MinerUClient:
+    """MinerU's client, which sends its requests to ``answers``."""
     client = _client(png)
-    client.client = engine
+    client.client = answers
     random.seed(0)  # MinerU marks pictures in tables by random letters, which must be the same in both runs
     return client
 
 
-def ask_layout(image: Image.Image, png: bool) -> Asked:
+def ask_layout(image: Image.Image, png: bool) -> VlmRequest:
     """The request for a page's layout.
 
     Args:
         image: the page as MinerU renders it (200 dpi).
         png: whether the engine takes PNG files.
     """
-    notes = _Notes()
-    _with(notes, png).layout_detect(image, scored=True)
-    return notes.asked[0]
+    recorder = _RecordingClient()
+    _client_with(recorder, png).layout_detect(image, scored=True)
+    return recorder.requests[0]
 
 
 def hear_layout(answer: str) -> list[dict[str, Any]]:
-    """The regions that an answer names, in reading order: ``type`` in MinerU's words, unit ``bbox``, ``angle``."""
-    return list(_with(_Playback([answer]), False).layout_detect(Image.new("RGB", (28, 28)), scored=True))
+    """The regions of a layout answer, in reading order.
+
+    Each has ``type`` as mineru-vl-utils names it, ``angle``, and ``bbox`` (x0, y0, x1, y1 as fractions of the page).
+    """
+    client = _client_with(_ReplayingClient([answer]), False)
+    return list(client.layout_detect(Image.new("RGB", (28, 28)), scored=True))  # of the page only its answer counts
 
 
 def ask_content(
     image: Image.Image, blocks: Sequence[dict[str, Any]], png: bool, describe: bool
-) -> tuple[list[Asked], list[int | None]]:
+) -> tuple[list[VlmRequest], list[int | None]]:
     """The requests for the content of a page's blocks.
 
     Args:
         blocks: with ``type``, ``bbox`` and ``angle`` as mineru-vl-utils has them.
-        describe: whether pictures and charts are read too.
+        describe: whether pictures and charts are read, too.
 
     Returns:
-        The requests, and for each the number of the block that it is for.
+        The requests, and for each the number of the block that it is for (None if MinerU has dropped the block).
     """
-    notes = _Notes()
-    done = _with(notes, png).extract_with_layout(image, _tagged(blocks), scored=True, image_analysis=describe)
+    recorder = _RecordingClient()
+    client = _client_with(recorder, png)
+    done = client.extract_with_layout(image, _tagged(blocks), scored=True, image_analysis=describe)
     owner = {b["scored"].token_ids[0]: b[_TAG] for b in done if b.get("scored")}
-    return notes.asked, [owner.get(n) for n in range(len(notes.asked))]
+    return recorder.requests, [owner.get(n) for n in range(len(recorder.requests))]
 
 
 def hear_content(
@@ -146,15 +160,16 @@ def hear_content(
     """The blocks with their content as MinerU's post-processing makes it.
 
     Args:
-        image: the page; only pictures inside tables are taken from it, otherwise a blank of its size will do.
+        image: the page. Its pixels are used for pictures inside tables only: where there are none
+            (:func:`takes_pictures`), a blank image of its size will do.
         answers: to the requests of :func:`ask_content`, in their order.
 
     Returns:
-        (number of the block, the block, its answer) in order. MinerU leaves out what it absorbs into another block; one
-        that it makes of several has no number.
+        (number of the block, the block, its answer) in order. Blocks that MinerU merges into another one are left out;
+        a block that it makes of several has no number.
     """
-    playback = _Playback(["" if a.reason else a.text for a in answers])
-    done = _with(playback, False).extract_with_layout(image, _tagged(blocks), scored=True, image_analysis=describe)
+    client = _client_with(_ReplayingClient(["" if a.reason else a.text for a in answers]), False)
+    done = client.extract_with_layout(image, _tagged(blocks), scored=True, image_analysis=describe)
     out = []
     for block in done:
         scored = block.pop("scored", None)
@@ -164,7 +179,7 @@ def hear_content(
 
 
 def takes_pictures(blocks: Sequence[dict[str, Any]]) -> bool:
-    """Does a table hold a picture, so that playing back needs the page's pixels?"""
+    """Whether a table holds a picture (by its centre), so that :func:`hear_content` needs the page's pixels."""
     tables = [b["bbox"] for b in blocks if b["type"] == "table"]
     return any(
         b["type"] == "image"
@@ -175,9 +190,10 @@ def takes_pictures(blocks: Sequence[dict[str, Any]]) -> bool:
 
 
 def usable(kind: str, bbox: Sequence[float]) -> bool:
-    """Would MinerU's client take such a block? One that it would not fails its page."""
+    """Whether MinerU's client takes a block of this type and box. One that it does not take fails its whole page."""
     return kind in BLOCK_TYPES and all(0 <= v <= 1 for v in bbox) and bbox[0] < bbox[2] and bbox[1] < bbox[3]
 
 
 def _tagged(blocks: Sequence[dict[str, Any]]) -> list[ContentBlock | dict[str, Any]]:
+    """The blocks with their numbers."""
     return [{**b, _TAG: number} for number, b in enumerate(blocks)]

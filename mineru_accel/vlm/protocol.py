@@ -1,4 +1,4 @@
-"""What an engine is to the rest of the pipeline."""
+"""The protocol of engines: what the rest of the program needs to know of whatever runs the VLM."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from .types import Generated, Patches, Sampling
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .image_patches import Cutter
+    from ..patches.image_patches import Cutter
 
 
 @runtime_checkable
 class VlmEngine(Protocol):
-    """Answers prompts about pictures. Everything is called in the event loop of the VLM stage.
+    """Answers prompts about pictures. All methods are called in the event loop of the VLM stage.
 
-    With greedy sampling an answer depends on the request alone, not on what else is in flight.
+    With greedy sampling an answer depends on its request alone, not on other requests in flight.
     """
 
     name: str
-    """For reports: which engine and which weights or addresses."""
+    """For reports: the engine and its weights or addresses."""
     concurrency: int
-    """Requests worth having in flight."""
+    """Requests that keep it busy."""
     png: bool
-    """Takes pictures as PNG files (bytes), made in the workers, instead of PIL images."""
+    """Whether it takes pictures as PNG files (bytes), made in the workers, instead of PIL images."""
 
     cutter: Cutter | None
-    """Takes pictures as :class:`~.types.Patches`, which workers cut so; known once it is started."""
+    """How workers cut pictures, if it takes them as :class:`~.types.Patches`. Known once it is started."""
 
     async def start(self) -> None:
         """Load the model or find the servers.
 
         Raises:
-            ModelError, EngineError: if it can't be used, in one line.
+            ModelError, EngineError: if it can't be used; the message is one line.
         """
         ...
 
@@ -43,12 +43,12 @@ class VlmEngine(Protocol):
         """One generation, within ``timeout`` seconds.
 
         Raises:
-            Refused: this request won't do, the engine is well.
-            EngineDied: the engine died with it, more than once or for good.
-            NoAnswer: anything else that went wrong, after the attempts that make sense.
+            Refused: if the engine is well and refuses this request.
+            EngineDied: if the engine died of it twice, or can't be started again.
+            NoAnswer: if anything else went wrong, after the attempts that make sense.
         """
         ...
 
     async def close(self) -> None:
-        """Free everything. May be called twice."""
+        """Free everything; may be called twice."""
         ...

@@ -1,4 +1,4 @@
-"""What workers, the scheduler and the VLM stage tell each other. Imports nothing heavy."""
+"""Data that workers, the scheduler and the VLM stage exchange. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Sampling = dict[str, Any]
-"""Fields of mineru_vl_utils' ``SamplingParams``; those that are None left out."""
+"""Fields of mineru_vl_utils' ``SamplingParams``, without those that are None."""
 
 
 @dataclass(slots=True)
@@ -17,42 +17,45 @@ class Crop:
     """
 
     kind: str
-    """Of the region, in MinerU's words: ``table``, ``text``, ``[layout]``, ..."""
+    """Type of the region as mineru-vl-utils names it (``table``, ``text``, ...); ``[layout]`` for a page's layout."""
     prompt: str
     sampling: Sampling
     size: tuple[int, int]
     """Width and height in pixels."""
     offset: int
     length: int
-    """Bytes: RGB rows, a PNG file for servers, or patches."""
+    """Number of bytes: RGB rows, a PNG file for servers, or patches."""
     data: bytes | None = None
     grid: tuple[int, int] | None = None
-    """Rows and columns of patches, if it was cut into them: (rows columns, 3 P P) uint8."""
+    """Rows and columns, if the picture was cut into patches ``(rows x columns, 3 P P) uint8``."""
 
     @property
     def pixels(self) -> int:
+        """Width times height."""
         return self.size[0] * self.size[1]
 
 
 @dataclass(slots=True, eq=False)
 class Patches:
-    """A picture that was cut into patches in a worker; see :mod:`mineru_accel.vlm.image_patches`."""
+    """A picture that a worker has cut into patches; see :mod:`mineru_accel.patches.image_patches`."""
 
     size: tuple[int, int]
-    """Of the picture, width and height in pixels."""
+    """Width and height of the picture in pixels."""
     grid: tuple[int, int]
+    """Rows and columns of patches."""
     data: bytearray | memoryview
-    """Its own, or a view of the page's arena slot: used before that is free."""
+    """``(rows x columns, 3 P P) uint8``: its own memory, or a view of the page's arena slot while that is in use."""
 
 
 @dataclass(slots=True)
 class Answer:
-    """What became of a :class:`Crop`."""
+    """The answer to a :class:`Crop`."""
 
     text: str
     reason: str | None = None
-    """Why ``text`` must not be used; None when it may."""
+    """Why ``text`` must not be used; None if it may."""
     attempts: int = 1
+    """Generations that it took."""
 
 
 @dataclass(slots=True)
@@ -61,4 +64,4 @@ class Generated:
 
     text: str
     truncated: bool = False
-    """It ended because it was long enough, not because it was done."""
+    """Whether it ended at the limit of tokens, not by itself."""

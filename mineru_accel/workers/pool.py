@@ -50,11 +50,11 @@ class WorkerPool:
         size: number of processes.
         preload: modules that every worker has imported before its first job.
         arena: shared memory that workers can write pixels into.
-        later: modules that workers started later on, and complete ones, have imported too; those that are not there
-            are passed over.
-        memory: bytes of data a worker may have; above, what it does fails. None: no limit.
-        tracer: told of every job, in a lane per worker.
-        quiet: whether what native libraries print is thrown away.
+        later: modules that complete workers, and those started after some time, have imported too; missing ones are
+            passed over.
+        memory: maximum bytes of data of a worker; above, its job fails. None: no limit.
+        tracer: records every job, in a lane per worker.
+        quiet: whether output of native libraries is thrown away.
     """
 
     def __init__(
@@ -77,18 +77,18 @@ class WorkerPool:
         self._count = 0
         self._lock = threading.Lock()
         self._forking = threading.Lock()
-        """Who has it talks to the zygote."""
+        """Held by the thread that talks to the zygote."""
         self._closed = False
         self._pids: set[int] = set()
         self._settings = memory or 0, preload, later
         self._start_zygote()
-        self._threads = [threading.Thread(target=self._run, name=f"worker-{i}", daemon=True) for i in range(size)]
-        for thread in self._threads:
+        self.threads = [threading.Thread(target=self._run, name=f"worker-{i}", daemon=True) for i in range(size)]
+        for thread in self.threads:
             thread.start()
 
     def _start_zygote(self) -> None:
-        self._zygote = take(self._settings[1], self._quiet)
-        self._zygote.configure(*self._settings)
+        self.zygote = take(self._settings[1], self._quiet)
+        self.zygote.configure(*self._settings)
 
     def submit(self, job: Job, priority: tuple[float, ...] = ()) -> Future[Any]:
         """Run a job in a worker, which is killed when the job's time is up, counted from when it takes it.
@@ -108,6 +108,12 @@ class WorkerPool:
             self._jobs.put((priority, self._count, job, future))
         return future
 
+    @property
+    def pids(self) -> list[int]:
+        """Processes of its workers."""
+        with self._lock:
+            return list(self._pids)
+
     def close(self) -> None:
         """End every worker at once; jobs not finished raise :class:`WorkerError`."""
         with self._lock:
@@ -124,12 +130,12 @@ class WorkerPool:
                 break
             if future.set_running_or_notify_cancel():  # not given up already
                 future.set_exception(WorkerError("stopped"))
-        for number, _ in enumerate(self._threads):
+        for number, _ in enumerate(self.threads):
             self._jobs.put(((float("inf"),), number, None, Future()))
-        self._zygote.hang_up()
-        for thread in self._threads:
+        self.zygote.hang_up()
+        for thread in self.threads:
             thread.join(timeout=5)
-        self._zygote.kill()
+        self.zygote.kill()
 
     def _fork(self, complete: bool) -> _Process:
         ours, theirs = socket.socketpair()
@@ -137,10 +143,10 @@ class WorkerPool:
         try:
             with self._forking:  # not the other lock: the zygote may be importing, and closing waits for nobody
                 try:
-                    pid, is_complete = self._zygote.fork(complete, fds)
+                    pid, is_complete = self.zygote.fork(complete, fds)
                 except OSError:  # somebody killed it
                     self._start_zygote_again()
-                    pid, is_complete = self._zygote.fork(complete, fds)
+                    pid, is_complete = self.zygote.fork(complete, fds)
                 self._adopt(pid)
         except OSError as error:
             raise WorkerError("stopped" if self._closed else f"worker processes can't be started: {error}") from error
@@ -152,7 +158,7 @@ class WorkerPool:
         with self._lock:
             if self._closed:
                 raise WorkerError("stopped")
-            self._zygote.kill()
+            self.zygote.kill()
             self._start_zygote()
 
     def _adopt(self, pid: int) -> None:
@@ -190,9 +196,7 @@ class WorkerPool:
                 try:
                     value = self._call(process.connection, job)
                 finally:
-                    self._tracer.span(
-                        threading.current_thread().name, job.function.partition(":")[2], started, what=job.what
-                    )
+                    self._tracer.span(threading.current_thread().name, job.name, started, what=job.what)
                 if job.alone:
                     self._forget(process)
                     process = None

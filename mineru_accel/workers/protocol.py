@@ -1,37 +1,79 @@
-"""What the parent, the zygote and the workers say to each other."""
+"""Messages between the parent, the zygote and the workers."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
+import operator
 import os
 import signal
 import struct
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec
+
+P = ParamSpec("P")
 
 PR_SET_PDEATHSIG = 1
 
 FORK, FORK_COMPLETE = b"fork", b"full"
-"""What the parent asks the zygote for: a worker now, or one that has everything imported."""
+"""The parent's requests to the zygote: a worker now, or a complete one, which has imported everything."""
 FORKED = struct.Struct("<q?")
 """The answer: the worker's pid, and whether it is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Call ``function`` (``"package.module:name"``) with ``kwargs`` in a worker, within ``timeout`` seconds."""
+    """A call of a function in a worker, within ``timeout`` seconds; made by :func:`job`."""
 
     function: str
+    """See :func:`function_name`: the parent need not import what only the worker needs, nor the worker the parent's."""
     timeout: float
+    args: tuple[Any, ...]
     kwargs: dict[str, Any]
     complete: bool = False
-    """Run it in a worker that has everything imported."""
+    """Whether to run it in a complete worker."""
     alone: bool = False
-    """Run it in a process of its own, whose memory is given back when it is done."""
+    """Whether to run it in a process of its own, whose memory is given back when it is done."""
     what: str = ""
-    """What it works on, for people who look at a trace."""
+    """Its subject, for people who look at a trace."""
+
+    @property
+    def name(self) -> str:
+        """The function's name without its module."""
+        return self.function.partition(":")[2]
+
+    def call(self) -> Any:
+        """Import the function and call it: in the worker."""
+        module, _, name = self.function.partition(":")
+        return operator.attrgetter(name)(importlib.import_module(module))(*self.args, **self.kwargs)
+
+
+def job(function: Callable[P, Any], timeout: float, what: str = "", /, *args: P.args, **kwargs: P.kwargs) -> Job:
+    """A call of ``function`` with the arguments that follow.
+
+    Args:
+        function: of a module that imports nothing heavy itself: the parent imports it, too.
+        timeout: seconds.
+        what: its subject, for people who look at a trace.
+
+    Raises:
+        ValueError: if the function can't be found by its name.
+    """
+    return Job(function_name(function), timeout, args, kwargs, what=what)
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """``"package.module:name"``, by which another process finds a function.
+
+    Raises:
+        ValueError: if none can: a nested function, a lambda, or one of the main module.
+    """
+    if function.__module__ == "__main__" or "<" in function.__qualname__:
+        raise ValueError(f"{function.__qualname__} of {function.__module__} can't be imported in a worker")
+    return f"{function.__module__}:{function.__qualname__}"
 
 
 @dataclass(frozen=True, slots=True)

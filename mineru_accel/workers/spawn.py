@@ -1,4 +1,4 @@
-"""The zygote as its parent sees it. The command starts it first of all: it imports while the parent does so, too."""
+"""The parent's side of the zygote. The command starts the zygote first of all, so that both import at the same time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from .protocol import FORK, FORK_COMPLETE, FORKED
 
 # One thread a worker: the pool already has a process for each core.
 _SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-PRELOAD = ("mineru_accel.conversion.worker_imports",)
-"""What every worker has imported, whatever it is to do."""
-_early: list[Zygote] = []
+started_early: list[Zygote] = []
+"""Zygotes that no pool has taken yet."""
 
 
 class Zygote:
@@ -40,17 +39,22 @@ class Zygote:
 
     @property
     def pid(self) -> int:
-        """Of its process."""
+        """Process id."""
         return self._process.pid
 
     def configure(self, memory: int, modules: Sequence[str], later: Sequence[str]) -> None:
-        """Say what its workers are like: bytes of data each may have (0: any), what they have imported before their
-        first job, and what complete ones have imported, too. To be called once, before :meth:`fork`."""
+        """Set up its workers; to be called once, before :meth:`fork`.
+
+        Args:
+            memory: bytes of data that each may have; 0: any.
+            modules: imported before their first job.
+            later: imported by complete ones, too.
+        """
         with contextlib.suppress(OSError):  # somebody killed it: the first fork says so
             self._control.send(json.dumps([memory, list(modules), list(later)]).encode())
 
     def fork(self, complete: bool, fds: list[int]) -> tuple[int, bool]:
-        """A new worker's pid, and whether it is complete.
+        """Fork a worker; gives its pid, and whether it is complete.
 
         Raises:
             OSError: if the zygote is gone.
@@ -63,12 +67,12 @@ class Zygote:
         return pid, is_complete
 
     def hang_up(self) -> None:
-        """Talk to it no more; who waits for a fork is told at once."""
+        """End the conversation: a call of :meth:`fork` that waits fails at once."""
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
 
     def kill(self) -> None:
-        """End it; its workers end with it."""
+        """End its process; its workers end with it."""
         self._control.close()
         self._process.kill()
         self._process.wait()
@@ -77,17 +81,17 @@ class Zygote:
 def start_early(modules: Sequence[str]) -> None:
     """Start a zygote for the pool that will come; if none does, it ends with this process."""
     zygote = Zygote(modules, quiet=True)
-    _early.append(zygote)
+    started_early.append(zygote)
     atexit.register(_end_early)
 
 
 def _end_early() -> None:
-    while _early:
-        _early.pop().kill()
+    while started_early:
+        started_early.pop().kill()
 
 
 def take(modules: Sequence[str], quiet: bool) -> Zygote:
     """The zygote that was started early, if it suits, or a new one."""
-    if quiet and _early:
-        return _early.pop()
+    if quiet and started_early:
+        return started_early.pop()
     return Zygote(modules, quiet)

@@ -81,8 +81,7 @@ def _serve(connection: Connection, arena: int | None) -> None:
         except (EOFError, OSError):
             return
         try:
-            module, _, name = job.function.partition(":")
-            answer: Done | Failed = Done(getattr(importlib.import_module(module), name)(**job.kwargs))
+            answer: Done | Failed = Done(job.call())
         except AccelError as error:
             answer = Failed(type(error).__name__, str(error), True, "")
         except MemoryError:

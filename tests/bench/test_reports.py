@@ -11,8 +11,9 @@ import pytest
 
 from mineru_accel import InputError
 from mineru_accel.bench import BENCHMARKS, run
-from mineru_accel.bench.report import plot
-from mineru_accel.bench.report.model import Chart, Column, Report, add_output, finish, load, markdown
+from mineru_accel.bench.report import plots
+from mineru_accel.bench.report.output import add_output, finish
+from mineru_accel.bench.report.report import Chart, Column, Report, load, markdown
 
 COLUMNS = (Column("case", "files"), Column("system", "system"), Column("pages_per_s", "pages/s", ".2f"))
 
@@ -74,8 +75,8 @@ def test_plots_of_several_reports_are_the_same_each_time(tmp_path: Path, capsys:
 
 def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    assert plot.throughput([], tmp_path / "x.svg") == "nothing was measured"
-    assert plot.stages([], tmp_path / "x.svg")
+    assert plots.draw_throughput([], tmp_path / "x.svg") == "nothing was measured"
+    assert plots.draw_stages([], tmp_path / "x.svg")
     assert not list(tmp_path.iterdir())
 
 
@@ -101,7 +102,7 @@ def test_a_gpu_beside_a_cpu_is_drawn_on_a_log_scale(tmp_path: Path) -> None:
     slow, fast = report().to_dict(), report().to_dict()
     fast["rows"][0]["pages_per_s"] = 1000.0
     slow["machine"]["load"], slow["machine"]["cores"] = [9.0, 9.0], 2
-    assert plot.throughput([slow, fast], tmp_path / "both.svg") is None
+    assert plots.draw_throughput([slow, fast], tmp_path / "both.svg") is None
     text = (tmp_path / "both.svg").read_text()
     assert "machine busy: load 9.0" in text and "1000" in text
 
@@ -110,10 +111,10 @@ def test_vlm_pipeline_and_layout_speak_the_same_form(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from types import SimpleNamespace
 
-    from mineru_accel.bench.layout import command
-    from mineru_accel.bench.vlm import pipeline
+    from mineru_accel.bench.layout.benchmark import LayoutBenchmark
+    from mineru_accel.bench.vlm.bench_vlm_pipeline import VlmPipelineResults
 
-    lines = pipeline._Results(tmp_path / "vlm.json", ["x.pdf"], "8 pages of x.pdf, VLM")
+    lines = VlmPipelineResults(tmp_path / "vlm.json", ["x.pdf"], "8 pages of x.pdf, VLM")
     lines.add("start", {"seconds": 1.0})
     lines.add("vlm", {"pages_per_second": 4.0, "seconds": 2.0})
     lines.add("hybrid", {"error": "RuntimeError: no"})
@@ -127,7 +128,7 @@ def test_vlm_pipeline_and_layout_speak_the_same_form(tmp_path: Path) -> None:
         "patched at layout size": 80.0, "patched boxes at layout size": {"matched": 1}, "compile 32": 64.0, "sizes": {},
     }  # fmt: skip
     bench = SimpleNamespace(results=results, model=SimpleNamespace(name="scale m"), failed=["layers"])
-    rows = command.Bench.report(bench, []).rows  # type: ignore[arg-type]
+    rows = LayoutBenchmark.report(bench, []).rows  # type: ignore[arg-type]
     assert [(r["case"].rpartition(": ")[2], r["system"], r["pages_per_s"]) for r in rows] == [
         ("network alone, batch 32", "torch.compile(max-autotune)", 500.0),
         ("network alone, batch 8", "mineru-accel", 1000.0),

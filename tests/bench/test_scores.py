@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from common import SAMPLES
 
-from mineru_accel.bench.quality import truth
-from mineru_accel.bench.quality.command import mean_scores, score
-from mineru_accel.bench.quality.order import locate, order_distance
+from mineru_accel.bench.quality import ground_truth
+from mineru_accel.bench.quality.ground_truth import GroundTruth
+from mineru_accel.bench.quality.reading_order import locate, order_distance
+from mineru_accel.bench.quality.scores import mean_scores, score
 from mineru_accel.bench.quality.tables import Node, html_tables, pairs, teds, tree
-from mineru_accel.bench.quality.truth import Truth
 from mineru_accel.errors import UsageError
 
 TABLE = "<table><tr><td>a</td><td>bcde</td></tr><tr><td>c</td><td>d</td></tr></table>"
@@ -101,7 +101,7 @@ def test_order_with_the_same_block_twice() -> None:
 
 def test_score_by_hand() -> None:
     pytest.importorskip("apted")
-    item = Truth(
+    item = GroundTruth(
         Path("x.pdf"), "# Title\n\nten chars.", ["Title", "ten chars."], ["Running head 1"], [TABLE], ["a^{2}+b"]
     )
     perfect = f"Running head 1\n\n# Title\n\nten chars.\n\n{TABLE}\n\n$$\na^{{2}} + b \\tag{{1}}\n$$"
@@ -115,7 +115,13 @@ def test_score_by_hand() -> None:
         "formulas": [1.0],
     }
     assert score("", item)["text"] == 0.0
-    assert score("", Truth(Path("empty.pdf"))) == {"text": 1.0, "order": None, "teds": [], "teds_s": [], "formulas": []}
+    assert score("", GroundTruth(Path("empty.pdf"))) == {
+        "text": 1.0,
+        "order": None,
+        "teds": [],
+        "teds_s": [],
+        "formulas": [],
+    }
 
 
 def test_means_are_over_files_and_over_tables() -> None:
@@ -133,7 +139,7 @@ def test_means_are_over_files_and_over_tables() -> None:
 @pytest.mark.parametrize("name", sorted(p.stem for p in SAMPLES.glob("*.pdf")))
 def test_the_truth_of_the_samples_is_perfect_by_itself(name: str) -> None:
     pytest.importorskip("apted")
-    (item,) = [t for t in truth.load(SAMPLES) if t.file.stem == name]
+    (item,) = [t for t in ground_truth.load(SAMPLES) if t.file.stem == name]
     scores = score((SAMPLES / f"{name}.md").read_text(encoding="utf-8"), item)
     assert scores["text"] == 1.0 and scores["order"] == 0.0
     assert set(scores["teds"] + scores["teds_s"]) <= {1.0} and set(scores["formulas"]) <= {0.0}
@@ -165,7 +171,7 @@ def omnidocbench(folder: Path) -> Path:
 
 
 def test_omnidocbench_folder(tmp_path: Path) -> None:
-    (item,) = truth.load(omnidocbench(tmp_path))
+    (item,) = ground_truth.load(omnidocbench(tmp_path))
     assert item.file == tmp_path / "images" / "page_1.png"
     assert item.texts == ["Heading", "A paragraph."] and item.plain == "Heading\n\nA paragraph."
     assert item.tables == [TABLE] and item.formulas == ["E = mc^2"]
@@ -175,20 +181,20 @@ def test_omnidocbench_folder(tmp_path: Path) -> None:
     assert item.pages[0][0][1] == pytest.approx((0.1, 0.1, 0.3, 0.3))
     (tmp_path / "pdfs").mkdir()
     (tmp_path / "pdfs" / "page_1.pdf").write_bytes(b"")
-    assert truth.load(tmp_path)[0].file.suffix == ".pdf"
+    assert ground_truth.load(tmp_path)[0].file.suffix == ".pdf"
 
 
 def test_folders_without_truth(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text('{"a": 1}')
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(UsageError, match="no ground truth"):
-        truth.load(tmp_path)
+        ground_truth.load(tmp_path)
     with pytest.raises(UsageError, match="no such folder"):
-        truth.load(tmp_path / "nowhere")
+        ground_truth.load(tmp_path / "nowhere")
     folder = omnidocbench(tmp_path / "odb")
     (folder / "images" / "page_1.png").unlink()
     with pytest.raises(UsageError, match=r"neither a PDF nor an image of page_1\.png"):
-        truth.load(folder)
+        ground_truth.load(folder)
 
 
 def test_average_precision() -> None:

@@ -12,9 +12,9 @@ import pytest
 from common import SAMPLES
 
 from mineru_accel.bench import run
-from mineru_accel.bench.quality import command
-from mineru_accel.bench.systems import measure, peers, pipeline
-from mineru_accel.bench.systems.system import Ours, convert, distinct
+from mineru_accel.bench.quality import bench_quality
+from mineru_accel.bench.systems import bench_pipeline, completeness, peer_environments, peers
+from mineru_accel.bench.systems.system import MineruAccel, convert, input_files
 from mineru_accel.errors import UsageError
 
 KIT = """#!{python}
@@ -59,11 +59,11 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         program.chmod(0o755)
     monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
 
-    def command(self: Ours, files: Sequence[Path], out: Path) -> list[str]:
+    def command(self: MineruAccel, files: Sequence[Path], out: Path) -> list[str]:
         (out / "jobs.txt").write_text("".join(f"{f}\n" for f in files))
         return [sys.executable, "-c", OURS, str(out)]
 
-    monkeypatch.setattr(Ours, "command", command)
+    monkeypatch.setattr(MineruAccel, "command", command)
     return tmp_path / "log"
 
 
@@ -142,7 +142,7 @@ def test_quality_of_the_same(log: Path, monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_a_peer_that_is_not_there_is_said(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINERU_ACCEL_PEERS", str(log.parent))
-    monkeypatch.setattr(peers, "sys", type("S", (), {"executable": "/nowhere"}))
+    monkeypatch.setattr(peer_environments, "sys", type("S", (), {"executable": "/nowhere"}))
     report = log.with_name("r.json")
     assert run(["pipeline", FILES[0], "--against", "docling", "--repeats", "1", "--json", str(report)]) == 1
     (missing,) = json.loads(report.read_text())["not_run"]
@@ -152,25 +152,25 @@ def test_a_peer_that_is_not_there_is_said(log: Path, monkeypatch: pytest.MonkeyP
 def test_python_of_a_peer_is_found_in_its_folder(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINERU_ACCEL_PEERS", str(log.parent))
     os.rename(log.parent / "peer", log.parent / "mineru")
-    assert peers.find("mineru", {}) == (log.parent / "mineru" / "bin" / "python", "9.8.7")
+    assert peer_environments.find_peer("mineru", {}) == (log.parent / "mineru" / "bin" / "python", "9.8.7")
 
 
 def test_wrong_names_are_usage_errors(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="known peers"):
-        peers.asked_for("marker", [])
+        peer_environments.requested_peers("marker", [])
     with pytest.raises(UsageError, match="no such file"):
-        peers.pythons(["mineru=/nowhere/python"])
+        peer_environments.given_pythons(["mineru=/nowhere/python"])
     with pytest.raises(UsageError, match="known peers"):
-        peers.pythons(["nobody=/bin/sh"])
+        peer_environments.given_pythons(["nobody=/bin/sh"])
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "same.pdf").write_bytes(b"%PDF-")
     with pytest.raises(UsageError, match="same name"):
-        distinct([tmp_path / "a" / "same.pdf", tmp_path / "b" / "same.pdf"])
+        input_files([tmp_path / "a" / "same.pdf", tmp_path / "b" / "same.pdf"])
     with pytest.raises(UsageError):
-        pipeline.run([FILES[0], "--repeats", "0"])
+        bench_pipeline.run([FILES[0], "--repeats", "0"])
     with pytest.raises(UsageError, match="no ground truth"):
-        command.run([str(tmp_path)])
+        bench_quality.run([str(tmp_path)])
 
 
 def test_time_limit_and_missing_program(tmp_path: Path) -> None:
@@ -185,11 +185,11 @@ def test_time_limit_and_missing_program(tmp_path: Path) -> None:
 
 
 def test_words() -> None:
-    assert measure.word_recall("The cat, the dog", "the Dog") == 1.0
-    assert measure.word_recall("the cat", "the the cat sat") == 0.5
-    assert measure.word_recall("", "") == 1.0
-    assert measure.word_recall("![](data:image/png;base64,cat)", "cat") == 0.0
-    assert measure.word_recall("中文 测试", "中文测试") == 1.0
+    assert completeness.word_recall("The cat, the dog", "the Dog") == 1.0
+    assert completeness.word_recall("the cat", "the the cat sat") == 0.5
+    assert completeness.word_recall("", "") == 1.0
+    assert completeness.word_recall("![](data:image/png;base64,cat)", "cat") == 0.0
+    assert completeness.word_recall("中文 测试", "中文测试") == 1.0
 
 
 def test_modules_are_compiled_once_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,12 +82,12 @@ def test_document_timeout(tmp_path: Path, make_pdf: MakePdf, monkeypatch: pytest
             passed[0] = 4000.0
 
     def step() -> None:  # the scheduler always has something to do
-        inbox.put(step)
+        inbox.post(step)
 
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0], perf_counter=time.perf_counter)
     monkeypatch.setattr("mineru_accel.conversion.scheduler.time", clock)
     with Pipeline(document_timeout=3600, on_event=listen, **FAST) as pipeline:  # type: ignore[arg-type]
-        inbox = pipeline._scheduler._inbox
+        inbox = pipeline.executor.scheduler.inbox
         step()
         results = {r.name: r for r in pipeline.convert_batch([tmp_path / "in"], tmp_path / "out")}
     assert "took longer than 3600 s" in (results["a"].error or "") and results["b"].ok
@@ -132,7 +132,7 @@ def test_resume_is_told(tmp_path: Path, make_pdf: MakePdf) -> None:
     def listen(event: Event) -> None:
         if isinstance(event, PageDone):
             stop.set()
-            wait_until(lambda: pipeline._scheduler._closed)
+            wait_until(lambda: pipeline.executor.scheduler.inbox.closed)
 
     pipeline = Pipeline(resume=True, on_event=listen, **FAST)  # type: ignore[arg-type]
     closing = threading.Thread(target=lambda: (stop.wait(PATIENCE), pipeline.close()))

@@ -136,7 +136,7 @@ def test_close_while_the_detector_works(stub: Stub, weights: Path, tmp_path: Pat
     assert working.wait(PATIENCE)
     closing = threading.Thread(target=pipeline.close)
     closing.start()
-    assert wait_until(lambda: pipeline._scheduler._closed)
+    assert wait_until(lambda: pipeline.executor.scheduler.inbox.closed)
     release.set()
     for each in (thread, closing):
         each.join(PATIENCE)

@@ -9,7 +9,7 @@ from mineru_accel.distributed.messages import PageBatch
 
 
 class Fragile(Convert):
-    def _convert(self, parts: list[PageBatch]) -> None:
-        if any(part.document.name == "poison" for part in parts):
+    def convert(self, batches: list[PageBatch]) -> None:
+        if any(batch.document.name == "poison" for batch in batches):
             os._exit(1)
-        super()._convert(parts)
+        super().convert(batches)

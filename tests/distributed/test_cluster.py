@@ -25,7 +25,7 @@ from loguru import logger
 from mineru_accel import PageStatus, Pipeline, UsageError
 from mineru_accel.conversion.plan import Plan
 from mineru_accel.distributed.connection import Node, plan_pools
-from mineru_accel.distributed.ray_errors import Errors, without_notice
+from mineru_accel.distributed.ray_internals import ErrorLog, without_environment_notice
 from mineru_accel.events import DocumentDone, DocumentStarted, Event, PageDone, RunDone, RunStarted
 from mineru_accel.options import Backend, Engine, Layout, Options
 
@@ -229,7 +229,7 @@ def test_killed_driver_from_store_to_store(cluster: TwoNodes, tmp_path: Path, ma
     assert all((out / name / f"{name}_report.json").stat().st_mtime_ns == there[name] for name in skipped & set(there))
     begun = {e["document"]: e["resumed"] for e in events if e["event"] == "document_started"}
     assert {n for n, e in ends.items() if not e["skipped"]} == set(begun)
-    assert sum(begun.values()) > 0  # parts that waited in the store
+    assert sum(begun.values()) > 0  # batches that waited in the store
     pages = Counter((e["document"], e["index"]) for e in events if e["event"] == "page_done")
     assert set(pages.values()) == {1}
     assert all(resumed + sum(d == n for d, _ in pages) == 40 for n, resumed in begun.items())
@@ -305,7 +305,7 @@ def test_what_ray_reports_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
     """Lost processes are worth a warning, but not when the run is over; the notice of a variable is not."""
     told: list[str] = []
     sink = logger.add(lambda message: told.append(str(message)), level="WARNING", format="{message}")
-    errors = Errors()
+    errors = ErrorLog()
     try:
         errors.listen()
         say = ray._private.worker.print_to_stdstream
@@ -318,7 +318,7 @@ def test_what_ray_reports_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
         logger.remove(sink)
     assert told == ["Ray: a task failed\n"] and capfd.readouterr().out == ""
     assert ray._private.worker.print_to_stdstream.__module__ == "ray._private.worker"
-    with without_notice():
+    with without_environment_notice():
         os.write(2, b"an error\n[..] Set ray log level from environment variable RAY_BACKEND_LOG_LEVEL to 3\nmore\n")
     assert capfd.readouterr().err == "an error\nmore\n"
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -14,22 +13,23 @@ from typing import Any
 
 import pytest
 import zoo
-from common import PATIENCE, SAMPLES, MakePdf
+from common import SAMPLES, MakePdf
 from stand_in import StandIn
 
 from mineru_accel import PageStatus, Pipeline
 from mineru_accel.conversion.plan import make_plan
-from mineru_accel.distributed import batches
+from mineru_accel.distributed import batch_store
 from mineru_accel.distributed.actors import Convert, Open
 from mineru_accel.distributed.early_opening import open_until
-from mineru_accel.distributed.exclusive_lock import ExclusiveLock
 from mineru_accel.distributed.ledger import Ledger
 from mineru_accel.distributed.messages import Done, PageBatch, Task, Work, calls
-from mineru_accel.distributed.settings import Settings, file_sha256
+from mineru_accel.distributed.settings import Settings
 from mineru_accel.errors import ModelError
 from mineru_accel.options import Options
 from mineru_accel.storage import remote
-from mineru_accel.storage.output_folder import Names, check_output
+from mineru_accel.storage.digest import file_sha256
+from mineru_accel.storage.document_names import DocumentNames
+from mineru_accel.storage.output_folder import check_output
 
 pytest.importorskip("upath")
 
@@ -53,7 +53,7 @@ class Stages:
         now = settings(output, layout="native")
         for actor in (self.open, self.convert, self.convert._writer):
             actor._settings = now
-        self.open._output, self.open._names, self.open._given = now.output, Names(), {}
+        self.open._output, self.open._names, self.open._given = now.output, DocumentNames(), {}
         self.open._ledger = self.convert._ledger = self.convert._writer._ledger = ledger
         if not remote.is_url(output):
             check_output(output)
@@ -67,13 +67,13 @@ class Stages:
                 done[str(one.task.path)] = one
         return done
 
-    def parts(self, *paths: Path) -> list[PageBatch]:
+    def batches(self, *paths: Path) -> list[PageBatch]:
         work = Work(tasks=[[Task(i, path) for i, path in enumerate(paths)]])
-        return [part for row in self.open(work.to_row()) for part in Work.from_row(row).parts]
+        return [batch for row in self.open(work.to_row()) for batch in Work.from_row(row).batches]
 
     def close(self) -> None:
         self.open.close()
-        self.convert._scheduler.close()
+        self.convert.scheduler.close()
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_long_and_damaged_documents_as_in_a_local_run(
         make_pdf("sub/long.pdf", ["another one of this name"]),
         tmp_path / "missing.pdf",
     ]
-    assert [(p.start, p.stop, p.stored) for p in stages.parts(inputs[0])] == [
+    assert [(p.start, p.stop, p.stored) for p in stages.batches(inputs[0])] == [
         (0, 16, True),
         (16, 32, True),
         (32, 40, True),
@@ -130,7 +130,7 @@ def test_long_and_damaged_documents_as_in_a_local_run(
         assert [(p.index, p.status, p.error) for p in result.pages] == [
             (p.index, p.status, p.error) for p in expected.pages
         ]
-    assert not (tmp_path / "ray" / batches.FOLDER).exists()  # no part is left
+    assert not (tmp_path / "ray" / batch_store.FOLDER).exists()  # no batch is left
     assert [p.name for p in scratch.iterdir()] == ["inputs"]
 
 
@@ -150,10 +150,10 @@ def test_done_documents_are_skipped_and_changed_ones_refused(stages: Stages, tmp
 
 def test_parts_that_a_killed_run_has_done_are_not_done_again(stages: Stages, tmp_path: Path, make_pdf: MakePdf) -> None:
     path = make_pdf("long.pdf", [f"page {i}" for i in range(40)])
-    first, second, _ = stages.parts(path)
-    stages.convert(Work(parts=[first, second]).to_row())
+    first, second, _ = stages.batches(path)
+    stages.convert(Work(batches=[first, second]).to_row())
     stages.start(tmp_path / "ray")
-    (left,) = stages.parts(path)
+    (left,) = stages.batches(path)
     assert left.start == 32 and left.there == {0, 16}
     (done,) = stages.run(path).values()
     assert done.result.ok and [p.index for p in done.result.pages] == list(range(40))
@@ -162,10 +162,10 @@ def test_parts_that_a_killed_run_has_done_are_not_done_again(stages: Stages, tmp
 
 
 def test_part_with_a_failed_page_is_done_again(stages: Stages, tmp_path: Path) -> None:
-    batches.save(tmp_path / "ray", "key", 0, b"well", failed=False)
-    batches.save(tmp_path / "ray", "key", 16, b"not well", failed=True)
-    assert batches.there(tmp_path / "ray", "key") == {0}
-    assert batches.load(tmp_path / "ray", "key", 16) == b"not well"  # but it will do at the end of its own run
+    batch_store.save(tmp_path / "ray", "key", 0, b"well", failed=False)
+    batch_store.save(tmp_path / "ray", "key", 16, b"not well", failed=True)
+    assert batch_store.there(tmp_path / "ray", "key") == {0}
+    assert batch_store.load(tmp_path / "ray", "key", 16) == b"not well"  # but it will do at the end of its own run
 
 
 def test_call_that_is_made_twice_gives_the_same(stages: Stages, tmp_path: Path, make_pdf: MakePdf) -> None:
@@ -206,7 +206,7 @@ def test_from_store_to_store(stages: Stages, tmp_path: Path, make_pdf: MakePdf) 
 
 
 def test_vlm_behind_a_server(scratch: Path, tmp_path: Path, make_pdf: MakePdf) -> None:
-    """Each region gets an answer of its own, whichever part its page is in."""
+    """Each region gets an answer of its own, whichever batch its page is in."""
 
     def behave(number: int) -> str:
         return "said of " + hashlib.sha256(server.picture(number).tobytes()).hexdigest()[:8]
@@ -232,45 +232,18 @@ def test_vlm_behind_a_server(scratch: Path, tmp_path: Path, make_pdf: MakePdf) -
 
 def test_part_that_loses_actors_is_tried_alone_and_given_up(stages: Stages, make_pdf: MakePdf) -> None:
     good, bad = make_pdf("good.pdf", ["text"]), make_pdf("bad.pdf", ["text"])
-    ledger, parts = stages.convert._ledger, stages.parts(good, bad)
-    keys = [part.key for part in parts]
+    ledger, batches = stages.convert._ledger, stages.batches(good, bad)
+    keys = [batch.key for batch in batches]
     assert ledger.begin(keys) == [0, 0]  # and then the actor was lost
     assert ledger.begin(keys) == [1, 1]
     for _ in range(3):
         ledger.begin_again(keys[1])  # alone, and lost again
-    work = Work.from_row(stages.convert(Work(parts=parts).to_row()))
-    assert [part.results[0].status for part in work.parts] == [PageStatus.OK, PageStatus.FAILED]
-    assert work.parts[1].results[0].error == "the process that converted it was lost 4 times"
+    work = Work.from_row(stages.convert(Work(batches=batches).to_row()))
+    assert [batch.results[0].status for batch in work.batches] == [PageStatus.OK, PageStatus.FAILED]
+    assert work.batches[1].results[0].error == "the process that converted it was lost 4 times"
     (done,) = [d for d in work.done if d.result.name == "bad"]
     assert "no page could be converted: the process that" in (done.result.error or "")
     assert ledger.begin(keys[:1]) == [0]  # the good one is forgotten
-
-
-def test_turns() -> None:
-    turns, order = ExclusiveLock(), []
-    started, go = threading.Event(), threading.Event()
-
-    def together() -> None:
-        with turns.together():
-            started.set()
-            go.wait(PATIENCE)
-            order.append("together")
-
-    def alone() -> None:
-        with turns.alone():
-            order.append("alone")
-
-    threads = [threading.Thread(target=t) for t in (together, alone)]
-    threads[0].start()
-    started.wait(PATIENCE)
-    threads[1].start()
-    time.sleep(0.1)
-    assert not order
-    go.set()
-    for thread in threads:
-        thread.join(PATIENCE)
-    with turns.together(), turns.together():
-        assert order == ["together", "alone"]
 
 
 def test_other_weights_on_a_node_are_refused(tmp_path: Path) -> None:
@@ -286,7 +259,7 @@ def test_ledger() -> None:
     assert not ledger.add(7, 0, none, 3)
     assert not ledger.add(7, 32, none, 3)
     assert not ledger.add(7, 32, none, 3)  # done again on another node
-    assert not ledger.add(7, 32, frozenset({0}), 3)  # the document was opened again after its first part
+    assert not ledger.add(7, 32, frozenset({0}), 3)  # the document was opened again after its first batch
     assert ledger.add(7, 16, none, 3)
     assert not ledger.add(7, 0, none, 3)  # a latecomer does not write it again
     assert ledger.add(7, 16, none, 3)  # but whoever had to and was lost
@@ -300,10 +273,10 @@ def test_opened_while_the_cluster_starts(scratch: Path, tmp_path: Path, make_pdf
     now, ledger, started = settings(tmp_path / "ray", layout="native"), Ledger(), Future[None]()
     opened, left = open_until(started, now, ledger, groups)
     assert not left and isinstance(opened[-1], Done) and "no such file" in (opened[-1].result.error or "")
-    parts = [one for one in opened if isinstance(one, PageBatch)]
-    assert [(p.document.name, p.stop) for p in parts] == [("same", 1), ("same_2", 2), ("same_3", 3)]
+    batches = [one for one in opened if isinstance(one, PageBatch)]
+    assert [(p.document.name, p.stop) for p in batches] == [("same", 1), ("same_2", 2), ("same_3", 3)]
     assert not Ledger(ledger.names).take("same_2", 7)
-    assert [len(call.parts) for call in calls(opened, 3)] == [2, 1, 0]  # what is over comes last
+    assert [len(call.batches) for call in calls(opened, 3)] == [2, 1, 0]  # what is over comes last
     started.set_result(None)
     assert open_until(started, now, Ledger(), groups) == ([], groups)
 

@@ -10,7 +10,7 @@ import pytest
 from mineru_accel import UsageError
 from mineru_accel.errors import InputError
 from mineru_accel.storage import remote
-from mineru_accel.storage.inputs import find, in_folder
+from mineru_accel.storage.inputs import documents_in, find_inputs
 
 pytest.importorskip("upath")
 
@@ -44,20 +44,20 @@ def test_folders_and_globs(bucket: Path) -> None:
     put(bucket / ".hidden" / "c.pdf")
     put(bucket / "old" / "old_report.json")
     put(bucket / "old" / "old_layout.pdf")
-    assert [str(i.path) for i in find([str(bucket)])] == [str(a), str(b)]
-    assert all(i.in_folder for i in find([str(bucket)]))
-    assert [str(i.path) for i in find([f"{bucket}/*.pdf"])] == [str(a)]
-    (one,) = find([str(a)])
+    assert [str(i.path) for i in find_inputs([str(bucket)])] == [str(a), str(b)]
+    assert all(i.in_folder for i in find_inputs([str(bucket)]))
+    assert [str(i.path) for i in find_inputs([f"{bucket}/*.pdf"])] == [str(a)]
+    (one,) = find_inputs([str(a)])
     assert one.source == str(a) and one.stem == "a" and not one.in_folder
-    assert [str(i.path) for i in find([f"{bucket}/gone.pdf"])] == [f"{bucket}/gone.pdf"]  # its own error, later
+    assert [str(i.path) for i in find_inputs([f"{bucket}/gone.pdf"])] == [f"{bucket}/gone.pdf"]  # its own error, later
     with pytest.raises(UsageError, match="no PDF or image"):
-        find([f"{bucket}/*.tiff"])
-    assert in_folder  # local folders go another way
+        find_inputs([f"{bucket}/*.tiff"])
+    assert documents_in  # local folders go another way
 
 
 def test_url_of_no_known_kind() -> None:
     with pytest.raises(UsageError, match="nosuch"):
-        find(["nosuch://bucket/a.pdf"])
+        find_inputs(["nosuch://bucket/a.pdf"])
 
 
 def test_cache_keeps_what_was_used_last(bucket: Path, tmp_path: Path) -> None:

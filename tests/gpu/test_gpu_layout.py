@@ -1,4 +1,4 @@
-"""The layout engine on a real GPU: the same boxes in half precision, in any company, at any size, in bounded memory."""
+"""The layout runtime on a real GPU: the same boxes in half precision, in any batch, at any size, in bounded memory."""
 
 import logging
 import random
@@ -158,7 +158,7 @@ def test_unseen_sizes_are_quick(detector):
 
 def test_a_new_size_plans_nothing(detector):
     """cuDNN's convolutions and attention take milliseconds each for a shape they have not seen."""
-    detector._runtime._forget()
+    detector._runtime._drop_programs()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         detector.detect([page(1999, 333, 1)])
     names = {event.key for event in profile.key_averages()}
@@ -199,7 +199,7 @@ def test_out_of_memory_halves_the_batch_and_says_so_once(caplog):
     detector._runtime.wait_compiled(300)
     wanted = detector.detect(pages(16))
     detector._runtime._shrink()  # forget the workspace, so that it must be taken again
-    detector._runtime.chunk, detector._runtime._said_memory = 8, False
+    detector._runtime.chunk, detector._runtime._memory_warned = 8, False
     caplog.clear()  # that said so, too
     torch.cuda.empty_cache()
     limit = detector._runtime.fused.workspace_bytes(3, 1024, 736) + (96 << 20)

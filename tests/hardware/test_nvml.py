@@ -12,7 +12,7 @@ import pytest
 from common import PATIENCE
 
 from mineru_accel.bench.vlm import gpu_utilization
-from mineru_accel.hardware import accelerator, gpus
+from mineru_accel.hardware import gpus
 
 
 class Driver(ModuleType):
@@ -54,8 +54,8 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
 
 
 def test_what_there_is(driver: Driver) -> None:
-    assert accelerator._nvml_capability() == (9, 0)
-    assert gpus._installed() == 2
+    assert gpus.cuda_capability() == (9, 0)
+    assert gpus.installed() == 2
 
 
 def test_a_driver_that_answers_nothing(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,9 +63,9 @@ def test_a_driver_that_answers_nothing(driver: Driver, monkeypatch: pytest.Monke
         raise OSError("driver mismatch")
 
     monkeypatch.setattr(driver, "nvmlDeviceGetCount", fail)
-    assert accelerator._nvml_capability() is None
-    assert gpus._installed() == 0
-    with gpu_utilization.Busy() as found:
+    assert gpus.cuda_capability() is None
+    assert gpus.installed() == 0
+    with gpu_utilization.GpuUtilization() as found:
         time.sleep(0.01)
     assert found.mean() != found.mean()
 
@@ -75,16 +75,16 @@ def test_no_driver(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no driver")
 
     monkeypatch.setattr(driver, "nvmlInit", fail)
-    with accelerator.nvml() as asked:
+    with gpus.nvml() as asked:
         assert asked is None
-    assert gpus._installed() == 0
+    assert gpus.installed() == 0
 
 
 @pytest.mark.parametrize(("seen", "devices", "mean"), [("", None, 50), ("", [0], 40), ("0,GPU-b", [1], 60)])
 def test_busy(seen: str, devices: Any, mean: float, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
     monkeypatch.setattr(gpu_utilization, "_INTERVAL", 0.01)
-    with gpu_utilization.Busy(devices) as found:
+    with gpu_utilization.GpuUtilization(devices) as found:
         latest = time.monotonic() + PATIENCE
         while found.mean() != mean and time.monotonic() < latest:
             time.sleep(0.01)

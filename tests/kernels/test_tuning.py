@@ -73,29 +73,30 @@ def test_candidates_fit_the_arch(monkeypatch, arch):
 
 
 def test_bench_refuses_a_speed_up_where_numbers_are_wrong(problem):
-    from mineru_accel.bench.layout import kernels
+    from mineru_accel.bench.layout import bench_kernels
 
     right = problem.truth
     problem.truth = lambda: right() * 1.01
-    row = kernels.measure(problem, argparse.Namespace(implementation="auto"), (1e15, 1e12))
+    row = bench_kernels.measure(problem, argparse.Namespace(implementation="auto"), (1e15, 1e12))
     assert not row["right"] and "ms" not in row
     assert row["system"].endswith("WRONG") and not any("speed_up" in key for key in row)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what is missing")
 def test_commands_say_that_they_need_a_gpu(capsys):
-    from mineru_accel.bench.layout import kernels
+    from mineru_accel.bench.layout import bench_kernels
     from mineru_accel.cli import tune
 
-    assert tune.run([]) == 1 and kernels.run([]) == 1
+    assert tune.run([]) == 1 and bench_kernels.run([]) == 1
     assert capsys.readouterr().err.count("sees none here") == 2
 
 
 def test_shapes_of_the_commands():
     from mineru_accel.cli import tune
+    from mineru_accel.layout.tune import problems
 
     args = tune.parser().parse_args(["--op", "dilated_block", "--scale", "n", "--batch", "1", "--shape", "100x33"])
-    titles = [p.title for p in tune.problems(args, CPU)]
+    titles = [p.title for p in problems(tune.shapes(args), CPU)]
     assert titles == [
         "dilated_block glu C=32 k=5 1x128x92",
         "dilated_block glu C=64 k=3 1x64x46",

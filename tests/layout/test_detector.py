@@ -139,13 +139,13 @@ def test_options(small_model, monkeypatch):
         DocLayoutYolo(small_model.pt, runtime="onnx", device="cuda")
     with pytest.raises(UsageError, match="imgsz"):
         DocLayoutYolo(small_model.pt, imgsz=8)
-    monkeypatch.setattr("mineru_accel.layout.runtime.choose._installed", lambda m: m == "torch")
+    monkeypatch.setattr("mineru_accel.layout.runtime.choose.is_installed", lambda m: m == "torch")
     assert choose_runtime("auto", "cpu") == ("torch", "cpu")
-    monkeypatch.setattr("mineru_accel.layout.runtime.choose._installed", lambda m: m != "torch")
+    monkeypatch.setattr("mineru_accel.layout.runtime.choose.is_installed", lambda m: m != "torch")
     assert choose_runtime("auto", "auto") == ("onnx", "cpu")
     with pytest.raises(ModelError, match=r"mineru-accel\[torch\]"):
         choose_runtime("torch", "auto")
-    monkeypatch.setattr("mineru_accel.layout.runtime.choose._installed", lambda m: False)
+    monkeypatch.setattr("mineru_accel.layout.runtime.choose.is_installed", lambda m: False)
     with pytest.raises(ModelError, match="ONNX Runtime"):
         choose_runtime("auto", "auto")
 

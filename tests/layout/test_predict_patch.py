@@ -1,4 +1,4 @@
-"""The patch of doclayout_yolo's predict, its GPU engine on a CPU in float32: the same results as without it."""
+"""The patch of doclayout_yolo's predict, its GPU runtime on a CPU in float32: the same results as without it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mineru_accel.patches.patch import State  # noqa: E402
 
 OPTIONS = {"imgsz": 160, "conf": 0.5, "device": "cpu", "verbose": False, "max_det": 300, "classes": None}
 """All that a test changes: a predictor keeps what it was told last."""
-OPEN_ENGINE = patch.open_engine
+OPEN_RUNTIME = patch.open_runtime
 
 
 def loaded(small_model, page):
@@ -36,7 +36,7 @@ def image(pages):
 
 @pytest.fixture(scope="module")
 def wrappers(small_model, image):
-    """The model loaded before the patch was applied, loaded after, and the batches that the latter's engine ran."""
+    """The model loaded before the patch was applied, loaded after, and the batches that the latter's runtime ran."""
     from mineru_accel.layout.runtime.gpu import GpuRuntime
 
     ran: list[int] = []
@@ -46,14 +46,14 @@ def wrappers(small_model, image):
             ran.append(len(pages))
             return super().detect(pages, places, conf)
 
-    def open_engine(predictor):
-        side = max(patch._sides(predictor.args.imgsz))
+    def open_runtime(predictor):
+        side = max(patch.sides(predictor.args.imgsz))
         return Engine(patch.graph_of(predictor.model.model), "cpu", side, dtype=torch.float32)
 
     before = loaded(small_model, image)
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(accelerator, "accelerator", lambda: accelerator.Accelerator("cuda", "sm_90"))
-        monkeypatch.setattr(patch, "open_engine", open_engine)
+        monkeypatch.setattr(patch, "open_runtime", open_runtime)
         assert patches.apply("doclayout-yolo").state is State.ACTIVE
         yield before, loaded(small_model, image), ran
     patches.revert("doclayout-yolo")
@@ -61,13 +61,13 @@ def wrappers(small_model, image):
 
 @pytest.fixture
 def plain(wrappers):
-    """``predict(source, ...)`` without an engine."""
+    """``predict(source, ...)`` without a runtime."""
     return lambda source, **options: wrappers[0].predict(source, **OPTIONS | options)
 
 
 @pytest.fixture
 def fast(wrappers):
-    """``predict(source, ...)`` with an engine, whose batches are in ``.ran``."""
+    """``predict(source, ...)`` with a runtime, whose batches are in ``.ran``."""
 
     def predict(source, **options):
         return wrappers[1].predict(source, **OPTIONS | options)
@@ -124,11 +124,11 @@ def test_what_only_the_package_can_do(fast, plain, image):
     assert fast.ran == []
 
 
-def test_an_engine_that_fails(fast, plain, image, monkeypatch, caplog):
+def test_a_runtime_that_fails(fast, plain, image, monkeypatch, caplog):
     def broken(*args):
         raise RuntimeError("the GPU fell off")
 
-    monkeypatch.setattr(fast.predictor, patch._ENGINE, vars(fast.predictor)[patch._ENGINE])  # there again afterwards
+    monkeypatch.setattr(fast.predictor, patch.RUNTIME, vars(fast.predictor)[patch.RUNTIME])  # there again afterwards
     monkeypatch.setattr(patch, "detect", broken)
     first, second = fast(image), fast(image)
     assert sum("the GPU fell off" in r.message for r in caplog.records) == 1
@@ -137,15 +137,15 @@ def test_an_engine_that_fails(fast, plain, image, monkeypatch, caplog):
         torch.testing.assert_close(found[0].boxes.data, wanted[0].boxes.data, atol=0, rtol=0)
 
 
-def test_a_model_the_engine_does_not_know(monkeypatch, caplog):
+def test_a_model_the_runtime_does_not_know(monkeypatch, caplog):
     """The package's own path, and one line that says why."""
     backend = SimpleNamespace(pt=True, model=torch.nn.Sequential(torch.nn.BatchNorm2d(3)))
     backend.model.names, backend.model.yaml = {0: "a"}, {}
     predictor = SimpleNamespace(model=backend, device=torch.device("cuda"), args=SimpleNamespace(imgsz=160))
-    assert OPEN_ENGINE(predictor) is None
+    assert OPEN_RUNTIME(predictor) is None
     assert "the package's own path stays" in caplog.text
     predictor.device = torch.device("cpu")
-    assert OPEN_ENGINE(predictor) is None and len(caplog.records) == 1
+    assert OPEN_RUNTIME(predictor) is None and len(caplog.records) == 1
 
 
 def test_a_cpu_is_left_alone(package, monkeypatch):

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from mineru_accel.errors import ModelError, UsageError
-from mineru_accel.models import layout_weights
+from mineru_accel.layout.verify import verify
+from mineru_accel.models import catalogue, layout_weights, locate
 
 PUBLISHED = Path(layout_weights.LAYOUT_FILE)
 
@@ -34,8 +35,7 @@ def home(tmp_path, monkeypatch):
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(layout_weights, "_from_huggingface", refuse)
-    monkeypatch.setattr(layout_weights, "_from_modelscope", refuse)
+    monkeypatch.setattr(locate, "fetch", refuse)
     return folder
 
 
@@ -65,11 +65,11 @@ def test_order(home, tmp_path, monkeypatch):
     monkeypatch.setenv("MINERU_ACCEL_MODELS", str(tmp_path / "mine"))
     for path, where in places:
         put(path)
-        assert layout_weights.find_layout_weights() == layout_weights.Found(path, where)
+        assert layout_weights.find_layout_weights() == locate.Found(path, where)
     given = put(tmp_path / "given.pt")
-    assert layout_weights.find_layout_weights(given) == layout_weights.Found(given, "--layout-weights")
-    listed, _ = layout_weights.list_models()
-    assert listed.found == layout_weights.Found(places[-1][0], "MINERU_ACCEL_MODELS")
+    assert layout_weights.find_layout_weights(given) == locate.Found(given, "--layout-weights")
+    listed, _ = catalogue.list_models()
+    assert listed.found == locate.Found(places[-1][0], "MINERU_ACCEL_MODELS")
     assert [p.where for p in listed.places if p.path] == [where for _, where in reversed(places)]
 
 
@@ -80,25 +80,25 @@ def test_explicit_file_must_exist(tmp_path):
 
 
 def test_mineru_home_and_configuration(home, tmp_path, monkeypatch):
-    assert layout_weights.mineru_model_dir() == home / ".mineru/models"
+    assert locate.mineru_model_dir() == home / ".mineru/models"
     monkeypatch.setenv("MINERU_HOME", str(tmp_path / "mineru"))
-    assert layout_weights.mineru_model_dir() == tmp_path / "mineru/models"
+    assert locate.mineru_model_dir() == tmp_path / "mineru/models"
     put(tmp_path / "mineru/config.yaml", b"model:\n  base_dir: $HOME/big-disk\n  source: local\n")
-    assert layout_weights.mineru_model_dir() == home / "big-disk"
-    assert layout_weights.model_source() == "local"
+    assert locate.mineru_model_dir() == home / "big-disk"
+    assert locate.model_source() == "local"
     put(home / "other.yaml", b"model:\n  base_dir: ~/other\n")
     monkeypatch.setenv("MINERU_CONFIG", "~/other.yaml")
-    assert layout_weights.mineru_model_dir() == home / "other"
+    assert locate.mineru_model_dir() == home / "other"
     monkeypatch.setenv("MINERU_MODEL_BASE_DIR", str(tmp_path / "env"))
     weights = put(tmp_path / "env" / PUBLISHED)
-    assert layout_weights.find_layout_weights() == layout_weights.Found(weights, "MinerU's model folder")
+    assert layout_weights.find_layout_weights() == locate.Found(weights, "MinerU's model folder")
 
 
 @pytest.mark.parametrize("text", [b"", b"[1, 2", b"- a\n", b"model: 3\n", b"\xff\xfe"])
 def test_broken_configuration_is_no_configuration(home, text):
     put(home / ".mineru/config.yaml", text)
     put(home / "mineru.json", text)
-    assert layout_weights.mineru_model_dir() == home / ".mineru/models"
+    assert locate.mineru_model_dir() == home / ".mineru/models"
     assert layout_weights.find_layout_weights() is None
 
 
@@ -107,9 +107,9 @@ def test_same_folder_as_mineru(tmp_path):
     pytest.importorskip("mineru")
     put(tmp_path / "config.yaml", b"model:\n  base_dir: /data/models\n")
     code = (
-        "from mineru.config import config; from pathlib import Path; from mineru_accel.models import layout_weights;"
-        "assert layout_weights.mineru_model_dir() == Path(config.model.base_dir), config.model.base_dir;"
-        "assert layout_weights.model_source() == config.model.source, config.model.source"
+        "from mineru.config import config; from pathlib import Path; from mineru_accel.models import locate;"
+        "assert locate.mineru_model_dir() == Path(config.model.base_dir), config.model.base_dir;"
+        "assert locate.model_source() == config.model.source, config.model.source"
     )
     base = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     for extra in (
@@ -125,13 +125,13 @@ def test_same_folder_as_mineru(tmp_path):
 def test_mineru_2(home):
     weights = put(home / "kit" / PUBLISHED)
     put(home / "mineru.json", json.dumps({"models-dir": {"pipeline": str(home / "kit")}}).encode())
-    assert layout_weights.find_layout_weights() == layout_weights.Found(weights, "MinerU 2's mineru.json")
+    assert layout_weights.find_layout_weights() == locate.Found(weights, "MinerU 2's mineru.json")
 
 
 def test_sources(monkeypatch):
-    assert layout_weights.model_source() == "auto"
+    assert locate.model_source() == "auto"
     monkeypatch.setenv("MINERU_MODEL_SOURCE", " ModelScope ")
-    assert layout_weights.model_source() == "modelscope"
+    assert locate.model_source() == "modelscope"
     monkeypatch.setenv("MINERU_MODEL_SOURCE", "ftp")
     with pytest.raises(UsageError, match="'ftp'"):
         layout_weights.find_layout_weights()
@@ -139,62 +139,59 @@ def test_sources(monkeypatch):
 
 def test_local_never_downloads(monkeypatch):
     monkeypatch.setenv("MINERU_MODEL_SOURCE", "local")
-    assert layout_weights.find_layout_weights(allow_download=True) is None
+    assert layout_weights.find_layout_weights(download_check=verify) is None
     with pytest.raises(ModelError, match="MINERU_MODEL_SOURCE=local forbids"):
-        layout_weights.download_layout_weights()
+        layout_weights.download_layout_weights(verify)
 
 
 def test_download(home, monkeypatch):
     """Auto tries Hugging Face, then ModelScope; the file ends in MinerU's model folder, where it is found again."""
     asked = []
 
-    def hugging(repo: str, file: str, folder: Path) -> None:
+    def fetch(hub: str, repo: str, folder: Path, file: str) -> None:
         asked.append(repo)
-        raise OSError("name resolution\nfailed")
-
-    def scope(repo: str, file: str, folder: Path) -> None:
-        asked.append(repo)
+        if hub == "huggingface":
+            raise OSError("name resolution\nfailed")
         put(folder / file)
 
-    monkeypatch.setattr(layout_weights, "_from_huggingface", hugging)
-    monkeypatch.setattr(layout_weights, "_from_modelscope", scope)
-    monkeypatch.setattr(layout_weights, "verify", lambda path: layout_weights.Verification(True, "", ""))
-    found = layout_weights.find_layout_weights(allow_download=True)
-    assert found == layout_weights.Found(
-        home / ".mineru/models/PDF-Extract-Kit-1.0" / PUBLISHED, "downloaded from modelscope"
-    )
+    def good(path: Path) -> locate.Verification:
+        return locate.Verification(True, "", "")
+
+    monkeypatch.setattr(locate, "fetch", fetch)
+    found = layout_weights.find_layout_weights(download_check=good)
+    assert found == locate.Found(home / ".mineru/models/PDF-Extract-Kit-1.0" / PUBLISHED, "downloaded from modelscope")
     assert asked == ["opendatalab/PDF-Extract-Kit-1.0", "OpenDataLab/PDF-Extract-Kit-1.0"]
     assert layout_weights.find_layout_weights().where == "MinerU's model folder"
 
     found.path.unlink()
     with pytest.raises(ModelError, match="huggingface: name resolution failed") as error:
-        layout_weights.find_layout_weights(allow_download=True, source="huggingface")
+        layout_weights.find_layout_weights(download_check=good, source="huggingface")
     assert "\n" not in str(error.value)
 
 
 def test_a_download_that_is_not_a_model_is_an_error(home, monkeypatch):
-    monkeypatch.setattr(layout_weights, "_from_huggingface", lambda repo, file, folder: put(folder / file, b"<html>"))
+    monkeypatch.setattr(locate, "fetch", lambda hub, repo, folder, file: put(folder / file, b"<html>"))
     with pytest.raises(ModelError, match="truncated"):
-        layout_weights.download_layout_weights("huggingface")
+        layout_weights.download_layout_weights(verify, "huggingface")
 
 
 def test_sha256(home, monkeypatch):
     path = put(home / "w.pt")
     digest = hashlib.sha256(b"weights").hexdigest()
-    assert layout_weights.sha256(path) == digest
-    assert layout_weights.expected_sha256(path) is None
-    assert not layout_weights.verify(path).ok  # not a model
+    assert locate.sha256(path) == digest
+    assert locate.expected_sha256(path) is None
+    assert not verify(path).ok  # not a model
 
     put(home / "w.pt.sha256", f"{digest}  w.pt\n".encode())
-    assert layout_weights.expected_sha256(path) == digest
+    assert locate.expected_sha256(path) == digest
     put(path, b"other")
-    check = layout_weights.verify(path)
+    check = verify(path)
     assert not check.ok
     assert "expected " + digest in check.detail
-    monkeypatch.setitem(layout_weights.KNOWN_SHA256, "w.pt", "0" * 64)
-    assert layout_weights.expected_sha256(path) == "0" * 64
+    monkeypatch.setitem(locate.KNOWN_SHA256, "w.pt", "0" * 64)
+    assert locate.expected_sha256(path) == "0" * 64
     with pytest.raises(ModelError, match="No such file"):
-        layout_weights.sha256(home / "missing")
+        locate.sha256(home / "missing")
 
 
 def test_sha256_that_hugging_face_noted(home):
@@ -203,8 +200,8 @@ def test_sha256_that_hugging_face_noted(home):
     link = home / "hub/snapshots/x/w.pt"
     link.parent.mkdir(parents=True)
     link.symlink_to(blob)
-    assert layout_weights.expected_sha256(link) == digest
+    assert locate.expected_sha256(link) == digest
 
     kit = home / "PDF-Extract-Kit-1.0"
     put(kit / f".cache/huggingface/download/{PUBLISHED}.metadata", f"{'c' * 40}\n{digest}\n1.0\n".encode())
-    assert layout_weights.expected_sha256(put(kit / PUBLISHED)) == digest
+    assert locate.expected_sha256(put(kit / PUBLISHED)) == digest

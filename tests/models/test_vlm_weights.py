@@ -12,7 +12,7 @@ import pytest
 
 from mineru_accel.cli.main import main
 from mineru_accel.errors import ModelError
-from mineru_accel.models import vlm_weights
+from mineru_accel.models import locate, vlm_weights
 from mineru_accel.options import DEFAULT_VLM
 
 
@@ -31,8 +31,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(vlm_weights, "_from_huggingface", refuse)
-    monkeypatch.setattr(vlm_weights, "_from_modelscope", refuse)
+    monkeypatch.setattr(locate, "fetch", refuse)
     return folder
 
 
@@ -85,17 +84,15 @@ def test_a_folder_must_hold_a_whole_checkpoint(tmp_path: Path) -> None:
 
 
 def test_download_falls_back_and_is_checked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(repo: str, folder: Path) -> None:
-        put(folder, cut=1)  # what an interrupted download leaves
-        raise ConnectionError("no route")
-
-    def works(repo: str, folder: Path) -> None:
+    def fetch(hub: str, repo: str, folder: Path, file: None) -> None:
+        if hub == "huggingface":
+            put(folder, cut=1)  # what an interrupted download leaves
+            raise ConnectionError("no route")
         assert repo == f"OpenDataLab/{DEFAULT_VLM}" and (folder / "config.json").exists()  # goes on with what is there
         header = (folder / "model.safetensors").read_bytes()
         (folder / "model.safetensors").write_bytes(header + b"\0")
 
-    monkeypatch.setattr(vlm_weights, "_from_huggingface", unreachable)
-    monkeypatch.setattr(vlm_weights, "_from_modelscope", works)
+    monkeypatch.setattr(locate, "fetch", fetch)
     found = vlm_weights.download_vlm()
     assert found.path == home / ".mineru/models" / DEFAULT_VLM and "modelscope" in found.where
     assert (found.path / ".mineru_complete").exists()  # MinerU takes it for its own
@@ -104,11 +101,10 @@ def test_download_falls_back_and_is_checked(home: Path, monkeypatch: pytest.Monk
 
 
 def test_download_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(repo: str, folder: Path) -> None:
+    def unreachable(*args: object) -> None:
         raise ConnectionError("no route\nto host")
 
-    monkeypatch.setattr(vlm_weights, "_from_huggingface", unreachable)
-    monkeypatch.setattr(vlm_weights, "_from_modelscope", unreachable)
+    monkeypatch.setattr(locate, "fetch", unreachable)
     with pytest.raises(ModelError, match=r"huggingface: no route to host; modelscope: no route to host"):
         vlm_weights.download_vlm()
 

@@ -18,7 +18,7 @@ import vlm_checkpoints
 from PIL import Image
 
 from mineru_accel import patches
-from mineru_accel.patches.vllm import decode_steps, runner_bookkeeping
+from mineru_accel.patches.vllm import decode_steps_bookkeeping, decode_steps_inputs
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("vllm")
@@ -100,7 +100,7 @@ def answers(llm: Any) -> list[list[int]]:
 
 
 def test_the_same_answers(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patched, then vLLM's own again, with the short ways counted."""
+    """Patched, then vLLM's own again; calls of the patched functions are counted."""
     taken: Counter[str] = Counter()
 
     def counted(name: str, short: Any) -> Any:
@@ -111,17 +111,22 @@ def test_the_same_answers(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
         return call
 
-    for name in ("_positions", "_last_tokens", "_no_pictures", "known_tokens"):
-        monkeypatch.setattr(decode_steps, name, counted(name, getattr(decode_steps, name)))
-    noted = runner_bookkeeping.np.flatnonzero
+    for module, name in (
+        (decode_steps_inputs, "mrope_positions"),
+        (decode_steps_inputs, "input_ids"),
+        (decode_steps_inputs, "no_embeddings"),
+        (decode_steps_bookkeeping, "fill_placeholders"),
+    ):
+        monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
+    noted = decode_steps_bookkeeping.np.flatnonzero
     with contextlib.ExitStack() as stack:
         counting = SimpleNamespace(ones=np.ones, flatnonzero=counted("bookkeeping", noted))
-        monkeypatch.setattr(runner_bookkeeping, "np", counting)
+        monkeypatch.setattr(decode_steps_bookkeeping, "np", counting)
         for name in NAMES:
             assert patches.apply(name).state is patches.State.ACTIVE
             stack.callback(patches.revert, name)
         patched = answers(engine)
-    steps, decoding = taken["_positions"], taken.pop("_no_pictures")
+    steps, decoding = taken["mrope_positions"], taken.pop("no_embeddings")
     assert 20 < decoding < steps
     assert steps > 100 and taken["bookkeeping"] == steps and min(taken.values()) > steps - 10, taken
     seen = taken.copy()

@@ -22,7 +22,7 @@ from PIL import Image
 
 from mineru_accel import patches
 from mineru_accel.hardware import accelerator
-from mineru_accel.patches.vllm import uint8_patch_embed, vit_graphs
+from mineru_accel.patches.vllm import uint8_pixels_patch_embed, vit_graphs
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("vllm")
@@ -244,5 +244,5 @@ def test_tokens_are_the_same_with_and_without(engine: Any, on_tape: None) -> Non
     assert len({tuple(t) for t in plain}) > 1  # the pictures matter
     assert eager == plain and graphed == plain
     assert not isinstance(engine.model.input_norm, torch.nn.Identity) and isinstance(
-        engine.model.input_norm, uint8_patch_embed.SingleFrameNorm
+        engine.model.input_norm, uint8_pixels_patch_embed.SingleFrameNorm
     )

@@ -6,14 +6,16 @@ import os
 import subprocess
 import sys
 from importlib.metadata import entry_points
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
+from common import ROOT
 from packaging.version import Version
 
 from mineru_accel import patches
 from mineru_accel.errors import UsageError
 from mineru_accel.patches import NotApplicable, NotNeeded, Patch, State, Undo, plugin, registry
+from mineru_accel.patches.page import render
 
 
 class Target:
@@ -37,9 +39,7 @@ def make(name: str = "toy", install=None, check=lambda: "toys can be patched", *
 @pytest.fixture
 def toys(monkeypatch):
     def register(*toys: Patch) -> None:
-        for toy in toys:
-            monkeypatch.setitem(sys.modules, f"mineru_accel.patches.{toy.name}", SimpleNamespace(PATCH=toy))
-        monkeypatch.setattr(registry, "_HOME", {toy.name: toy.name for toy in toys})
+        monkeypatch.setattr(registry, "KNOWN", {toy.name: toy for toy in toys})
 
     yield register
     for name in list(registry._applied):
@@ -147,7 +147,7 @@ def test_the_switch(toys, monkeypatch):
 
 def test_the_plugin_does_nothing_unless_switched_on(toys, monkeypatch):
     toys(make(package="vllm", versions=">=0"))
-    monkeypatch.setattr(registry.machine, "version_of", lambda package: Version("1"))
+    monkeypatch.setattr(registry.accelerator, "version_of", lambda package: Version("1"))
     plugin.register()
     assert Target().speak() == "original"
     monkeypatch.setenv("MINERU_ACCEL_PATCHES", "auto")
@@ -173,6 +173,16 @@ def test_every_patch_is_documented():
         assert patch.name == name
         for field in ("replaces", "why", "how", "upstream", "remove_when"):
             assert len(getattr(patch, field)) > 10, (name, field)
+
+
+def test_the_documentation_is_that_of_the_records():
+    page = (ROOT / "docs" / "patches.md").read_text(encoding="utf-8")
+    assert page == render(), "run: python -m mineru_accel.patches.page > docs/patches.md"
+
+
+def test_a_section_without_figures_says_so():
+    page = render([make("toy", measured="")])
+    assert "## toy\n\n- **Package:** pytest `>=1`\n" in page and "- **Measured:** Nothing.\n" in page
 
 
 def test_looking_at_the_patches_imports_none_of_the_packages():

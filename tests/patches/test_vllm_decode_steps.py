@@ -1,4 +1,4 @@
-"""Short ways for sequences that decode: the same blocks, windows and positions as vLLM's own."""
+"""Decoding sequences scheduled and prepared together: the same blocks, windows and positions as vLLM's own."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import seeded
 from scripted_engine import Engine, everything, params
 
 from mineru_accel import patches
 from mineru_accel.patches import State
-from mineru_accel.patches.vllm import decode_schedule
+from mineru_accel.patches.vllm import decode_steps_scheduler
 
 NAME = "vllm-decode-steps"
 
 
-def noted(engine: Engine) -> list[Any]:
-    """Filled with what is scheduled in each step, and with which blocks."""
+def recorded(engine: Engine) -> list[Any]:
+    """A list that fills up with each step's schedule and blocks."""
     seen: list[Any] = []
     schedule = engine.scheduler.schedule
 
@@ -41,16 +42,16 @@ def noted(engine: Engine) -> list[Any]:
 
 
 def blocks_of(engine: Engine) -> list[Any]:
-    """What is said and scheduled until all is said."""
-    seen = noted(engine)
+    """All outputs and schedules until every request is done."""
+    seen = recorded(engine)
     return [everything(engine), seen]
 
 
 @pytest.fixture
 def together(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many sequences were scheduled together in each step in which any were."""
+    """Numbers of sequences that were scheduled together, one per step in which any were."""
     counts: list[int] = []
-    found = decode_schedule._found
+    found = decode_steps_scheduler.find_decoding
 
     def counted(scheduler: Any) -> Any:
         result = found(scheduler)
@@ -58,7 +59,7 @@ def together(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             counts.append(len(result[1]))
         return result
 
-    monkeypatch.setattr(decode_schedule, "_found", counted)
+    monkeypatch.setattr(decode_steps_scheduler, "find_decoding", counted)
     return counts
 
 
@@ -86,7 +87,7 @@ def test_the_same_steps(checkpoint: Path, asynchronous: bool, together: list[int
             random = np.random.default_rng(seed)
             blocks, policy = int(random.choice([30, 60, 1000])), str(random.choice(["fcfs", "priority"]))
             engine = Engine(checkpoint, asynchronous, blocks, policy=policy)
-            seen = noted(engine)
+            seen = recorded(engine)
             for i in range(60):
                 for j in range(int(random.integers(0, 3))):
                     long = random.random() < 0.1  # until the model's context is full
@@ -136,7 +137,7 @@ def test_the_same_window(checkpoint: Path) -> None:
     from vllm.v1.worker import gpu_model_runner
 
     patches.apply(NAME)
-    random = np.random.default_rng()
+    random = seeded.generator()
     for _ in range(3000):
         ends = np.sort(random.choice(40, 2 * random.integers(0, 4), replace=False)).tolist()
         places = [SimpleNamespace(offset=a, length=b - a) for a, b in zip(ends[::2], ends[1::2], strict=True)]
@@ -166,7 +167,7 @@ def test_the_same_positions(drafts: bool) -> None:
     """Prompts in one piece and in several, sequences that decode, and where drafts are, several tokens at once."""
     torch = pytest.importorskip("torch")
     methods = both("_calc_mrope_positions")
-    random = np.random.default_rng()
+    random = seeded.generator()
     for _ in range(200):
         count = int(random.integers(1, 40))
         prompts = random.integers(1, 30, count)
@@ -205,7 +206,7 @@ def test_the_same_tokens(kind: str) -> None:
     """Tokens that only the GPU has, of sequences that moved within the batch, between prompts that the host has."""
     torch = pytest.importorskip("torch")
     methods = both("_prepare_input_ids")
-    random = np.random.default_rng()
+    random = seeded.generator()
     for _ in range(100):
         count = int(random.integers(1, 30))
         sampled = torch.from_numpy(random.integers(0, 999, (count + 5, 1)).astype(np.int32))
@@ -240,7 +241,7 @@ def test_the_same_pictures(reading: float) -> None:
     """None where all prompts have been read; where one has not, vLLM's own looks."""
     torch = pytest.importorskip("torch")
     methods = both("_gather_mm_embeddings")
-    random = np.random.default_rng()
+    random = seeded.generator()
     for _ in range(50):
         count = int(random.integers(1, 30))
         names = [f"r{i}" for i in range(count)]
@@ -294,7 +295,7 @@ def test_the_same_notes() -> None:
     """What stands for tokens that only the GPU knows, where prompts are read in several pieces, too."""
     torch = pytest.importorskip("torch")
     original, ours = both("_bookkeeping_sync")
-    random = np.random.default_rng()
+    random = seeded.generator()
     scheduled = SimpleNamespace(num_scheduled_tokens={})
     for _ in range(100):
         runner, sampled = noted_batch(random)
@@ -319,7 +320,7 @@ def test_the_same_known_tokens(drafts: bool) -> None:
     """Placeholders of sequences that stay, came, moved, or lost tokens; with drafts several, and fewer tokens."""
     torch = pytest.importorskip("torch")
     methods = both("update_async_output_token_ids", "InputBatch", "vllm.v1.worker.gpu_input_batch")
-    random = np.random.default_rng()
+    random = seeded.generator()
     for _ in range(200):
         count = int(random.integers(1, 30))
         names = [f"r{i}" for i in range(count)]
@@ -344,8 +345,8 @@ def test_the_same_known_tokens(drafts: bool) -> None:
         assert drafts or bool(synchronized) == waited
 
 
-def test_a_short_way_that_fails_is_vllms_from_then_on(caplog: pytest.LogCaptureFixture) -> None:
-    """What only a GPU shows must not end the engine."""
+def test_a_function_that_fails_is_vllms_from_then_on(caplog: pytest.LogCaptureFixture) -> None:
+    """An error that only a GPU shows must not end the engine."""
     module = pytest.importorskip("vllm.v1.worker.gpu_model_runner")
     asked = []
     with pytest.MonkeyPatch.context() as undo:
@@ -366,7 +367,7 @@ def test_scheduling_that_fails_is_vllms_from_then_on(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = blocks_of(Engine(checkpoint))
-    monkeypatch.setattr(decode_schedule, "_is_plain", lambda scheduler: scheduler.no_such_thing)
+    monkeypatch.setattr(decode_steps_scheduler, "is_plain", lambda scheduler: scheduler.no_such_thing)
     patches.apply(NAME)
     assert blocks_of(Engine(checkpoint)) == expected
     assert [r.message for r in caplog.records if "from now on" in r.message] == [

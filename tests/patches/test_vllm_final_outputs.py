@@ -46,7 +46,7 @@ def test_callers_get_the_same(checkpoint: Path, asynchronous: bool, blocks: int)
     assert len(patched.messages) == len(plain.messages)  # LLMEngine.step() waits for them
 
 
-def test_of_another_vllm_no_step_is_shortened(checkpoint: Path, versions: Any) -> None:
+def test_another_vllms_tokens_are_not_advanced(checkpoint: Path, versions: Any) -> None:
     """0.27's scheduler has not been read."""
     versions(vllm="0.27.1")
     assert patches.apply(NAME).state is State.ACTIVE

@@ -21,7 +21,7 @@ def rdna(monkeypatch, module, versions):
     def make(arch="gfx1100", vllm="0.28.0", flash="2.8.3", kernels=(patch.BUILT_IN,), kind="hip"):
         monkeypatch.delenv(patch.VARIABLE, raising=False)
         monkeypatch.setattr(accelerator, "accelerator", lambda: accelerator.Accelerator(kind, arch))
-        monkeypatch.setattr(patch, "find_spec", lambda name: object() if name in kernels else None)
+        monkeypatch.setattr(patch, "is_installed", lambda name: name in kernels)
         versions(vllm=vllm, flash_attn=flash)
         # 0.11.0 has no such function, 0.19.1 and 0.28.0 do
         module("vllm.platforms.rocm", **({} if vllm == "0.11.0" else {"flash_attn_triton_available": lambda: True}))

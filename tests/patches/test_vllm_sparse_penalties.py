@@ -1,12 +1,12 @@
-"""Penalties of what was said alone, against vLLM's own, bit for bit."""
+"""Penalties of output tokens alone, against vLLM's own, bit for bit."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
+import seeded
 
 from mineru_accel import patches
 
@@ -67,7 +67,7 @@ def test_lists_that_grow_move_and_are_cut(drafts: bool, dense: Any) -> None:
     from vllm.v1.sample.sampler import Sampler
 
     patches.apply("vllm-sparse-penalties")
-    random = np.random.default_rng()
+    random = seeded.generator()
     lists: list[list[int]] = [[4]]
     for step in range(120):
         lists = [said for said in lists if random.random() > 0.03 or step == 0]

@@ -146,3 +146,10 @@ def test_markers() -> None:
         "3.": None,
     }
     assert [m.markdown for m in said.values() if m] == [None, None, "12. ", None, "- "]
+
+
+def test_text_of_nested_lists_is_escaped_in_markdown(tmp_path: Path) -> None:
+    rows = [(10, "1. One"), (24, "– [half](x)"), (24, "– quarter"), (10, "2. Two")]
+    content = converted(tmp_path, *[[row] for row in rows])
+    middle = mineru.to_middle(mineru.build_model([content.raws], None, "medium", "txt", b""))
+    assert mineru.markdown(middle).strip() == "1. One\n    - [half]\\(x)\n    - quarter\n2. Two"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mineru_accel.errors import OutputError, UsageError
-from mineru_accel.storage.inputs import expand, read_list, safe_name
-from mineru_accel.storage.output_folder import Names
+from mineru_accel.storage.document_names import DocumentNames
+from mineru_accel.storage.inputs import find_paths, read_list, safe_name
 
 
 def _touch(*paths: Path) -> None:
@@ -22,48 +22,48 @@ def _touch(*paths: Path) -> None:
 def test_expand_folders_globs_and_repetitions(tmp_path: Path) -> None:
     a, b, c, hidden = tmp_path / "a.pdf", tmp_path / "sub/b.PNG", tmp_path / "c.txt", tmp_path / ".x/d.pdf"
     _touch(a, b, c, hidden)
-    assert expand([tmp_path]) == [a, b]
-    assert expand([a, tmp_path / "*.pdf", tmp_path]) == [a, b]
-    assert expand([tmp_path / "gone.pdf"]) == [tmp_path / "gone.pdf"]
-    assert expand([c]) == [c]  # named explicitly: its content decides
+    assert find_paths([tmp_path]) == [a, b]
+    assert find_paths([a, tmp_path / "*.pdf", tmp_path]) == [a, b]
+    assert find_paths([tmp_path / "gone.pdf"]) == [tmp_path / "gone.pdf"]
+    assert find_paths([c]) == [c]  # named explicitly: its content decides
 
 
 def test_expand_name_with_glob_characters(tmp_path: Path) -> None:
     odd = tmp_path / "report [final].pdf"
     _touch(odd)
-    assert expand([odd]) == [odd]
+    assert find_paths([odd]) == [odd]
 
 
 def test_expand_refuses_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no PDF or image"):
-        expand([tmp_path])
+        find_paths([tmp_path])
     with pytest.raises(UsageError, match="nothing matches"):
-        expand([tmp_path / "*.pdf"])
+        find_paths([tmp_path / "*.pdf"])
 
 
 def test_names_never_collide(tmp_path: Path) -> None:
-    names = Names()
+    names = DocumentNames()
     claims = [
-        names.claim(tmp_path, stem, source)[0] for stem, source in (("x", "a"), ("x", "b"), ("X", "c"), ("x_2", "d"))
+        names.assign(tmp_path, stem, source)[0] for stem, source in (("x", "a"), ("x", "b"), ("X", "c"), ("x_2", "d"))
     ]
     assert claims == ["x", "x_2", "X_3", "x_2_2"]
-    assert names.claim(tmp_path / "elsewhere", "x", "a")[0] == "x"
+    assert names.assign(tmp_path / "elsewhere", "x", "a")[0] == "x"
 
 
 def test_earlier_results_keep_their_names(tmp_path: Path) -> None:
     for name, source in (("x", "b"), ("x_2", "a")):
         _touch(tmp_path / name / f"{name}_report.json")
         (tmp_path / name / f"{name}_report.json").write_text(f'{{"source": "{source}"}}')
-    names = Names()
-    assert names.claim(tmp_path, "x", "a") == ("x_2", {"source": "a"})
-    assert names.claim(tmp_path, "x", "b") == ("x", {"source": "b"})
-    assert names.claim(tmp_path, "x", "c") == ("x_3", None)
+    names = DocumentNames()
+    assert names.assign(tmp_path, "x", "a") == ("x_2", {"source": "a"})
+    assert names.assign(tmp_path, "x", "b") == ("x", {"source": "b"})
+    assert names.assign(tmp_path, "x", "c") == ("x_3", None)
 
 
 def test_folder_of_somebody_else(tmp_path: Path) -> None:
     _touch(tmp_path / "x" / "thesis.txt")
     with pytest.raises(OutputError, match="in the way"):
-        Names().claim(tmp_path, "x", "a")
+        DocumentNames().assign(tmp_path, "x", "a")
 
 
 def test_results_are_no_input(tmp_path: Path) -> None:
@@ -73,13 +73,13 @@ def test_results_are_no_input(tmp_path: Path) -> None:
         tmp_path / "out/a/a_layout.pdf",
         tmp_path / "out/a/images/p.jpg",
     )
-    assert expand([tmp_path]) == [tmp_path / "a.pdf"]
+    assert find_paths([tmp_path]) == [tmp_path / "a.pdf"]
 
 
 def test_one_file_by_two_names_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _touch(tmp_path / "a.pdf")
     monkeypatch.chdir(tmp_path)
-    assert expand(["a.pdf", tmp_path / "a.pdf", "./x/../a.pdf"]) == [Path("a.pdf")]
+    assert find_paths(["a.pdf", tmp_path / "a.pdf", "./x/../a.pdf"]) == [Path("a.pdf")]
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_safe_name(stem: str, expected: str) -> None:
 
 @given(st.lists(st.text(max_size=300), max_size=12))
 def test_names_are_unique_and_stay_inside(stems: list[str]) -> None:
-    claimed = Names()
-    names = [claimed.claim(Path("/nonexistent"), safe_name(s), str(i))[0] for i, s in enumerate(stems)]
+    claimed = DocumentNames()
+    names = [claimed.assign(Path("/nonexistent"), safe_name(s), str(i))[0] for i, s in enumerate(stems)]
     for name in names:
         assert name not in ("", ".", "..") and not set(name) & set("/\\\0") and len(name.encode()) <= 130
     assert len({name.casefold() for name in names}) == len(stems)

@@ -12,7 +12,10 @@ import pytest
 
 from mineru_accel.errors import OutputError
 from mineru_accel.storage import journal
-from mineru_accel.storage.output_folder import Names, WorkFolder, check_output, difference, fingerprint, publish
+from mineru_accel.storage.document_names import DocumentNames
+from mineru_accel.storage.fingerprint import difference, fingerprint
+from mineru_accel.storage.output_folder import check_output, publish
+from mineru_accel.storage.work_folder import WorkFolder
 
 HEADER = {"source": "/in/a.pdf", "fingerprint": {"sha256": "x"}}
 
@@ -28,7 +31,7 @@ def test_lines_come_back(tmp_path: Path) -> None:
     work = _begin(tmp_path)
     work.journal.append([{"page": 0, "text": "Grüße\n"}, {"page": 1}])
     assert work.journal.read() == [HEADER, {"page": 0, "text": "Grüße\n"}, {"page": 1}]
-    assert journal.made_from(work.path) == HEADER
+    assert journal.read_header(work.path) == HEADER
     work.close(keep=True)
 
 
@@ -54,7 +57,7 @@ def test_folder_is_held(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="made by another run"):
         WorkFolder(tmp_path, "a")
     script = (
-        "import sys\nfrom pathlib import Path\nfrom mineru_accel.storage.output_folder import WorkFolder\n"
+        "import sys\nfrom pathlib import Path\nfrom mineru_accel.storage.work_folder import WorkFolder\n"
         "try: WorkFolder(Path(sys.argv[1]), 'a')\nexcept Exception as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
@@ -73,10 +76,10 @@ def test_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_begun_documents_keep_their_names(tmp_path: Path) -> None:
     _begin(tmp_path, "x", {"source": "a"}).close(keep=True)
-    names = Names()
-    assert names.claim(tmp_path, "x", "b")[0] == "x_2"
-    assert names.claim(tmp_path, "x", "a")[0] == "x"
-    assert names.claim(tmp_path, "y.partial", "c")[0] == "y.partial_"  # no name that looks like work
+    names = DocumentNames()
+    assert names.assign(tmp_path, "x", "b")[0] == "x_2"
+    assert names.assign(tmp_path, "x", "a")[0] == "x"
+    assert names.assign(tmp_path, "y.partial", "c")[0] == "y.partial_"  # no name that looks like work
 
 
 def test_publish_leaves_only_results(tmp_path: Path) -> None:

@@ -88,8 +88,7 @@ def call(server: Server, path: str) -> str:
 def test_nothing_of_the_server_can_be_reached(server: Server, tmp_path: Path) -> None:
     secret = tmp_path / "secret.pdf"
     secret.write_bytes((SAMPLES / "invoice.pdf").read_bytes())
-    assert server._desk is not None
-    sessions = server._desk.sessions._root
+    sessions = server.conversions.sessions.root
     own = sessions / ".lock"
     cache = Path(os.environ["GRADIO_TEMP_DIR"])
     link = cache / "link.pdf"

@@ -25,19 +25,21 @@ from mineru_accel.ui import html
     ],
 )
 def test_markdown_is_tamed(part: str, shown: str) -> None:
-    assert html.markdown(PageView(parts=[part])) == f'<div class="ma-part ma-part-0">\n\n{shown}\n\n</div>'
+    assert html.markdown(PageView(passages=[part])) == f'<div class="ma-part ma-part-0">\n\n{shown}\n\n</div>'
 
 
 @pytest.mark.parametrize("piece", ["![", "<img ", "$", "\\$", "$$a", "![a]("])
 def test_no_document_takes_long(piece: str) -> None:
-    assert cpu_seconds(lambda: html.markdown(PageView(parts=[piece * 20_000])), 1) < 3
+    assert cpu_seconds(lambda: html.markdown(PageView(passages=[piece * 20_000])), 1) < 3
 
 
 def test_everything_else_is_escaped() -> None:
     evil = "<b onclick='x()'>\"&"
     region = RegionView(evil, evil, 0.5, "ocr", (-1.0, 0.0, 2.0, 1.0), 0)
     page = PageDone(0, 0, PageStatus.FALLBACK, None, 1.0, [evil], {})
-    shown = html.sheet(page, 0, b"x", PageView([region], ["a"]), "en") + html.regions(PageView([region]), "zh")
-    shown += html.problem(evil) + html.sheet(PageDone(0, 0, PageStatus.FAILED, evil, 1.0), 0, None, PageView(), "zh")
+    shown = html.page_picture(page, 0, b"x", PageView([region], ["a"]), "en") + html.regions(PageView([region]), "zh")
+    shown += html.problem(evil) + html.page_picture(
+        PageDone(0, 0, PageStatus.FAILED, evil, 1.0), 0, None, PageView(), "zh"
+    )
     assert "<b" not in shown.replace("<button", "").replace("<banner", "") and "&lt;b onclick" in shown
     assert "left:0.000%" in shown and "width:100.000%" in shown

@@ -119,11 +119,10 @@ def test_cancelling_touches_nobody_else(open_tab: OpenTab, server: Server, tmp_p
     ann.page.wait_for_function("() => !document.querySelector('#ma-convert').disabled")  # and may go on
     assert any("cancelled" in row for row in ann.files().values())
     ann.page.close()  # which the server hears of, so that Ann's files can go
-    sessions = server._desk.sessions._sessions  # type: ignore[union-attr]
+    sessions = server.conversions.sessions
 
     def left(name: str) -> list[bool]:
-        found = list(sessions.values())
-        return [s.left is not None for s in found if s.job and s.job.files[0].name == name]
+        return [s.left is not None for s in sessions.all() if s.shown and s.shown.files[0].name == name]
 
     assert wait_until(lambda: left("a.pdf")[-1])
     assert not left("invoice.pdf")[-1]
@@ -158,10 +157,10 @@ def test_formulas_are_typeset_and_nothing_runs(open_tab: OpenTab, monkeypatch: p
         for n, (kind, source) in enumerate([("equation", "vlm"), ("text", "ocr"), ("table", "vlm"), ("text", "vlm")])
     ]
 
-    async def look_at(*_: object) -> tuple[None, PageView]:
+    async def preview_page(*_: object) -> tuple[None, PageView]:
         return None, PageView(regions, parts)
 
-    monkeypatch.setattr("mineru_accel.ui.app.look_at", look_at)
+    monkeypatch.setattr("mineru_accel.ui.updates.preview_page", preview_page)
     tab = open_tab()
     tab.convert(SAMPLES / "invoice.pdf")
     page = tab.page

@@ -19,19 +19,19 @@ from mineru_accel.options import Backend, Engine, Layout
 from mineru_accel.ui.conversions import Conversions, make_zip, report, shown_name
 from mineru_accel.ui.pipelines import Pipelines
 from mineru_accel.ui.settings import Settings
-from mineru_accel.ui.temporary_folder import OwnFolder
-from mineru_accel.ui.translations import _TEXT, language
+from mineru_accel.ui.temporary_folder import TemporaryFolder
+from mineru_accel.ui.translations import TEXTS, language
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Conversions]:
+def conversions(tmp_path: Path) -> Iterator[Conversions]:
     (tmp_path / "uploads").mkdir()
     (tmp_path / "root").mkdir()
     settings = Settings(Options(layout="native", workers=1, max_pages=2), max_files=3, queue_size=2)
-    open_desk = Conversions(settings, tmp_path / "root", tmp_path / "uploads")
-    open_desk.sessions._stop.set()  # a test says itself when what is no longer needed goes
-    yield open_desk
-    open_desk.close()
+    running = Conversions(settings, tmp_path / "root", tmp_path / "uploads")
+    running.sessions.stop_expiring()  # a test says itself when what is no longer needed goes
+    yield running
+    running.close()
     assert list((tmp_path / "root").iterdir()) == []
 
 
@@ -50,41 +50,41 @@ def upload(tmp_path: Path, source: Path, name: str | None = None) -> str:
 
 
 def test_a_conversion_and_its_end(
-    clock: SimpleNamespace, desk: Conversions, tmp_path: Path, make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
+    clock: SimpleNamespace, conversions: Conversions, tmp_path: Path, make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin, engine = threading.Event(), desk.engines.get
-    monkeypatch.setattr(desk.engines, "get", lambda *args: engine(*args) if begin.wait(PATIENCE) else None)
+    begin, get = threading.Event(), conversions.pipelines.get
+    monkeypatch.setattr(conversions.pipelines, "get", lambda *args: get(*args) if begin.wait(PATIENCE) else None)
     long = upload(tmp_path, make_pdf("made.pdf", ["one text", "two texts", "three texts"]), "long.pdf")
     empty = upload(tmp_path, tmp_path / "made.pdf", "empty.pdf")
     Path(empty).write_bytes(b"")
-    session = desk.sessions.of("ann")
-    job = desk.start(session, [long, empty], "auto", {"formats": ["md"], "pages": "", "password": ""})
+    session = conversions.sessions.get("ann")
+    conversion = conversions.start(session, [long, empty], "auto", {"formats": ["md"], "pages": "", "password": ""})
     clock.now += 4000  # it takes longer than files are kept
-    desk.sessions.expire()
+    conversions.sessions.expire()
     begin.set()
-    assert job.wait(PATIENCE)
-    desk.sessions.expire()
-    first, second = report(job)["documents"]
-    assert first["ok"] and [p["page"] for p in first["pages"]] == [1, 2] and job.files[0].limited
-    assert second["error"] == "empty file" and str(tmp_path) not in str(report(job))
-    archive = make_zip(job, tmp_path / "zip")
+    assert conversion.wait(PATIENCE)
+    conversions.sessions.expire()
+    first, second = report(conversion)["documents"]
+    assert first["ok"] and [p["page"] for p in first["pages"]] == [1, 2] and conversion.files[0].limited
+    assert second["error"] == "empty file" and str(tmp_path) not in str(report(conversion))
+    archive = make_zip(conversion, tmp_path / "zip")
     assert archive is not None and archive.name == "mineru-accel.zip"
     folder = session.folder
-    assert folder.exists() and "ann" not in str(folder) and desk.sessions.of("bob").folder != folder
+    assert folder.exists() and "ann" not in str(folder) and conversions.sessions.get("bob").folder != folder
     clock.now += 4000
-    desk.sessions.expire()
-    assert not folder.exists() and desk.sessions.of("ann").jobs == []
+    conversions.sessions.expire()
+    assert not folder.exists() and conversions.sessions.get("ann").conversions == []
 
 
-def test_closing_the_page_ends_what_it_began(clock: SimpleNamespace, desk: Conversions, tmp_path: Path) -> None:
-    session = desk.sessions.of("ann")
-    job = desk.start(session, [upload(tmp_path, SAMPLES / "scan.pdf")], "auto", {"method": "ocr"})
-    desk.sessions.leave("ann")
-    desk.sessions.expire()
+def test_closing_the_page_ends_what_it_began(clock: SimpleNamespace, conversions: Conversions, tmp_path: Path) -> None:
+    session = conversions.sessions.get("ann")
+    conversion = conversions.start(session, [upload(tmp_path, SAMPLES / "scan.pdf")], "auto", {"method": "ocr"})
+    conversions.sessions.leave("ann")
+    conversions.sessions.expire()
     assert session.folder.exists()  # networks break for a moment
     clock.now += 200
-    desk.sessions.expire()
-    assert job.over and job.files[0].state == "cancelled" and not session.folder.exists()
+    conversions.sessions.expire()
+    assert conversion.finished and conversion.files[0].state == "cancelled" and not session.folder.exists()
 
 
 @pytest.mark.parametrize(
@@ -98,16 +98,16 @@ def test_closing_the_page_ends_what_it_began(clock: SimpleNamespace, desk: Conve
     ],
 )
 def test_what_makes_no_sense_is_one_line(
-    desk: Conversions, tmp_path: Path, fields: dict[str, object], message: str
+    conversions: Conversions, tmp_path: Path, fields: dict[str, object], message: str
 ) -> None:
     backend = str(fields.pop("backend", "auto"))
     with pytest.raises(UsageError, match=message) as error:
-        desk.start(desk.sessions.of("a"), [upload(tmp_path, SAMPLES / "invoice.pdf")], backend, fields)
+        conversions.start(conversions.sessions.get("a"), [upload(tmp_path, SAMPLES / "invoice.pdf")], backend, fields)
     assert "\n" not in str(error.value)
 
 
-def test_nothing_but_uploads_is_read(desk: Conversions, tmp_path: Path) -> None:
-    session = desk.sessions.of("a")
+def test_nothing_but_uploads_is_read(conversions: Conversions, tmp_path: Path) -> None:
+    session = conversions.sessions.get("a")
     inside = tmp_path / "uploads"
     (tmp_path / "secret.pdf").write_bytes((SAMPLES / "invoice.pdf").read_bytes())
     (inside / "link.pdf").symlink_to(tmp_path / "secret.pdf")
@@ -118,34 +118,34 @@ def test_nothing_but_uploads_is_read(desk: Conversions, tmp_path: Path) -> None:
     paths = ["link.pdf", "alias.pdf", "folder.pdf", "pipe.pdf", "../secret.pdf", "gone.pdf", "notes.txt"]
     for path in [*(str(inside / p) for p in paths), str(tmp_path / "secret.pdf"), "/etc/passwd", "secret.pdf"]:
         with pytest.raises(UsageError) as error:
-            desk.start(session, [path], "auto", {})
+            conversions.start(session, [path], "auto", {})
         assert str(tmp_path) not in str(error.value)
-    assert session.jobs == [] and not list(session.folder.glob("*"))
+    assert session.conversions == [] and not list(session.folder.glob("*"))
 
 
-def test_limits(desk: Conversions, tmp_path: Path) -> None:
-    session = desk.sessions.of("a")
+def test_limits(conversions: Conversions, tmp_path: Path) -> None:
+    session = conversions.sessions.get("a")
     with pytest.raises(UsageError, match="at least one"):
-        desk.start(session, [], "auto", {})
+        conversions.start(session, [], "auto", {})
     with pytest.raises(UsageError, match="takes 3 at once"):
-        desk.start(session, ["x.pdf"] * 4, "auto", {})
+        conversions.start(session, ["x.pdf"] * 4, "auto", {})
     scan = upload(tmp_path, SAMPLES / "scan.pdf")
-    jobs = [desk.start(session, [scan], "auto", {"method": "ocr"}) for _ in range(2)]
+    started = [conversions.start(session, [scan], "auto", {"method": "ocr"}) for _ in range(2)]
     with pytest.raises(UsageError, match="busy"):
-        desk.start(session, [scan], "auto", {})
-    for job in jobs:
-        job.cancel()
-        assert job.wait(PATIENCE)
+        conversions.start(session, [scan], "auto", {})
+    for conversion in started:
+        conversion.cancel()
+        assert conversion.wait(PATIENCE)
 
 
 def test_leftovers_of_a_killed_server_are_swept(tmp_path: Path) -> None:
-    alive = OwnFolder(tmp_path)
+    alive = TemporaryFolder(tmp_path)
     dead = tmp_path / "mineru-accel-ui-dead"
     dead.mkdir()
     (dead / ".lock").touch()
     mine = tmp_path / "mineru-accel-ui-notes"
     mine.mkdir()
-    other = OwnFolder(tmp_path)
+    other = TemporaryFolder(tmp_path)
     assert not dead.exists() and alive.path.exists() and other.path.exists() and mine.exists()
     alive.close()
     other.close()
@@ -168,7 +168,7 @@ def test_shown_names(name: str, shown: str) -> None:
 
 
 def test_every_text_is_in_both_languages() -> None:
-    for name, (english, chinese) in _TEXT.items():
+    for name, (english, chinese) in TEXTS.items():
         assert english and chinese, name
         assert english.count("{") == chinese.count("{"), name
     assert [language(a) for a in ("zh-CN,zh;q=0.9,en;q=0.8", "en-US,zh", "de", None)] == ["zh", "en", "en", "en"]
@@ -184,10 +184,10 @@ def test_no_user_makes_the_server_download(monkeypatch: pytest.MonkeyPatch) -> N
         return Plan(backend, Layout.DOCLAYOUT_YOLO, "because /secret/place", engine=engine)
 
     monkeypatch.setattr("mineru_accel.ui.pipelines.make_plan", make_plan)
-    engines = Pipelines(Options())
+    pipelines = Pipelines(Options())
     assert asked == [("auto", False), ("pipeline", True), ("hybrid", True), ("vlm", True)]
-    assert engines.choices() == ["auto", "pipeline", "hybrid"]  # a GPU has room for one VLM
+    assert pipelines.choices() == ["auto", "pipeline", "hybrid"]  # a GPU has room for one VLM
     assert Pipelines(Options(backend="vlm")).choices() == ["auto", "pipeline", "vlm"]
-    assert engines.auto() == "pipeline, doclayout-yolo"
+    assert pipelines.auto() == "pipeline, doclayout-yolo"
     with pytest.raises(UsageError, match="offers auto"):
-        engines.get("vlm")
+        pipelines.get("vlm")

@@ -13,9 +13,9 @@ from typing import Any
 
 ENGINE = """
 import os, time
-from mineru_accel.vlm import lifeline
+from mineru_accel.workers import owner_watch
 
-assert lifeline.hold()
+assert owner_watch.hold()
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 time.sleep(600)
 """

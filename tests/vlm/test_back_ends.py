@@ -20,7 +20,8 @@ from expected import check_blocks
 from stub_detector import KnowsPages
 
 from mineru_accel import PageStatus, Pipeline
-from mineru_accel.conversion.page_jobs import Stages
+from mineru_accel.conversion.document_folder import DocumentFolder, Outputs
+from mineru_accel.conversion.page_jobs import PageJobs
 from mineru_accel.options import Backend
 from mineru_accel.storage.inputs import Input
 
@@ -47,6 +48,15 @@ def test_transformers(back_end: str, trained: Path, pages: Path, vlm_options: di
     options = {**vlm_options, "engine": "transformers", "vlm": str(trained), "device": "cpu", **BACK_ENDS[back_end]}
     with Pipeline(**options) as pipeline:
         check(pipeline.convert(pages), back_end)
+
+
+def answers(url: str) -> bool:
+    """Whether a server is up."""
+    try:
+        urllib.request.urlopen(f"{url}/health", timeout=2)
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +86,9 @@ def vllm_server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
+        while not answers(url):
             assert server.poll() is None, log.read_text(errors="replace")[-3000:]
-            try:
-                urllib.request.urlopen(f"{url}/health", timeout=2)
-                break
-            except OSError:
-                time.sleep(0.5)
+            time.sleep(0.5)
         patched = re.findall(r"patch vllm-uint8-pixels \(pid (\d+)\): active", log.read_text(errors="replace"))
         assert len(set(patched)) >= 2  # the server, and the engine's processes
         yield url
@@ -113,10 +119,10 @@ def test_vllm_in_process(
 ) -> None:
     """Several documents at once: each says what it says alone. Then hybrid, on the same engine."""
     pytest.importorskip("vllm")
-    from mineru_accel.patches.vllm import qwen2vl_processor
+    from mineru_accel.patches.vllm import fast_processor_qwen2vl
 
-    made, found = qwen2vl_processor.from_patches, []
-    monkeypatch.setattr(qwen2vl_processor, "from_patches", lambda *a: found.append(made(*a)) or found[-1])
+    made, found = fast_processor_qwen2vl.from_patches, []
+    monkeypatch.setattr(fast_processor_qwen2vl, "from_patches", lambda *a: found.append(made(*a)) or found[-1])
     monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     arguments = {"dtype": "float32", "max_num_seqs": 4, "max_model_len": 4096}
@@ -128,8 +134,10 @@ def test_vllm_in_process(
     with Pipeline(**options, vlm=str(trained)) as pipeline:
         for result in pipeline.convert_batch(paths):
             check(result, "vlm")
-        hybrid = Stages(pipeline.options, replace(pipeline.plan, backend=Backend.HYBRID), KnowsPages.imgsz)
-        check(pipeline._scheduler.submit(Input(paths[0]), tmp_path / "hybrid", hybrid).result(), "hybrid")
+        options, plan = pipeline.options, replace(pipeline.plan, backend=Backend.HYBRID)
+        folder = DocumentFolder(Input(paths[0]), tmp_path / "hybrid", options, plan, Outputs())
+        jobs = PageJobs(options, plan, KnowsPages.imgsz)
+        check(pipeline.executor.scheduler.submit(folder, jobs).result(), "hybrid")
     assert len(found) >= 4 * 8  # every crop came from a worker in patches
 
 

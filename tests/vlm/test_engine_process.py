@@ -24,7 +24,7 @@ from mineru_accel.hardware import accelerator, gpus
 from mineru_accel.hardware.visible_devices import pinned
 from mineru_accel.vlm.errors import EngineError
 from mineru_accel.vlm.types import Patches
-from mineru_accel.vlm.vllm_host import async_llm as llms
+from mineru_accel.vlm.vllm_host import async_llm
 from mineru_accel.vlm.vllm_host.channel import Unreadable
 from mineru_accel.vlm.vllm_host.process import EngineProcess, apply
 from mineru_accel.vlm.vllm_host.supervisor import EngineSupervisor, Replica
@@ -42,8 +42,8 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 def two_gpus(hoppers: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint's folder, on a host that gives this process two of its GPUs."""
     pytest.importorskip("vllm")
-    monkeypatch.setattr(llms, "make", far.make)
-    monkeypatch.setattr(llms, "answer", far.answer)
+    monkeypatch.setattr(async_llm, "create", far.make)
+    monkeypatch.setattr(async_llm, "generate_one_token", far.answer)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-0a1b")
     return hoppers
 
@@ -91,9 +91,9 @@ def test_a_gpu_that_is_not_there() -> None:
 def test_gpus_of_each_engine(args: Any, devices: Any, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accelerator, "accelerator", lambda: accelerator.Accelerator("cuda", "sm_90"))
     monkeypatch.setattr(gpus, "visible", lambda: 5)
-    assert EngineSupervisor("model", args=args, devices=devices)._groups() == expected
+    assert EngineSupervisor("model", args=args, devices=devices).gpu_groups() == expected
     with pytest.raises(EngineError, match="an engine of 8 GPUs does not fit on 5"):
-        EngineSupervisor("model", args={"tensor_parallel_size": 8})._groups()
+        EngineSupervisor("model", args={"tensor_parallel_size": 8}).gpu_groups()
 
 
 def test_each_engine_sees_its_gpu_alone_also_when_it_is_started_again(two_gpus: Path) -> None:
@@ -145,12 +145,12 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.01)
 
 
-def fronts() -> list[int]:
+def engine_processes() -> list[int]:
     """Processes of engines that run now."""
     found = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it has just ended
-            found += [process.pid] if "vlm.apart" in " ".join(process.cmdline()) else []
+            found += [process.pid] if "vllm_host.process" in " ".join(process.cmdline()) else []
     return found
 
 
@@ -186,11 +186,11 @@ def test_a_start_goes_on_if_who_waits_for_it_gives_up(
             os.kill(dead, signal.SIGKILL)
             await until(lambda: engine.llm.errored)
             impatient = asyncio.create_task(engine.run("impatient", ask))
-            await until(lambda: set(fronts()) - {dead})
+            await until(lambda: set(engine_processes()) - {dead})
             impatient.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await impatient
-            (starting,) = set(fronts()) - {dead}
+            (starting,) = set(engine_processes()) - {dead}
             (tmp_path / "go").touch()
             assert (await engine.run("patient", ask))[0] == starting
             assert engine.generation == 2 and len(engine.replicas[0].restarts) == 1
@@ -206,8 +206,8 @@ def test_closing_while_it_starts_leaves_nothing(
     async def work() -> list[int]:
         engine = EngineSupervisor(two_gpus, patches="none")
         starting = asyncio.create_task(engine.start())
-        await until(lambda: engine.replicas and engine.replicas[0].llm is not None and len(fronts()) == 2)
-        running = fronts()
+        await until(lambda: engine.replicas and engine.replicas[0].llm is not None and len(engine_processes()) == 2)
+        running = engine_processes()
         await engine.close()
         with pytest.raises(asyncio.CancelledError):
             await starting
@@ -217,12 +217,12 @@ def test_closing_while_it_starts_leaves_nothing(
 
 
 def test_closing_while_one_of_this_process_starts(two_gpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(llms, "make", far.make_for_ever)
+    monkeypatch.setattr(async_llm, "create", far.make_for_ever)
     other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))  # of somebody else
     other.start()
 
     async def work() -> None:
-        engine = EngineSupervisor(two_gpus, devices=[0], patches="none", apart=False)
+        engine = EngineSupervisor(two_gpus, devices=[0], patches="none", own_processes=False)
         starting = asyncio.create_task(engine.start())
         await until(lambda: len(multiprocessing.active_children()) == 2)
         await engine.close()
@@ -241,44 +241,44 @@ def test_an_engine_that_does_not_start_takes_the_others_with_it(two_gpus: Path) 
     for args, message in (({"fails": 1}, "no such argument of vLLM: fails"), ({"ends": 1}, "process ended")):
         with pytest.raises(EngineError, match=message):
             asyncio.run(EngineSupervisor(two_gpus, args=args, patches="none").start())
-        assert not fronts()
+        assert not engine_processes()
 
 
 def test_pictures_exceptions_and_second_thoughts() -> None:
     async def work() -> None:
-        front = await EngineProcess.start(far.make, {}, [], "none", environment=os.environ)
+        process = await EngineProcess.start(far.make, {}, [], "none", environment=os.environ)
         try:
             pictures = [Image.new("RGB", (1400 + i, 1000), (i, 2 * i, 255 - i)) for i in range(8)]  # 4 MB each
-            answers = await asyncio.gather(*(front.apply(far.echo, p, 0.1) for p in pictures))
-            assert answers == [([i, 2 * i, 255 - i], front.pid) for i in range(8)]
+            answers = await asyncio.gather(*(process.apply(far.echo, p, 0.1) for p in pictures))
+            assert answers == [([i, 2 * i, 255 - i], process.pid) for i in range(8)]
             slot = memoryview(bytearray([7]) * 3_000_001)[1:]  # of an arena
-            assert await front.apply(far.count, Patches((9, 9), (2, 3), slot)) == ((2, 3), 3_000_000, 7000, True)
+            assert await process.apply(far.count, Patches((9, 9), (2, 3), slot)) == ((2, 3), 3_000_000, 7000, True)
             with pytest.raises(ValueError, match="one"):
-                await front.apply(far.fail, "one")
+                await process.apply(far.fail, "one")
             with pytest.raises(RuntimeError, match="Odd: 1 and 2"):
-                await front.apply(far.fail, "odd")
-            slow = asyncio.create_task(front.apply(far.for_ever, "slow"))
-            while not await front.apply(far.begun):
+                await process.apply(far.fail, "odd")
+            slow = asyncio.create_task(process.apply(far.for_ever, "slow"))
+            while not await process.apply(far.begun):
                 pass
             slow.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await slow
-            assert await front.apply(far.given_up) == ["slow"] and not front.errored
+            assert await process.apply(far.given_up) == ["slow"] and not process.errored
             with pytest.raises((AttributeError, pickle.PicklingError)):
-                await front.apply(lambda llm: None)  # type: ignore[arg-type, return-value]
-            assert await front.apply(far.given_up) == ["slow"]
+                await process.apply(lambda llm: None)  # type: ignore[arg-type, return-value]
+            assert await process.apply(far.given_up) == ["slow"]
             with pytest.raises(Unreadable, match="ImportError: no module of that name here"):
-                await front.apply(far.count, far.OneWay())
+                await process.apply(far.count, far.OneWay())
             with pytest.raises(Unreadable, match="ImportError: no module of that name here"):
-                await front.apply(far.one_way)
+                await process.apply(far.one_way)
             with pytest.raises(RuntimeError, match="given up"):
-                await front.apply(far.cancelled)
-            assert await front.apply(far.given_up) == ["slow"] and not front.errored
+                await process.apply(far.cancelled)
+            assert await process.apply(far.given_up) == ["slow"] and not process.errored
         finally:
-            await asyncio.to_thread(front.shutdown)
+            await asyncio.to_thread(process.shutdown)
         with pytest.raises(ConnectionError):
-            await front.apply(far.given_up)
-        front.shutdown()  # may be called twice
+            await process.apply(far.given_up)
+        process.shutdown()  # may be called twice
 
     asyncio.run(asyncio.wait_for(work(), PATIENCE))
 
@@ -286,12 +286,13 @@ def test_pictures_exceptions_and_second_thoughts() -> None:
 def test_ctrl_c_does_not_reach_an_engine_of_this_process() -> None:
     """Also not if its processes are the first that multiprocessing starts."""
     code = (
-        "import multiprocessing, signal; from mineru_accel.vlm.vllm_host.supervisor import _with\n"
+        "import multiprocessing, signal; from mineru_accel.vlm.vllm_host.environment import call_with_environment\n"
         "def start():\n"
         "    process = multiprocessing.get_context('spawn').Process(target=print)\n"
         "    process.start(); status = open(f'/proc/{process.pid}/status').read(); process.join()\n"
         "    return bool(int(status.split('SigBlk:')[1].split()[0], 16) & 1 << signal.SIGINT - 1)\n"
-        "if __name__ == '__main__': print(_with({}, start), signal.SIGINT in signal.pthread_sigmask(0, []))"
+        "if __name__ == '__main__':\n"
+        "    print(call_with_environment({}, start), signal.SIGINT in signal.pthread_sigmask(0, []))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["True", "False"]
 
@@ -301,9 +302,9 @@ import asyncio, os, sys, stand_in_llm as far
 from mineru_accel.vlm.vllm_host.process import EngineProcess
 
 async def main():
-    front = await EngineProcess.start(far.make, {}, [], "none", environment=os.environ)
-    print(*(await front.apply(far.seen))[:2], flush=True)
-    await front.apply(far.for_ever, "x")
+    process = await EngineProcess.start(far.make, {}, [], "none", environment=os.environ)
+    print(*(await process.apply(far.seen))[:2], flush=True)
+    await process.apply(far.for_ever, "x")
 
 asyncio.run(main())
 """

@@ -57,11 +57,11 @@ def test_crops_that_find_no_room_count_as_memory(
 ) -> None:
     monkeypatch.setattr(startup, "_SLOT_BYTES", 1000)
     held: list[int] = []
-    one = serve(lambda n: held.append(pipeline._scheduler._held) or server.GOOD)
+    one = serve(lambda n: held.append(pipeline.executor.scheduler.held_bytes) or server.GOOD)
     options = {**vlm_options, "layout": "vlm", "layout_weights": None}
     with Pipeline(backend="vlm", urls=[one.url], timeout=30, **options) as pipeline:
         pipeline.convert(pages)
-        assert max(held) > 1000 and pipeline._scheduler._held == 0
+        assert max(held) > 1000 and pipeline.executor.scheduler.held_bytes == 0
 
 
 def test_two_servers_share_the_work(serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mineru_accel.vlm.repetition import loops
+from mineru_accel.vlm.repetition import loop_reason
 
 PROSE = (
     "The quick brown fox jumps over the lazy dog, and then it does something else entirely, because a fox that only "
@@ -23,7 +23,7 @@ PROSE = (
     ],
 )
 def test_loops(text: str) -> None:
-    assert loops(text)
+    assert loop_reason(text)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_loops(text: str) -> None:
     ],
 )
 def test_no_loops(text: str, kind: str) -> None:
-    assert loops(text, kind) is None
+    assert loop_reason(text, kind) is None
 
 
 def test_tables_may_not_repeat_for_ever() -> None:
-    assert loops("<fcel>n/a<fcel>0<nl>" * 200, "table")
+    assert loop_reason("<fcel>n/a<fcel>0<nl>" * 200, "table")

@@ -19,7 +19,7 @@ from common import PATIENCE
 
 from mineru_accel.hardware import gpus as machine_gpus
 from mineru_accel.vlm.crop_queue import VlmStage
-from mineru_accel.vlm.engines.vllm import LocalVllm
+from mineru_accel.vlm.engines.vllm import VllmEngine
 from mineru_accel.vlm.errors import NoAnswer, Refused
 from mineru_accel.vlm.types import Answer, Crop, Generated
 from mineru_accel.vlm.vllm_host import supervisor as engines
@@ -87,7 +87,7 @@ def answer(hoppers: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
     """``answer(pages, speeds)``: the GPUs afterwards and each page's answers."""
     monkeypatch.setattr(engines.EngineSupervisor, "_answers", AsyncMock(return_value=True))
     monkeypatch.setattr(engines.EngineSupervisor, "_compare_patches", AsyncMock())
-    monkeypatch.setattr(LocalVllm, "_ask", lambda self, replica, *request: replica.llm.aio_predict(*request))
+    monkeypatch.setattr(VllmEngine, "generate_on", lambda self, replica, *request: replica.llm.aio_predict(*request))
 
     def run(pages: list[list[int]], speeds: list[float]) -> tuple[list[Gpu], list[list[Answer]]]:
         monkeypatch.setattr(machine_gpus, "visible", lambda: len(speeds))
@@ -96,8 +96,8 @@ def answer(hoppers: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
         async def make(self: Any, replica: Replica) -> Gpu:
             return Gpu(replica.devices, speeds[replica.devices[0]], clock)
 
-        monkeypatch.setattr(engines.EngineSupervisor, "_make", make)
-        stage = VlmStage(LocalVllm(hoppers), None, timeout=PATIENCE)  # type: ignore[arg-type]
+        monkeypatch.setattr(engines.EngineSupervisor, "_create", make)
+        stage = VlmStage(VllmEngine(hoppers), None, timeout=PATIENCE)  # type: ignore[arg-type]
         found: dict[int, list[Answer]] = {}
         over = threading.Event()
 
@@ -110,7 +110,7 @@ def answer(hoppers: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
         stage.post = lambda call: call()
         try:
             stage.start()
-            gpus = stage.engine._engine.llms  # type: ignore[attr-defined]
+            gpus = stage.engine.supervisor.llms  # type: ignore[attr-defined]
             for number, widths in enumerate(pages):
                 crops = [Crop("text", "Text Recognition:", {}, (w, 1), 0, 0, bytes(3 * w)) for w in widths]
                 stage.ask((0, number), crops, None, lambda a, s, e, n=number: then(n, a, e))
@@ -154,7 +154,7 @@ def test_what_vllm_raises(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     async def run(*_: Any) -> Any:
         raise error("too long")
 
-    engine = LocalVllm(tmp_path)
-    monkeypatch.setattr(engine._engine, "run", run)
+    engine = VllmEngine(tmp_path)
+    monkeypatch.setattr(engine.supervisor, "run", run)
     with pytest.raises(Refused if name in ("VLLMValidationError", "ValueError") else NoAnswer, match="vLLM: too long"):
         asyncio.run(engine.predict(None, "", {}, 1.0))

@@ -18,7 +18,7 @@ import pytest
 from common import PATIENCE
 
 from mineru_accel import patches
-from mineru_accel.vlm.vllm_host import supervisor as engines
+from mineru_accel.vlm.vllm_host.environment import make_socket_folder
 from mineru_accel.vlm.vllm_host.supervisor import EngineSupervisor, Replica
 
 pytest.importorskip("vllm")
@@ -131,7 +131,7 @@ def test_tokens_are_the_same_patched_killed_and_plain(untrained: Path, tmp_path:
         assert after == expected  # patched, killed with half of it said, started again
         assert {name for name, state in states.items() if state.startswith("active")} == set(ON_A_CPU)
         assert trace["pid"] != os.getpid() and trace["norm"] == "SingleFrameNorm" and trace["folded"]
-        assert trace["forward"].endswith("vllm_vit_fused.py")
+        assert trace["forward"].endswith("vit_fused.py")
         assert left == []
         assert not [path for path in temporary.rglob("*") if path.is_socket() or "mineru-accel" in path.name]
 
@@ -160,13 +160,13 @@ def test_an_engine_that_cannot_start_says_so_and_leaves_nothing(untrained: Path)
 def test_sockets_of_a_short_path_or_where_the_user_says(
     temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = engines._folder_for_sockets()
+    folder = make_socket_folder()
     assert folder and Path(folder.name).parent == temporary
     folder.cleanup()
     long = tmp_path / ("n" * 60)
     long.mkdir()
     with monkeypatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(long))
-        assert engines._folder_for_sockets() is None and not list(long.iterdir())
+        assert make_socket_folder() is None and not list(long.iterdir())
     monkeypatch.setenv("VLLM_RPC_BASE_PATH", str(tmp_path))
-    assert engines._folder_for_sockets() is None
+    assert make_socket_folder() is None

@@ -7,16 +7,17 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import worker_jobs
 from common import PATIENCE, wait_until
 
 from mineru_accel.errors import InputError, WorkerError
-from mineru_accel.workers import spawn
+from mineru_accel.workers import protocol, spawn
 from mineru_accel.workers.arena import Arena
 from mineru_accel.workers.pool import JobError, WorkerPool
 from mineru_accel.workers.protocol import Job
@@ -24,7 +25,7 @@ from mineru_accel.workers.spawn import start_early
 
 
 def job(name: str, timeout: float = PATIENCE, **kwargs: object) -> Job:
-    return Job(f"worker_jobs:{name}", timeout, kwargs)
+    return protocol.job(getattr(worker_jobs, name), timeout, **kwargs)
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_close_ends_everything(path: None) -> None:
     running, waiting = pool.submit(job("hang")), [pool.submit(job("hang")) for _ in range(5)]
     assert pool.submit(job("hang")).cancel()  # is nobody's concern any more
     pool.close()
-    assert not any(thread.is_alive() for thread in pool._threads)  # none was given up
+    assert not any(thread.is_alive() for thread in pool.threads)  # none was given up
     for future in [running, *waiting]:
         with pytest.raises(WorkerError):
             future.result(1)
@@ -103,10 +104,11 @@ def test_workers_die_with_a_killed_parent(path: None, tmp_path: Path) -> None:
     script = (
         "import time\n"
         "from mineru_accel.workers.pool import WorkerPool\n"
-        "from mineru_accel.workers.protocol import Job\n"
+        "from mineru_accel.workers.protocol import job\n"
+        "import worker_jobs\n"
         "p = WorkerPool(2, ['worker_jobs'])\n"
-        "print(*{p.submit(Job('worker_jobs:pid', 20, {})).result() for _ in range(6)}, p._zygote.pid, flush=True)\n"
-        "p.submit(Job('worker_jobs:hang', 99, {})); time.sleep(60)\n"
+        "print(*{p.submit(job(worker_jobs.pid, 20)).result() for _ in range(6)}, p.zygote.pid, flush=True)\n"
+        "p.submit(job(worker_jobs.hang, 99)); time.sleep(60)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
@@ -119,11 +121,11 @@ def test_workers_die_with_a_killed_parent(path: None, tmp_path: Path) -> None:
 
 def test_a_zygote_started_early_serves_the_pool(path: None) -> None:
     start_early(["worker_jobs"])
-    (early,) = spawn._early
+    (early,) = spawn.started_early
     pool = WorkerPool(1, ["worker_jobs"], quiet=True)
     try:
-        assert pool._zygote is early
-        assert not spawn._early
+        assert pool.zygote is early
+        assert not spawn.started_early
         assert pool.submit(job("square", x=3)).result(PATIENCE) == 9
     finally:
         pool.close()
@@ -132,7 +134,7 @@ def test_a_zygote_started_early_serves_the_pool(path: None) -> None:
 def test_a_zygote_that_nobody_wanted_ends_with_its_parent(path: None) -> None:
     script = (
         "from mineru_accel.workers import spawn\n"
-        "spawn.start_early(['worker_jobs']); print(spawn._early[0].pid, flush=True)\n{end}"
+        "spawn.start_early(['worker_jobs']); print(spawn.started_early[0].pid, flush=True)\n{end}"
     )
     for end in ("raise SystemExit(2)", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"):
         parent = subprocess.run([sys.executable, "-c", script.format(end=end)], stdout=subprocess.PIPE, text=True)
@@ -156,9 +158,23 @@ def test_a_module_that_cannot_be_imported_costs_only_who_needs_it(
     try:
         assert not pool.submit(job("imported_here")).result(PATIENCE)
         with pytest.raises(JobError, match="RuntimeError: operator torchvision::nms does not exist"):
-            pool.submit(Job("broken_module:work", PATIENCE, {})).result(PATIENCE)
+            pool.submit(protocol.job(_of_broken_module(), PATIENCE)).result(PATIENCE)
     finally:
         pool.close()
+
+
+def _of_broken_module() -> Callable[[], None]:
+    """A function that this process knows and no worker can import."""
+
+    def work() -> None: ...
+
+    work.__module__, work.__qualname__ = "broken_module", "work"
+    return work
+
+
+def test_functions_without_a_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="can't be imported"):
+        protocol.job(lambda: None, PATIENCE)
 
 
 def test_closing_does_not_wait_for_imports(path: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +187,7 @@ def test_closing_does_not_wait_for_imports(path: None, tmp_path: Path, monkeypat
     closing = threading.Thread(target=pool.close, daemon=True)
     closing.start()
     closing.join(PATIENCE)
-    assert not closing.is_alive() and not any(thread.is_alive() for thread in pool._threads)
+    assert not closing.is_alive() and not any(thread.is_alive() for thread in pool.threads)
     for future in waiting:
         with pytest.raises(WorkerError, match="stopped"):
             future.result(1)

@@ -10,7 +10,8 @@ import re
 import unicodedata
 from collections.abc import Hashable, Sequence
 from html import unescape
-from html.parser import HTMLParser
+
+from ...export.html_tables import Cell, Table, parse_tables, placed
 
 Grid = list[list[str]]
 """A table: rows of cell texts, a spanning cell repeated in every place that it covers."""
@@ -105,69 +106,24 @@ def text_similarity(markdown: str, truth: str, *, formulas: bool = True) -> floa
     return 1.0 - levenshtein(one, two) / longest if longest else 1.0
 
 
-class _Tables(HTMLParser):
-    """Collects the cells of tables: (text, rowspan, colspan)."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tables: list[list[list[tuple[str, int, int]]]] = []
-        self.cell: tuple[list[str], int, int] | None = None
-
-    def close_cell(self) -> None:
-        if self.cell is not None:
-            text, rows, columns = self.cell
-            self.tables[-1][-1].append((normalize("".join(text)), rows, columns))
-            self.cell = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "table":
-            self.close_cell()
-            self.tables.append([])
-        elif tag == "tr" and self.tables:
-            self.close_cell()
-            self.tables[-1].append([])
-        elif tag in ("td", "th") and self.tables and self.tables[-1]:
-            self.close_cell()
-            spans = {k: int(v) for k, v in attrs if k in ("rowspan", "colspan") and v and v.isdigit()}
-            self.cell = ([], max(spans.get("rowspan", 1), 1), max(spans.get("colspan", 1), 1))
-        elif tag in ("br", "p") and self.cell is not None:
-            self.cell[0].append(" ")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th", "tr", "table"):
-            self.close_cell()
-
-    def handle_data(self, data: str) -> None:
-        if self.cell is not None:
-            self.cell[0].append(data)
-
-
-def _expand(rows: list[list[tuple[str, int, int]]]) -> Grid:
-    places: dict[tuple[int, int], str] = {}
-    for r, row in enumerate(rows):
-        c = 0
-        for text, high, wide in row:
-            while (r, c) in places:
-                c += 1
-            for i in range(min(high, len(rows) - r)):
-                for j in range(wide):
-                    places.setdefault((r + i, c + j), text)
-            c += wide
-    width = max((c for _, c in places), default=-1) + 1
-    return [[places.get((r, c), "") for c in range(width)] for r in range(len(rows))]
-
-
 def table_cells(markdown: str) -> list[Grid]:
     """The tables of some Markdown, HTML and pipe tables, in order; spanning cells are repeated."""
     found: list[tuple[int, Grid]] = []
     for match in re.finditer(r"<table\b.*?(?:</table>|\Z)", markdown, re.S | re.I):
-        parser = _Tables()
-        parser.feed(match.group(0))
-        parser.close()
-        parser.close_cell()
-        found += [(match.start(), _expand(rows)) for rows in parser.tables]
+        found += [(match.start(), _expand(table)) for table in parse_tables(match.group(0))]
     for match in re.finditer(r"(?m)^\|.*\|[ \t]*\n\|[ :|-]+\|[ \t]*(?:\n\|.*\|[ \t]*)*", markdown):
         lines = match.group(0).splitlines()
         cells = [re.split(r"(?<!\\)\|", line.strip()[1:-1]) for line in [lines[0], *lines[2:]]]
-        found.append((match.start(), _expand([[(normalize(c), 1, 1) for c in row] for row in cells])))
+        found.append((match.start(), _expand([[Cell(text) for text in row] for row in cells])))
     return [grid for _, grid in sorted(found, key=lambda item: item[0])]
+
+
+def _expand(table: Table) -> Grid:
+    texts: dict[tuple[int, int], str] = {}
+    for row, column, cell in placed(table):
+        text = normalize(cell.content)
+        for r in range(min(cell.rows, len(table) - row)):
+            for c in range(cell.columns):
+                texts.setdefault((row + r, column + c), text)
+    width = max((c for _, c in texts), default=-1) + 1
+    return [[texts.get((r, c), "") for c in range(width)] for r in range(len(table))]

@@ -1,1 +1,1 @@
-"""What every benchmark writes: JSON, Markdown, plots."""
+"""The reports of all benchmarks: JSON, Markdown and plots."""

@@ -1,34 +1,21 @@
-"""The other systems: where they are installed, how they are called with their own recommended settings.
-
-Each lives in an environment of its own (their requirements contradict ours and each other's) that you make::
-
-    uv venv ~/.cache/mineru-accel/peers/docling
-    uv pip install --python ~/.cache/mineru-accel/peers/docling/bin/python docling==2.143.0
-
-``mineru-accel bench peers`` prints these lines for every peer and says what it finds. ``MINERU_ACCEL_PEERS`` names
-another folder, ``--peer NAME=PYTHON`` a single environment.
-"""
+"""Peers, the other systems: how each is called, with its own recommended settings."""
 
 from __future__ import annotations
 
-import argparse
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import EXIT_OK, UsageError
-from .system import System, read
+from .system import read_text
 
-SCRIPTS = Path(__file__).parents[1] / "peer_scripts"
-"""Programs that a peer's own Python runs; they import nothing of ours."""
+SCRIPTS = Path(__file__).with_name("peer_scripts")
+"""Programs for a peer's own Python; they import nothing of this package."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mineru:
-    """MinerU 4: its model-free tier, the only one that runs without downloaded models."""
+    """MinerU 4's flash tier, the only one that needs no downloaded models."""
 
     python: Path
     version: str
@@ -40,20 +27,20 @@ class Mineru:
         return [str(kit), "parse", *map(str, files), "-o", str(out / "out"), "--tier", "flash"]
 
     def environment(self, out: Path) -> dict[str, str]:
-        """Offline and with a home of its own, unless you chose otherwise: it writes its settings there."""
-        ours = {"MINERU_MODEL_SOURCE": "local", "MINERU_HOME": str(out / "home")}
-        return {} if "MINERU_HOME" in os.environ else ours
+        """Offline, with a temporary home for its settings, unless MINERU_HOME is set."""
+        offline = {"MINERU_MODEL_SOURCE": "local", "MINERU_HOME": str(out / "home")}
+        return {} if "MINERU_HOME" in os.environ else offline
 
     def text(self, out: Path, file: Path) -> str | None:
-        return read(out / "out" / f"{file.stem}.md")
+        return read_text(out / "out" / f"{file.stem}.md")
 
 
 @dataclass(frozen=True, slots=True)
 class Docling:
     """docling's command with its defaults: layout model, TableFormer, OCR of pictures.
 
-    With ``DOCLING_ARTIFACTS_PATH`` at a folder that ``peer_scripts/docling_random_layout.py`` made, its layout model
-    has random weights; tables and OCR are switched off then, since their models are missing: less work than usual.
+    If ``DOCLING_ARTIFACTS_PATH`` is a folder that ``peer_scripts/docling_random_layout.py`` made, its layout model has
+    random weights, and tables and OCR are switched off because their models are missing: less work than by default.
     """
 
     python: Path
@@ -61,7 +48,7 @@ class Docling:
 
     @property
     def random(self) -> bool:
-        """Whether its models are stand-ins."""
+        """Whether its layout model has random weights."""
         folder = os.environ.get("DOCLING_ARTIFACTS_PATH")
         return bool(folder) and (Path(folder or "") / "RANDOM_WEIGHTS").exists()
 
@@ -81,16 +68,16 @@ class Docling:
         return [*start, "--image-export-mode", "referenced", "--output", str(out / "out")]
 
     def environment(self, out: Path) -> dict[str, str]:
-        """With its models at hand it need not wait for a network that may not be there."""
+        """Offline where its models are given, so that it does not wait for a missing network."""
         return {"HF_HUB_OFFLINE": "1"} if os.environ.get("DOCLING_ARTIFACTS_PATH") else {}
 
     def text(self, out: Path, file: Path) -> str | None:
-        return read(out / "out" / f"{file.stem}.md")
+        return read_text(out / "out" / f"{file.stem}.md")
 
 
 @dataclass(frozen=True, slots=True)
 class FlashMineru:
-    """Flash-MinerU's Python API with its documentation's settings; needs a GPU and ``FLASH_MINERU_MODEL``."""
+    """Flash-MinerU's Python API with the settings of its documentation; needs a GPU and ``FLASH_MINERU_MODEL``."""
 
     python: Path
     version: str
@@ -104,110 +91,4 @@ class FlashMineru:
         return {}
 
     def text(self, out: Path, file: Path) -> str | None:
-        return read(out / "out" / file.stem / "vlm" / f"{file.stem}.md")
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A peer as such."""
-
-    distribution: str
-    requirement: str
-    """What to install."""
-    make: Callable[[Path, str], System] | None
-    """None: finds layout only, for ``bench layout`` and ``bench quality``."""
-
-
-KNOWN = {
-    "mineru": Known("mineru", "mineru==4.0.12", Mineru),
-    "docling": Known("docling", "docling==2.143.0", Docling),
-    "flash-mineru": Known("flash-mineru", "'flash-mineru[vllm]==1.0.1'", FlashMineru),
-    "doclayout-yolo": Known("doclayout-yolo", "doclayout-yolo==0.0.4 huggingface_hub", None),
-}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--against`` and ``--peer``."""
-    parser.add_argument(
-        "--against", default="", metavar="NAMES", help=f"other systems to measure in turn, of {','.join(KNOWN)}"
-    )
-    parser.add_argument(
-        "--peer", action="append", default=[], metavar="NAME=PYTHON", help="the Python that has a peer installed"
-    )
-
-
-def folder() -> Path:
-    """Where peers' environments are looked for."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("MINERU_ACCEL_PEERS") or cache / "mineru-accel" / "peers")
-
-
-def pythons(given: Sequence[str]) -> dict[str, Path]:
-    """The values of ``--peer``.
-
-    Raises:
-        UsageError: for an unknown peer or a file that isn't there.
-    """
-    chosen = {}
-    for entry in given:
-        name, _, path = entry.partition("=")
-        if name not in KNOWN:
-            raise UsageError(f"--peer {entry}: known peers are {', '.join(KNOWN)}")
-        if not Path(path).is_file():
-            raise UsageError(f"--peer {entry}: no such file")
-        chosen[name] = Path(path).absolute()  # not resolved: a venv's python is a link to another's
-    return chosen
-
-
-def find(name: str, chosen: dict[str, Path]) -> tuple[Path, str] | None:
-    """A peer's Python and version: as chosen, in :func:`folder`, or in our own environment; None if it has none."""
-    ours = Path(sys.executable)
-    for python in (chosen.get(name), folder() / name / "bin" / "python", ours):
-        if python is None or not python.exists():
-            continue
-        code = f"from importlib.metadata import version; print(version({KNOWN[name].distribution!r}))"
-        try:
-            done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=60)
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        if done.returncode == 0:
-            return python, done.stdout.strip()
-    return None
-
-
-def asked_for(against: str, given: Sequence[str]) -> tuple[dict[str, tuple[Path, str]], dict[str, str]]:
-    """The peers of ``--against``: (Python, version) of those found, and why not of the others.
-
-    Raises:
-        UsageError: for an unknown name.
-    """
-    chosen = pythons(given)
-    found, missing = {}, {}
-    for name in [n.strip() for n in against.split(",") if n.strip()]:
-        if name not in KNOWN:
-            raise UsageError(f"--against {name}: known peers are {', '.join(KNOWN)}")
-        place = find(name, chosen)
-        if place is None:
-            missing[name] = f"not installed; {'; '.join(how_to_install(name))}"
-        else:
-            found[name] = place
-    return found, missing
-
-
-def how_to_install(name: str) -> list[str]:
-    """The lines that make a peer's environment."""
-    home = folder() / name
-    return [f"uv venv {home}", f"uv pip install --python {home}/bin/python {KNOWN[name].requirement}"]
-
-
-def run(argv: Sequence[str]) -> int:
-    """Say which peers there are."""
-    parser = argparse.ArgumentParser(prog="mineru-accel bench peers", description=__doc__)
-    parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON", help="look there first")
-    chosen = pythons(parser.parse_args(argv).peer)
-    for name in KNOWN:
-        place = find(name, chosen)
-        print(f"{name}: {f'{place[1]}, {place[0]}' if place else 'not installed; to install it:'}")
-        if place is None:
-            print("".join(f"  {line}\n" for line in how_to_install(name)), end="")
-    return EXIT_OK
+        return read_text(out / "out" / file.stem / "vlm" / f"{file.stem}.md")

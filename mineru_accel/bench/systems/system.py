@@ -1,4 +1,4 @@
-"""A system under test: how it is called, in a process of its own, and where its Markdown is found afterwards."""
+"""A system under test: its command line, run in a process of its own, and where it writes its Markdown."""
 
 from __future__ import annotations
 
@@ -14,55 +14,55 @@ from pathlib import Path
 from typing import Protocol
 
 from ...errors import UsageError
-from ...storage.inputs import Input, expand
+from ...storage.inputs import Input, find_paths
 from ...version import __version__
 
 
 @dataclass(slots=True)
 class Conversion:
-    """What one process made of some files."""
+    """Result of one process that converted some files."""
 
     seconds: float
     """Wall time from the command line to the end of the process."""
     texts: dict[Path, str] = field(default_factory=dict)
-    """Markdown by input file; files that gave none are missing."""
+    """Markdown by input file; files without Markdown are missing."""
     error: str | None = None
-    """What it said, if it failed."""
+    """Message of a process that failed."""
     stages_ms: dict[str, float] = field(default_factory=dict)
-    """Milliseconds of work a page by stage, where the system says so."""
+    """Milliseconds of work per page by stage, where the system reports them."""
 
 
 class System(Protocol):
-    """Something that turns files into Markdown."""
+    """A program that converts files into Markdown."""
 
     @property
     def name(self) -> str:
-        """As in tables and plots."""
+        """Name in tables and plots."""
 
     @property
     def version(self) -> str:
-        """Of its package."""
+        """Version of its package."""
 
     @property
     def settings(self) -> str:
-        """What was chosen for it, in a few words."""
+        """Its settings in a few words."""
 
     def command(self, files: Sequence[Path], out: Path) -> list[str]:
-        """The command line that converts ``files`` into the folder ``out``."""
+        """Command line that converts ``files`` into the folder ``out``."""
         ...
 
     def environment(self, out: Path) -> dict[str, str]:
-        """Variables to set for it."""
+        """Environment variables to set for the process."""
         ...
 
     def text(self, out: Path, file: Path) -> str | None:
-        """The Markdown that it wrote for a file."""
+        """Markdown that was written for a file; None if there is none."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Ours:
-    """This package, called as a user calls it."""
+class MineruAccel:
+    """This package, through its command."""
 
     backend: str = "pipeline"
     layout: str = "auto"
@@ -97,10 +97,10 @@ class Ours:
 
     def text(self, out: Path, file: Path) -> str | None:
         stem = Input(file).stem
-        return read(out / "out" / stem / f"{stem}.md")
+        return read_text(out / "out" / stem / f"{stem}.md")
 
     def stages_ms(self, out: Path) -> dict[str, float]:
-        """Milliseconds of work a page, by stage, from the reports of a conversion."""
+        """Milliseconds of work per page and stage, from the reports of a conversion."""
         sums: dict[str, float] = {}
         pages = 0
         for report in (out / "out").glob("*/*_report.json"):
@@ -112,17 +112,18 @@ class Ours:
 
 
 def convert(system: System, files: Sequence[Path], *, timeout: float) -> Conversion:
-    """Run a system once over some files, in a temporary folder.
+    """Convert some files in one process, in a temporary folder.
 
     Args:
-        files: absolute paths, stems all different (:func:`distinct`).
+        system: the system to run.
+        files: absolute paths with distinct stems (:func:`input_files`).
         timeout: seconds after which the process is ended.
     """
     with tempfile.TemporaryDirectory(prefix="mineru-accel-bench-") as folder:
         out = Path(folder)
         command = system.command(files, out)
         env = {**os.environ, **system.environment(out)}
-        env.pop("PYTHONDONTWRITEBYTECODE", None)  # users' Pythons compile a package once, not for every run
+        env.pop("PYTHONDONTWRITEBYTECODE", None)  # users' Pythons keep compiled modules, too
         log = out / "standard-error.txt"
         started = time.perf_counter()
         with log.open("wb") as stderr:
@@ -130,7 +131,7 @@ def convert(system: System, files: Sequence[Path], *, timeout: float) -> Convers
                 code = subprocess.run(
                     command, env=env, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, timeout=timeout
                 ).returncode
-                error = None if code == 0 else f"exit code {code}: {_complaint(log)}"
+                error = None if code == 0 else f"exit code {code}: {_error_message(log)}"
             except subprocess.TimeoutExpired:
                 error = f"not finished after {timeout:.0f} s"
             except OSError as problem:
@@ -140,18 +141,18 @@ def convert(system: System, files: Sequence[Path], *, timeout: float) -> Convers
             text = system.text(out, file)
             if text is not None:
                 done.texts[file] = text
-        if isinstance(system, Ours):
+        if isinstance(system, MineruAccel):
             done.stages_ms = system.stages_ms(out)
     return done
 
 
-def distinct(paths: Sequence[Path]) -> list[Path]:
-    """The files of some paths, folders and globs, absolute.
+def input_files(paths: Sequence[Path]) -> list[Path]:
+    """Absolute paths of the files that some paths, folders and globs name.
 
     Raises:
-        UsageError: if there are none, or two have the same stem (systems name their results by it).
+        UsageError: if a file is missing, or two have the same stem (systems name their results by it).
     """
-    files = [path.resolve() for path in expand(paths)]
+    files = [path.resolve() for path in find_paths(paths)]
     stems: dict[str, Path] = {}
     for file in files:
         if not file.exists():
@@ -162,7 +163,7 @@ def distinct(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def read(path: Path) -> str | None:
+def read_text(path: Path) -> str | None:
     """A text file, or None if it isn't there."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
@@ -170,8 +171,8 @@ def read(path: Path) -> str | None:
         return None
 
 
-def _complaint(log: Path) -> str:
-    """The end of what a process said, from the last line that speaks of an error."""
+def _error_message(log: Path) -> str:
+    """End of a process's log, from the last line with "error" in it; up to 300 characters."""
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     starts = [i for i, line in enumerate(lines) if "error" in line.lower()]
     tail = lines[starts[-1] :] if starts and len(lines) - starts[-1] <= 6 else lines[-1:]

@@ -1,4 +1,4 @@
-"""Generations of a given length, in the process that has the AsyncLLM: by our client, and by MinerU's own."""
+"""Generations of a given length by this package's and by MinerU's client, in the process of the AsyncLLM."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from ...vlm.types import Sampling
 _tokens: contextvars.ContextVar[int] = contextvars.ContextVar("tokens")
 
 
-async def ours(llm: Any, picture: Any, prompt: str, sampling: Sampling, tokens: int) -> None:
-    """As :func:`mineru_accel.vlm.engines.vllm.generate`, exactly so many tokens long."""
+async def generate_as_mineru_accel(llm: Any, picture: Any, prompt: str, sampling: Sampling, tokens: int) -> None:
+    """Like :func:`mineru_accel.vlm.engines.vllm.generate`, with exactly ``tokens`` tokens."""
     from ...vlm.engines.vllm import client_class
 
-    await _generate(llm, "_bench_ours", client_class, picture, prompt, sampling, tokens)
+    await _generate(llm, "_bench_mineru_accel", client_class, picture, prompt, sampling, tokens)
 
 
-async def theirs(llm: Any, picture: Any, prompt: str, sampling: Sampling, tokens: int) -> None:
-    """As ``VllmAsyncEngineVlmClient.aio_predict``, exactly so many tokens long."""
+async def generate_as_mineru(llm: Any, picture: Any, prompt: str, sampling: Sampling, tokens: int) -> None:
+    """Like ``VllmAsyncEngineVlmClient.aio_predict``, with exactly ``tokens`` tokens."""
     from mineru_vl_utils.vlm_client.vllm_async_engine_client import VllmAsyncEngineVlmClient
 
-    await _generate(llm, "_bench_theirs", lambda: VllmAsyncEngineVlmClient, picture, prompt, sampling, tokens)
+    await _generate(llm, "_bench_mineru", lambda: VllmAsyncEngineVlmClient, picture, prompt, sampling, tokens)
 
 
 async def _generate(
@@ -32,13 +32,13 @@ async def _generate(
 
     from ...vlm.engines.vllm import client_of
 
-    client = client_of(llm, name, lambda: _forced(base()))
+    client = client_of(llm, name, lambda: _fixed_length_client(base()))
     _tokens.set(tokens)
     await client.aio_predict(picture, prompt, SamplingParams(**sampling))
 
 
-def _forced(base: Any) -> Any:
-    class Forced(base):  # type: ignore[misc]
+def _fixed_length_client(base: Any) -> Any:
+    class FixedLengthClient(base):  # type: ignore[misc]
         def build_vllm_sampling_params(self, sampling_params: Any) -> Any:
             params = super().build_vllm_sampling_params(sampling_params)
             params.max_tokens = _tokens.get()
@@ -46,8 +46,8 @@ def _forced(base: Any) -> Any:
             return params
 
         def get_output_content(self, output: Any) -> str:
-            said = len(output.outputs[0].token_ids)
-            assert said == _tokens.get(), f"{said} tokens for {_tokens.get()}"
+            count = len(output.outputs[0].token_ids)
+            assert count == _tokens.get(), f"{count} tokens for {_tokens.get()}"
             return str(output.outputs[0].text)
 
-    return Forced
+    return FixedLengthClient

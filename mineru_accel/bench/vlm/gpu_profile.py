@@ -1,4 +1,4 @@
-"""Which kernels a GPU's time goes to: vLLM's own profiler of its worker, summed by kernel."""
+"""GPU time by kernel, from vLLM's own profiler of its worker."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-_MOST = 30
+_SHOWN = 30
+"""Kernels in the summary."""
 _ON_GPU = ("kernel", "gpu_memcpy", "gpu_memset")
 
 
 def arguments(folder: Path) -> dict[str, Any]:
-    """What an engine must be started with to be profiled; costs nothing until `profiled` runs."""
+    """Engine arguments that make profiling possible; no cost until `profile_kernels` runs."""
     return {
         "profiler_config": {
             "profiler": "torch",
@@ -26,8 +27,8 @@ def arguments(folder: Path) -> dict[str, Any]:
     }
 
 
-async def profiled(llm: Any, seconds: float, folder: Path) -> str:
-    """Profile an AsyncLLM that was started with `arguments` for so long, and sum up.
+async def profile_kernels(llm: Any, seconds: float, folder: Path) -> str:
+    """Profile an AsyncLLM that was started with `arguments`; returns the summary.
 
     The profiler itself slows the host down: shares between kernels hold, the idle share is an upper bound.
     """
@@ -46,7 +47,7 @@ def _events(trace: Path) -> list[dict[str, Any]]:
 
 
 def summary(events: list[dict[str, Any]]) -> str:
-    """Of a Chrome trace's events (microseconds): how long the GPU worked, and the kernels that took most of that."""
+    """Share of time with a kernel on the GPU, and the kernels with most time, from a Chrome trace's events (in us)."""
     spans = sorted((e["ts"], e["ts"] + e["dur"], e["name"]) for e in events if e.get("cat") in _ON_GPU)
     if not spans:
         return "nothing ran on a GPU"
@@ -59,6 +60,6 @@ def summary(events: list[dict[str, Any]]) -> str:
         total[name][1] += 1
     wall = until - spans[0][0]
     lines = [f"{wall / 1e3:.0f} ms, of which the GPU worked {100 * working / wall:.1f} %"]
-    for name, (time, count) in sorted(total.items(), key=lambda item: -item[1][0])[:_MOST]:
+    for name, (time, count) in sorted(total.items(), key=lambda item: -item[1][0])[:_SHOWN]:
         lines.append(f"{100 * time / wall:6.2f} %  {count:6d} x {time / count:8.1f} us  {name[:150]}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""How busy GPUs are, by NVML: the share of time in which any kernel runs, other programs' included."""
+"""Utilization of GPUs by NVML: the share of time in which any kernel runs, those of other programs included."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from ...hardware.accelerator import nvml
+from ...hardware.gpus import nvml
 
 _INTERVAL = 0.2
 """Seconds between samples; NVML averages over the last sixth of a second or more."""
 
 
-class Busy(threading.Thread):
-    """Samples while it is entered.
+class GpuUtilization(threading.Thread):
+    """A context manager that samples the utilization of some GPUs.
 
     Args:
-        devices: numbers among the GPUs that this process may use; None for all of them.
+        devices: indices of GPUs visible to this process; None for all of them.
     """
 
     def __init__(self, devices: Sequence[int] | None = None) -> None:
@@ -29,7 +29,7 @@ class Busy(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Until it is left; without NVML nothing is sampled."""
+        """Sample until the context ends; without NVML there are no samples."""
         with nvml() as driver, contextlib.suppress(Exception):
             if driver is None:
                 return
@@ -42,10 +42,10 @@ class Busy(threading.Thread):
                 self._samples.append(statistics.mean(loads))
 
     def mean(self) -> float:
-        """Per cent, the mean over time and GPUs; nan if nothing was sampled."""
+        """Mean over time and GPUs in per cent; nan without samples."""
         return statistics.mean(self._samples) if self._samples else float("nan")
 
-    def __enter__(self) -> Busy:
+    def __enter__(self) -> GpuUtilization:
         self.start()
         return self
 

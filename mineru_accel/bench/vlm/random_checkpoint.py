@@ -1,4 +1,4 @@
-"""Checkpoints of random weights in the shape of MinerU2.5: how fast an engine is does not depend on what it knows.
+"""Checkpoints of random weights in the shape of MinerU2.5: an engine's speed does not depend on its weights.
 
 ``python -m mineru_accel.bench.vlm.random_checkpoint FOLDER`` writes one of MinerU2.5's size (1.16 billion parameters,
 2.3 GB in bfloat16; seconds on a GPU, a minute on a CPU), with ``--tiny`` one of 1.7 million.
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import EXIT_OK
+from ...hardware import gpus
 
 # The order is Qwen2-VL's (151643..151656), then come tokens that mineru_vl_utils parses.
 SPECIAL = (
@@ -54,14 +55,14 @@ class Shape:
     heads: int
     key_value_heads: int
     tied: bool
-    """Whether input and output embeddings are one."""
+    """Input and output embeddings share their weights."""
     tower_depth: int
     tower_width: int
     tower_heads: int
     words: int = 256
-    """Ordinary tokens; the first 256 are bytes, others are never the tokenizer's choice, but the model's."""
+    """Ordinary tokens. The first 256 are bytes; the tokenizer never produces the others, the model may."""
     vocabulary: int | None = None
-    """Rows of the embeddings; None for as many as there are tokens."""
+    """Rows of the embeddings; None for the number of tokens."""
 
 
 TINY = Shape(128, 256, 2, 2, 1, False, 2, 160, 2)
@@ -71,7 +72,7 @@ MINERU = Shape(896, 4864, 24, 14, 2, True, 32, 1280, 16, words=151643, vocabular
 
 
 def run(argv: Sequence[str]) -> int:
-    """Write one."""
+    """Write a checkpoint and print its size."""
     parser = argparse.ArgumentParser(prog="python -m mineru_accel.bench.vlm.random_checkpoint", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tiny", action="store_true")
@@ -93,7 +94,7 @@ def write(folder: Path, shape: Shape = MINERU, dtype: str = "bfloat16") -> int:
     torch.manual_seed(0)
     torch.set_default_dtype(getattr(torch, dtype))
     try:
-        with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        with torch.device("cuda" if gpus.usable() else "cpu"):
             model = Qwen2VLForConditionalGeneration(Qwen2VLConfig.from_pretrained(folder))
     finally:
         torch.set_default_dtype(before)
@@ -114,7 +115,7 @@ def hub_names(model: Any) -> dict[str, Any]:
 
 
 def write_configuration(folder: Path, shape: Shape, dtype: str, max_pixels: int = 1605632) -> None:
-    """Everything of a checkpoint but its weights: flat, as hub checkpoints of Qwen2-VL are."""
+    """Write all files of a checkpoint but the weights: in one flat folder, as hub checkpoints of Qwen2-VL are."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(shape.words)
     token = tokenizer.token_to_id
@@ -218,7 +219,7 @@ def _tokenizer(words: int) -> Any:
 
     vocabulary = dict.fromkeys(sorted(pre_tokenizers.ByteLevel.alphabet()))
     for number in range(words - len(vocabulary)):
-        vocabulary[_word(number)] = None
+        vocabulary[word_of(number)] = None
     tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(vocabulary)}, merges=[]))
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -233,8 +234,8 @@ def _tokenizer(words: int) -> Any:
     return tokenizer
 
 
-def _word(number: int) -> str:
-    """Four letters, for 456 976 numbers a different one each."""
+def word_of(number: int) -> str:
+    """Four letters, different for each of the first 456 976 numbers."""
     letters = []
     for _ in range(4):
         number, letter = divmod(number, 26)

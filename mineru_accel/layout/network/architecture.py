@@ -1,7 +1,7 @@
 """From a checkpoint's yaml and weights to the inference graph.
 
-Follows doclayout_yolo's ``parse_model`` for the modules DocLayout-YOLO is made of. What it leaves out: the one-to-many
-head (training only). What it folds, in float64: BatchNorm into convolutions, RepVGGDW's 3x3 into its 7x7.
+Follows doclayout_yolo's ``parse_model`` for the modules of DocLayout-YOLO. The one-to-many head is left out: it is for
+training only. BatchNorm is folded into convolutions, and RepVGGDW's 3x3 into its 7x7, in float64.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def build_graph(ckpt: Checkpoint) -> Graph:
     """Build the inference graph of a checkpoint, any scale.
 
     Raises:
-        CheckpointError: an architecture that is not DocLayout-YOLO's, or weights that don't fit it.
+        CheckpointError: if the architecture is not DocLayout-YOLO's, or the weights don't fit it.
     """
     try:
         return _Builder(ckpt).build()
@@ -30,7 +30,7 @@ def build_graph(ckpt: Checkpoint) -> Graph:
 
 
 class _Builder:
-    """Adds nodes block by block; a *value* is an index into ``channels`` and ``strides``."""
+    """Builds a graph block by block. A *value* (a feature map) is an index into ``channels`` and ``strides``."""
 
     def __init__(self, ckpt: Checkpoint) -> None:
         self.state: Mapping[str, np.ndarray] = ckpt.state
@@ -42,7 +42,7 @@ class _Builder:
         self.strides = [1]
 
     def build(self) -> Graph:
-        """Walk backbone and head."""
+        """Add every layer of backbone and head."""
         if self.yaml.get("activation"):
             raise CheckpointError(f"activation {self.yaml['activation']} is not supported (only SiLU)")
         scales = self.yaml.get("scales")
@@ -131,7 +131,7 @@ class _Builder:
     # Blocks ---------------------------------------------------------------------------------------------------
 
     def csp(self, prefix: str, x: int, n: int, block: Callable[[str, int], int]) -> int:
-        """C2f and its kin: half the channels go through n blocks; all intermediate results are joined."""
+        """C2f and similar modules: half the channels go through n blocks; all intermediate results are joined."""
         x = self.conv(f"{prefix}.cv1", x)
         half = self.channels[x] // 2
         parts = [x, self.slice(f"{prefix}.split", x, half, 2 * half)]

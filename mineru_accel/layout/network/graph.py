@@ -125,7 +125,7 @@ class Level:
 
 @dataclass(slots=True)
 class Graph:
-    """A network ready to be emitted."""
+    """A layout network."""
 
     nodes: list[Node] = field(default_factory=list)
     levels: list[Level] = field(default_factory=list)

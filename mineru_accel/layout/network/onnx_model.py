@@ -21,7 +21,7 @@ IR_VERSION = 8
 
 
 def build_onnx(graph: g.Graph) -> onnx.ModelProto:
-    """Emit the graph (float32 weights inside)."""
+    """The graph as an ONNX model, with its weights in float32."""
     return _Emitter(graph).model()
 
 
@@ -105,7 +105,7 @@ class _Emitter:
         )  # fmt: skip
 
     def node(self, node: g.Node) -> str:
-        """Emit one graph node; the name of its output."""
+        """Emit one node of the graph; returns the name of its output."""
         xs = [self.names[i] for i in node.inputs]
         name = node.name
         match node.op:

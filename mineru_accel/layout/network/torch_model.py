@@ -158,7 +158,7 @@ def _module(op: g.Op) -> nn.Module:
 
 
 class LayoutNetwork(nn.Module):
-    """Runs a graph's nodes in order, letting go of each feature map after its last use."""
+    """Runs a graph's nodes in order; each feature map is freed after its last use."""
 
     def __init__(self, graph: g.Graph) -> None:
         super().__init__()
@@ -172,7 +172,7 @@ class LayoutNetwork(nn.Module):
         self.eval()
 
     def replace(self, kind: type[nn.Module], make: Callable[[nn.Module], nn.Module]) -> int:
-        """Swap every op of class ``kind`` for ``make(op)``; the number swapped."""
+        """Replace every op of class ``kind`` by ``make(op)``; returns their number."""
         names = [name for name, op in self.ops.items() if type(op) is kind]
         for name in names:
             self.ops[name] = make(self.ops[name])
@@ -186,7 +186,7 @@ class LayoutNetwork(nn.Module):
 
         Returns:
             Boxes ``(B, 4 * reg_max, A)`` and class logits ``(B, nc, A)``, float32; A runs over the levels, each row by
-            row. What they mean: :mod:`mineru_accel.layout.postprocess`.
+            row. :func:`mineru_accel.layout.postprocess.decode` makes boxes of them.
         """
         dtype = next(self.parameters()).dtype
         values: dict[int, Tensor] = {0: images.permute(0, 3, 1, 2).to(dtype) / 255}

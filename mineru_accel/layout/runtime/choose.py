@@ -1,80 +1,12 @@
-"""What runs the network: ONNX Runtime on the CPU, torch on a GPU or the CPU."""
+"""Chooses and loads the runtime: ONNX Runtime on the CPU, torch on a GPU or the CPU."""
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-import sys
-import threading
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Protocol
-
-import numpy as np
-
-from mineru_accel.errors import ModelError, UsageError
-
-from ..letterbox import Letterbox
+from ...errors import ModelError, UsageError
+from ...hardware import gpus
+from ...hardware.packages import is_installed
 from ..network.graph import Graph
-from ..postprocess import Detections, decode
-
-
-class Runtime(Protocol):
-    """A loaded network; safe to use from several threads."""
-
-    name: str
-    """For reports: ``onnx:cpu``, ``torch:cuda:0 fp16``."""
-    max_batch: int
-    """Pages of the usual size that one call takes."""
-
-    def detect(self, pages: Sequence[np.ndarray], places: Sequence[Letterbox], conf: float) -> list[Detections]:
-        """Find boxes on pages whose canvases have one shape.
-
-        Args:
-            pages: ``(H, W, 3) uint8`` each.
-            places: where each lies on its canvas.
-            conf: scores must be above this.
-
-        Returns:
-            One for each page, boxes in pixels of its canvas.
-
-        Raises:
-            RuntimeError: it is closed.
-        """
-        ...
-
-    def close(self) -> None:
-        """Free it; may be called twice."""
-        ...
-
-
-class HostRuntime:
-    """Letterbox and decoding on the CPU, around a network's raw maps.
-
-    Args:
-        strides: of the levels, in the order of the maps.
-    """
-
-    def __init__(self, strides: Sequence[int]) -> None:
-        self._strides = tuple(strides)
-        self._lock = threading.Lock()
-
-    def run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """``(B, H, W, 3) uint8`` -> raw boxes ``(B, 4 * reg_max, A)`` and logits ``(B, nc, A)``, float32.
-
-        Called by one thread at a time. Raises RuntimeError if it is closed.
-        """
-        raise NotImplementedError
-
-    def detect(self, pages: Sequence[np.ndarray], places: Sequence[Letterbox], conf: float) -> list[Detections]:
-        """See :class:`Runtime`."""
-        shape = places[0].shape
-        canvas = np.empty((len(pages), *shape, 3), np.uint8)
-        for page, place, out in zip(pages, places, canvas, strict=True):
-            place.draw(page, out)
-        with self._lock:
-            boxes, logits = self.run(canvas)
-        return [decode(boxes[i], logits[i], shape, self._strides, conf) for i in range(len(pages))]
+from .base import Runtime
 
 
 def choose_runtime(runtime: str, device: str) -> tuple[str, str]:
@@ -84,8 +16,8 @@ def choose_runtime(runtime: str, device: str) -> tuple[str, str]:
         Runtime (``onnx`` or ``torch``) and device (``cpu``, ``cuda``, ``cuda:1``).
 
     Raises:
-        UsageError: an unknown name, or ONNX Runtime together with a GPU.
-        ModelError: what was asked for is not installed, or there is no such GPU.
+        UsageError: if a name is unknown, or ONNX Runtime is asked for together with a GPU.
+        ModelError: if what was asked for is not installed, or there is no such GPU.
     """
     if runtime not in ("auto", "onnx", "torch"):
         raise UsageError(f"layout runtime {runtime!r}: expected auto, onnx or torch")
@@ -93,21 +25,21 @@ def choose_runtime(runtime: str, device: str) -> tuple[str, str]:
         raise UsageError(f"device {device!r}: expected auto, cpu, cuda or cuda:<number>")
     if runtime == "onnx" and device.startswith("cuda"):
         raise UsageError("the onnx layout runtime runs on the CPU; use --device cpu, or the torch runtime")
-    if runtime == "torch" and not _installed("torch"):
+    if runtime == "torch" and not is_installed("torch"):
         raise ModelError("the torch layout runtime needs torch: pip install 'mineru-accel[torch]'")
     if device.startswith("cuda"):
-        if not _installed("torch"):
+        if not is_installed("torch"):
             raise ModelError("layout on a GPU needs torch: pip install 'mineru-accel[torch]'")
-        if (number := int(device.partition(":")[2] or 0)) >= _gpus():
-            raise ModelError(f"device {device}: torch sees {_gpus()} GPUs" if number else "torch sees no GPU")
+        if (number := int(device.partition(":")[2] or 0)) >= gpus.visible():
+            raise ModelError(f"device {device}: torch sees {gpus.visible()} GPUs" if number else "torch sees no GPU")
         return "torch", device
-    if device == "auto" and runtime != "onnx" and _installed("torch") and gpu_likely() and _gpus():
+    if device == "auto" and runtime != "onnx" and is_installed("torch") and gpus.likely() and gpus.visible():
         return "torch", "cuda"
     if runtime == "auto":
-        runtime = "onnx" if _installed("onnxruntime") and _installed("onnx") else "torch"
-        if runtime == "torch" and not _installed("torch"):
+        runtime = "onnx" if is_installed("onnxruntime") and is_installed("onnx") else "torch"
+        if runtime == "torch" and not is_installed("torch"):
             raise ModelError("layout detection needs ONNX Runtime (pip install onnx onnxruntime) or torch")
-    elif runtime == "onnx" and not (_installed("onnxruntime") and _installed("onnx")):
+    elif runtime == "onnx" and not (is_installed("onnxruntime") and is_installed("onnx")):
         raise ModelError("the onnx layout runtime needs: pip install onnx onnxruntime")
     return runtime, "cpu"
 
@@ -115,7 +47,14 @@ def choose_runtime(runtime: str, device: str) -> tuple[str, str]:
 def open_runtime(
     graph: Graph, runtime: str, device: str, *, imgsz: int, threads: int | None, precision: str
 ) -> Runtime:
-    """Load a graph into a runtime that :func:`choose_runtime` named, for inputs of at most ``imgsz`` a side."""
+    """Load a graph into the runtime that :func:`choose_runtime` has named.
+
+    Args:
+        imgsz: longest side of the network's input.
+
+    Raises:
+        UsageError: if the precision is unknown, or none of the runtime's.
+    """
     if precision not in ("auto", "fp32", "fp16"):
         raise UsageError(f"precision {precision!r}: expected auto, fp32 or fp16")
     if runtime == "onnx":
@@ -131,20 +70,3 @@ def open_runtime(
     from .torch import TorchRuntime
 
     return TorchRuntime(graph, device, threads, precision)
-
-
-def gpu_likely() -> bool:
-    """Whether it is worth importing torch (seconds) to look for a GPU."""
-    if sys.platform == "linux":
-        return any(Path(p).exists() for p in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
-    return shutil.which("nvidia-smi") is not None
-
-
-def _installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
-
-
-def _gpus() -> int:
-    import torch
-
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -1,4 +1,4 @@
-"""From raw maps to boxes where the maps are: no synchronisation, fixed shapes, so that it can be part of a graph.
+"""From raw maps to boxes on the device of the maps: no synchronisation and fixed shapes, so that a graph can hold it.
 
 The same choice as :func:`mineru_accel.layout.postprocess.decode`; only the threshold is left to the host.
 """
@@ -19,7 +19,7 @@ def decode_maps(levels: Sequence[tuple[Tensor, Tensor]], strides: Sequence[int],
     Args:
         levels: for each resolution, raw boxes ``(B, h, w, 4 * reg_max)`` and class logits ``(B, h, w, nc)``, float32.
         strides: of the levels.
-        max_det: at most so many boxes a page.
+        max_det: maximum number of boxes a page.
 
     Returns:
         ``(B, n, 6) float32``, n = min(max_det, cells * nc): x0, y0, x1, y1 in pixels of the input, score, class; best
@@ -51,7 +51,7 @@ def _distances(boxes: Tensor) -> Tensor:
 
 
 def _cells(anchors: Tensor, levels: Sequence[tuple[Tensor, Tensor]], strides: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Centres ``(B, n, 2)`` x, y of cells by number, in strides, and their strides ``(B, n)``."""
+    """Centres ``(B, n, 2)`` (x, y, in strides) and strides ``(B, n)`` of cells, given by their numbers."""
     x, y, scale = (torch.zeros_like(anchors) for _ in range(3))
     start = 0
     for (box, _), stride in zip(levels, strides, strict=True):

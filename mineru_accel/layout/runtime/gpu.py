@@ -5,9 +5,9 @@
     pages -> pinned memory -> GPU (own stream) -> letterbox -> network -> boxes -> pinned memory
              while the chunk before is computed  |---------- one graph ---------|   one wait a chunk
 
-Memory is bounded: one workspace, two staging buffers, and the least recently used of many graphs goes first. Pages are
-run in chunks; a GPU without enough memory gets smaller ones. Until the kernels are compiled (in the background, once
-per machine), plain torch runs the network.
+Memory is bounded: one workspace, two slots of pages, and a limited number of graphs, the least recently used going
+first. Pages run in chunks; a GPU without enough memory gets smaller ones. Until the kernels are compiled (in the
+background, once per machine), plain torch runs the network.
 """
 
 from __future__ import annotations
@@ -16,64 +16,39 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from accel_kernels.letterbox import FIELDS, letterbox
+from accel_kernels.letterbox import letterbox
 from torch import Tensor
 
-from ...hardware.cores import usable_cores
 from ..letterbox import PAD_VALUE, Letterbox
 from ..network.graph import Graph
 from ..network.torch_model import LayoutNetwork
-from ..postprocess import MAX_DET, Detections
+from ..postprocess import Detections
 from .device_decode import decode_maps
 from .fused_network import FusedNetwork, Program
+from .staging import Slot, Staging
 
 CHUNK = 8
-"""Pages a launch: enough to fill the GPU, few enough that a layer's output is still in its L2 for the next."""
+"""Pages in a launch: enough to fill the GPU, few enough that a layer's output is still in the L2 cache for the next."""
 GRAPHS = 96
-"""Graphs kept; each is a few megabytes."""
-STAGING = 128 << 20
-"""Bytes of one staging buffer."""
-LARGE_PAGE = 48 << 20
-"""Pages of more bytes are scaled on the host."""
-_COPIERS = min(8, usable_cores())
-"""Threads that copy pages into pinned memory: one alone is slower than the network."""
-_PATIENCE = 100
-"""Runs until a capture that found no memory is tried again."""
+"""Maximum number of graphs; each is a few megabytes."""
+_RUNS_WITHOUT_GRAPH = 100
+"""Runs after a capture that found no memory, before it is tried again."""
 _WARM_SHAPES = ((1.0, 0.71875), (1.0, 0.78125), (0.5, 0.03125), (1.0, 0.25))
-"""Heights and widths as parts of imgsz: A4, Letter, and small ones, so that every tile size is compiled."""
+"""Heights and widths as fractions of imgsz: A4, Letter, and small ones, so that every tile size is compiled."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Slot:
-    """One of two sets of staging memory; ``done`` is recorded when what was staged has been used."""
-
-    pinned: Tensor
-    pixels: Tensor
-    places_pinned: Tensor
-    places: Tensor
-    found: Tensor
-    """Pinned, ``(CHUNK, n, 6)``."""
-    uploaded: Any = None
-    done: Any = None
-    pages: int = 0
-    batch: int = 0
-    """``pages``, filled up to a size there is a program for."""
-    rows: int = 0
-
-
-@dataclass(slots=True)
-class _Ready:
-    """A program for one shape and batch size, a graph from its second use on."""
+class BatchProgram:
+    """A program for one shape and batch size; from its second use on it is a CUDA graph."""
 
     images: Tensor
     program: Program | None
@@ -83,14 +58,15 @@ class _Ready:
 
 
 class GpuRuntime:
-    """See :class:`mineru_accel.layout.runtime.choose.Runtime`; ``detect`` may be called from several threads.
+    """See :class:`mineru_accel.layout.runtime.base.Runtime`; ``detect`` may be called from several threads.
 
     Args:
         graph: the network.
         device: a torch device; also ``cpu``, for tests of everything around the kernels.
-        imgsz: the longest side of an input.
+        imgsz: longest side of the network's input.
         dtype: of the feature maps.
-        compile_in_background: False: compile the kernels before the first page instead.
+        chunk: maximum pages in a launch.
+        compile_in_background: whether pages run in plain torch until the kernels are compiled, or wait for that.
     """
 
     max_batch = 64
@@ -114,39 +90,34 @@ class GpuRuntime:
         self.strides = tuple(level.stride for level in graph.levels)
         self.name = f"torch:{device} {str(dtype).removeprefix('torch.').replace('float', 'fp')}"
         self._on_gpu = self.device.type == "cuda"
-        self._graph = graph
         self._lock = threading.Lock()
-        self._said_memory = False
+        self._memory_warned = False
         self._closed = False
-        self._copiers = ThreadPoolExecutor(_COPIERS, thread_name_prefix="layout-copy")
-        self._ready: OrderedDict[tuple[int, int, int], _Ready] = OrderedDict()
+        self._programs: OrderedDict[tuple[int, int, int], BatchProgram] = OrderedDict()
         self._compute = torch.cuda.Stream(self.device) if self._on_gpu else None
-        self._upload = torch.cuda.Stream(self.device) if self._on_gpu else None
+        self._staging = Staging(self.device, imgsz)
         self._canvas = torch.empty(0, dtype=torch.uint8)
-        self._slots: list[_Slot] = []
         self.fused: FusedNetwork | None = None
         self.compiled = threading.Event()
-        """Set once the fused kernels run (or it is known that they can't)."""
+        """Set once the fused kernels are compiled, or it is known that they can't be."""
         self._plain: LayoutNetwork | None = None
         try:
-            self._next: FusedNetwork | None = FusedNetwork(graph, self.device, dtype, convolution="own")
+            self._compiling: FusedNetwork | None = FusedNetwork(graph, self.device, dtype, convolution="own")
         except NotImplementedError as reason:
             log.warning("layout: %s; plain torch runs the network", reason)
-            self._next = None
-        if self._next is None or (compile_in_background and self._on_gpu):
+            self._compiling = None
+        if self._compiling is None or (compile_in_background and self._on_gpu):
             network = LayoutNetwork(graph).to(self.device, dtype)
             self._plain = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self._on_gpu:
-            torch.cuda.synchronize(self.device)  # the weights are there for every stream
-        if self._next is None:
+            torch.cuda.synchronize(self.device)  # streams see the weights
+        if self._compiling is None:
             self.compiled.set()
         elif compile_in_background and self._on_gpu:
-            # Python waits for it when it ends: a thread that is ended inside a compiler aborts the whole process
+            # not a daemon, so that Python waits for it: a thread that is ended inside a compiler aborts the process
             threading.Thread(target=self._warm_up, name="layout-compile", daemon=False).start()
         else:
             self._warm_up()
-
-    # Public
 
     @torch.inference_mode()
     def detect(self, pages: Sequence[np.ndarray], places: Sequence[Letterbox], conf: float) -> list[Detections]:
@@ -161,7 +132,8 @@ class GpuRuntime:
             One for each page, boxes in pixels of the canvas.
 
         Raises:
-            torch.OutOfMemoryError: not even one page fits.
+            RuntimeError: if it is closed.
+            torch.OutOfMemoryError: if not even one page fits.
         """
         found: list[Detections] = []
         while len(found) < len(pages):
@@ -179,34 +151,35 @@ class GpuRuntime:
         """Free the weights and buffers."""
         with self._lock:
             self._closed = True
-            self._forget()
-            self.fused = self._next = self._plain = None
-            self._slots = []
-            self._copiers.shutdown(wait=False)
+            self._drop_programs()
+            self.fused = self._compiling = self._plain = None
+            self._staging.close()
             if self._on_gpu:
                 torch.cuda.empty_cache()
 
     def wait_compiled(self, timeout: float | None = None) -> bool:
-        """Wait until the fused kernels are in use; whether they are."""
+        """Wait until the fused kernels are compiled.
+
+        Returns:
+            Whether they are used from now on.
+        """
         if not self.compiled.wait(timeout):
             return False
         with self._lock:
             self._switch()
             return self.fused is not None
 
-    # Chunks
-
     def _detect(self, pages: Sequence[np.ndarray], places: Sequence[Letterbox], conf: float) -> list[Detections]:
-        """All pages, or those that were done before memory ran out (then it raises only if none was)."""
+        """Boxes of all pages, or of those that were done when memory ran out; raises only if none was."""
         self._switch()
         found: list[Detections] = []
-        waiting: list[_Slot] = []
+        waiting: list[Slot] = []
         try:
-            for number, (start, stop) in enumerate(self._chunks(pages)):
+            for number, (start, stop) in enumerate(self._staging.chunks(pages, self.chunk)):
                 if len(waiting) == 2:
                     found += self._collect(waiting.pop(0), conf)
-                slot = self._slot(number % 2)
-                self._stage(slot, pages[start:stop], places[start:stop])
+                slot = self._staging.slot(number % 2, self.chunk)
+                self._staging.upload(slot, pages[start:stop], places[start:stop], self._padded(stop - start))
                 self._launch(slot, places[start].shape)
                 waiting.append(slot)
         except torch.OutOfMemoryError:
@@ -220,95 +193,25 @@ class GpuRuntime:
             found += self._collect(waiting.pop(0), conf)
         return found
 
-    def _chunks(self, pages: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
-        start = 0
-        while start < len(pages):
-            stop, size = start, 0
-            while stop < len(pages) and stop - start < self.chunk:
-                size += pages[stop].size if pages[stop].size <= LARGE_PAGE else 3 * self.imgsz**2
-                if size > STAGING and stop > start:
-                    break
-                stop += 1
-            yield start, stop
-            start = stop
-
-    def _slot(self, number: int) -> _Slot:
-        while len(self._slots) <= number:
-            pin = self._on_gpu
-            empty = torch.empty(0, dtype=torch.uint8)
-            self._slots.append(
-                _Slot(
-                    empty, empty, torch.empty(self.chunk, FIELDS, dtype=torch.int64, pin_memory=pin),
-                    torch.empty(self.chunk, FIELDS, dtype=torch.int64, device=self.device),
-                    torch.empty(self.chunk, MAX_DET, 6, pin_memory=pin),
-                )
-            )  # fmt: skip
-        return self._slots[number]
-
-    def _stage(self, slot: _Slot, pages: Sequence[np.ndarray], places: Sequence[Letterbox]) -> None:
-        """Copy pages into pinned memory and start their way to the GPU."""
-        drawn: list[tuple[np.ndarray, tuple[int, ...]]] = []
-        start = 0
-        for page, place in zip(pages, places, strict=True):
-            if page.size > LARGE_PAGE:
-                canvas = np.empty((*place.shape, 3), np.uint8)
-                place.draw(page, canvas)
-                page, where = canvas, (*place.shape, *place.shape, 0, 0)
-            else:
-                where = (place.height, place.width, *place.inner, place.top, place.left)
-            drawn.append((page, (start, *where)))
-            start += -(-page.size // 16) * 16
-        if slot.pinned.numel() < start:
-            size = max(start, min(STAGING, 2 * slot.pinned.numel()))
-            slot.pinned = torch.empty(size, dtype=torch.uint8, pin_memory=self._on_gpu)
-            slot.pixels = slot.pinned if not self._on_gpu else torch.empty(size, dtype=torch.uint8, device=self.device)
-        slot.pages, slot.batch = len(pages), self._padded(len(pages))
-        memory = slot.pinned.numpy()
-
-        def copy(part: tuple[np.ndarray, np.ndarray]) -> None:
-            np.copyto(*part)
-
-        wide = start > 4 << 20  # worth threads' while: a page to each, or a part of it
-        pieces = -(-_COPIERS // len(drawn)) if wide else 1
-        parts: list[tuple[np.ndarray, np.ndarray]] = []
-        for page, (first, *_) in drawn:
-            there = memory[first : first + page.size].reshape(page.shape)
-            parts += zip(np.array_split(there, pieces), np.array_split(page, pieces), strict=True)
-        if wide:
-            list(self._copiers.map(copy, parts))
-        else:
-            for part in parts:
-                copy(part)
-        for i in range(slot.batch):  # what fills the batch up is the first page again
-            slot.places_pinned[i] = torch.tensor(drawn[i if i < len(drawn) else 0][1])
-        with torch.cuda.stream(self._upload) if self._upload else nullcontext():
-            if self._upload is not None and slot.done is not None:
-                self._upload.wait_event(slot.done)
-            if self._on_gpu:
-                slot.pixels[:start].copy_(slot.pinned[:start], non_blocking=True)
-            slot.places.copy_(slot.places_pinned, non_blocking=True)
-            if self._upload is not None:
-                slot.uploaded = self._upload.record_event()
-
     def _padded(self, pages: int) -> int:
-        """The batch size that runs so many pages: a power of two, but never more than a chunk."""
+        """The batch size for a number of pages: the next power of two, but no more than a chunk."""
         return min(1 << (pages - 1).bit_length(), self.chunk)
 
-    def _launch(self, slot: _Slot, shape: tuple[int, int]) -> None:
-        """Letterbox, network and decoding, and the result's way back."""
+    def _launch(self, slot: Slot, shape: tuple[int, int]) -> None:
+        """Start letterbox, network and decoding, and the boxes' copy to the host."""
         with torch.cuda.stream(self._compute) if self._compute else nullcontext():
             if self._compute is not None:
                 self._compute.wait_event(slot.uploaded)
-            ready = self._program(slot.batch, shape)
-            letterbox(slot.pixels, slot.places[: slot.batch], ready.images, PAD_VALUE)
-            result = self._run(ready)
+            entry = self._program(slot.batch, shape)
+            letterbox(slot.pixels, slot.places[: slot.batch], entry.images, PAD_VALUE)
+            result = self._run(entry)
             slot.rows = result.shape[1]
             slot.found[: slot.batch, : slot.rows].copy_(result, non_blocking=True)
             if self._compute is not None:
                 slot.done = self._compute.record_event()
 
-    def _collect(self, slot: _Slot, conf: float) -> list[Detections]:
-        """Wait for a chunk: the one synchronisation."""
+    def _collect(self, slot: Slot, conf: float) -> list[Detections]:
+        """Wait for a chunk (the only synchronisation) and take the boxes above ``conf``."""
         if slot.done is not None:
             slot.done.synchronize()
         result = []
@@ -317,60 +220,68 @@ class GpuRuntime:
             result.append(Detections(rows[:, :4].copy(), rows[:, 4].copy(), rows[:, 5].astype(np.int64)))
         return result
 
-    # Programs
-
-    def _program(self, batch: int, shape: tuple[int, int]) -> _Ready:
+    def _program(self, batch: int, shape: tuple[int, int]) -> BatchProgram:
+        """The program for a batch of this shape, made if it is new."""
         key = (batch, *shape)
-        ready = self._ready.get(key)
-        if ready is None:
+        entry = self._programs.get(key)
+        if entry is None:
             size = batch * shape[0] * shape[1] * 3
             if self._canvas.numel() < size:
-                self._forget()
+                self._drop_programs()
                 size = max(size, self.chunk * self.imgsz**2 * 3)
                 self._canvas = torch.empty(size, dtype=torch.uint8, device=self.device)
             images = self._canvas[: batch * shape[0] * shape[1] * 3].view(batch, *shape, 3)
             if self.fused is not None and self.fused.workspace_bytes(batch, *shape) > self.fused.reserved_bytes:
-                self._forget()
+                self._drop_programs()
                 self.fused.reserve(batch, *shape)
-            ready = self._ready[key] = _Ready(images, self.fused.program(images) if self.fused else None)
-            while len(self._ready) > GRAPHS:
-                _, oldest = self._ready.popitem(last=False)
+            entry = self._programs[key] = BatchProgram(images, self.fused.program(images) if self.fused else None)
+            while len(self._programs) > GRAPHS:
+                _, oldest = self._programs.popitem(last=False)
                 if oldest.graph is not None and self._compute is not None:
                     self._compute.synchronize()  # it may still be running
-        self._ready.move_to_end(key)
-        ready.uses += 1
-        return ready
+        self._programs.move_to_end(key)
+        entry.uses += 1
+        return entry
 
-    def _run(self, ready: _Ready) -> Tensor:
-        """The network and its decoding: ``(B, n, 6)``, overwritten by the next run."""
-        if ready.graph is None and self._on_gpu and ready.program is not None and ready.uses > 1:
+    def _run(self, entry: BatchProgram) -> Tensor:
+        """Run the network and its decoding.
+
+        Returns:
+            ``(B, n, 6)``, see :func:`.device_decode.decode_maps`; overwritten by the next run.
+        """
+        if entry.graph is None and self._on_gpu and entry.program is not None and entry.uses > 1:
             try:
-                self._capture(ready)
+                self._capture(entry)
             except torch.OutOfMemoryError:  # while capturing, the cache's spare memory can't be had
-                ready.uses = -_PATIENCE
-        if ready.graph is not None and ready.result is not None:
-            ready.graph.replay()
-            return ready.result
-        return self._forward(ready.images, ready.program)
+                entry.uses = -_RUNS_WITHOUT_GRAPH
+        if entry.graph is not None and entry.result is not None:
+            entry.graph.replay()
+            return entry.result
+        return self._forward(entry.images, entry.program)
 
-    def _capture(self, ready: _Ready) -> None:
-        """Make a graph of it, in the memory pool of the other graphs; without memory it stays without one."""
-        # A pool ends with its last graph, and its handle must not be used again: only a living graph's will do.
-        pool = next((other.graph.pool() for other in self._ready.values() if other.graph is not None), None)
+    def _capture(self, entry: BatchProgram) -> None:
+        """Capture a program as a CUDA graph, in the memory pool of the other graphs.
+
+        Raises:
+            torch.OutOfMemoryError: if there is no memory for it; then it has no graph.
+        """
+        # A pool ends with its last graph, after which its handle is an error: take it from a living graph.
+        pool = next((other.graph.pool() for other in self._programs.values() if other.graph is not None), None)
         graph = torch.cuda.CUDAGraph()
-        # Not torch.cuda.graph(): that collects garbage and empties the cache first, a tenth of a second.
+        # Not torch.cuda.graph(): it collects garbage and empties the cache first, which takes a tenth of a second.
         graph.capture_begin(pool=pool, capture_error_mode="thread_local")
         try:
-            ready.result = self._forward(ready.images, ready.program)
+            entry.result = self._forward(entry.images, entry.program)
         except BaseException:
-            ready.result = None
+            entry.result = None
             with suppress(RuntimeError):
                 graph.capture_end()
             raise
         graph.capture_end()
-        ready.graph = graph
+        entry.graph = graph
 
     def _forward(self, images: Tensor, program: Program | None) -> Tensor:
+        """The network without a graph: fused, or in plain torch where there is no program."""
         if program is not None:
             program.run()
             return decode_maps(program.levels, self.strides)
@@ -388,8 +299,8 @@ class GpuRuntime:
 
     @torch.inference_mode()
     def _warm_up(self) -> None:
-        """Compile what any page will need, then let the fused network take over."""
-        network = self._next
+        """Compile the kernels that any page may need."""
+        network = self._compiling
         assert network is not None
         began = time.perf_counter()
         try:
@@ -417,12 +328,16 @@ class GpuRuntime:
                 raise
             if not self._closed:
                 log.warning("layout: plain torch runs the network, its kernels can't: %s", error)
-                self._next = None
+                self._compiling = None
         finally:
             self.compiled.set()
 
     def _compile(self, program: Program) -> bool:
-        """Run each kernel once; False if nobody waits for that any longer, at the latest after the kernel at hand."""
+        """Run each kernel once.
+
+        Returns:
+            False if the runtime is closed or the program ends meanwhile: then after the kernel at hand.
+        """
         for launch in program.launches:
             if self._closed or not threading.main_thread().is_alive():
                 return False
@@ -431,37 +346,40 @@ class GpuRuntime:
         return True
 
     def _switch(self) -> None:
-        """Use the fused network once it is compiled."""
-        if self.fused is None and self._next is not None and self.compiled.is_set():
-            self._forget()
-            self.fused, self._next, self._plain = self._next, None, None
+        """Use the fused network instead of plain torch once it is compiled."""
+        if self.fused is None and self._compiling is not None and self.compiled.is_set():
+            self._drop_programs()
+            self.fused, self._compiling, self._plain = self._compiling, None, None
             if self._on_gpu:
                 torch.cuda.empty_cache()
 
-    # Memory
-
     def _shrink(self) -> bool:
-        """Run smaller chunks from now on; False if they can't be smaller."""
+        """Run smaller chunks from now on.
+
+        Returns:
+            False if they can't be smaller.
+        """
         if self.chunk == 1:
             return False
         self.chunk //= 2
-        self._forget()
-        self._slots = []
+        self._drop_programs()
+        self._staging.slots = []
         self._canvas = torch.empty(0, dtype=torch.uint8)
         if self.fused is not None:
             self.fused.release()
         if self._on_gpu:
             torch.cuda.empty_cache()
-        if not self._said_memory:
-            self._said_memory = True
+        if not self._memory_warned:
+            self._memory_warned = True
             log.warning("layout: the GPU is short of memory, going on with %d pages at a time", self.chunk)
         return True
 
-    def _forget(self) -> None:
-        """Drop programs and graphs, when nothing runs any more."""
+    def _drop_programs(self) -> None:
+        """Wait until nothing runs, then drop all programs and graphs."""
         if self._compute is not None:
             self._compute.synchronize()
-        self._ready.clear()
+        self._programs.clear()
 
     def _on_device(self) -> Any:
+        """A context in which this runtime's GPU is the current one."""
         return torch.cuda.device(self.device) if self._on_gpu else nullcontext()

@@ -10,13 +10,13 @@ import numpy as np
 from ...hardware.cores import usable_cores
 from ..network.graph import Graph
 from ..network.onnx_model import build_onnx
-from .choose import HostRuntime
+from .base import HostRuntime
 
 
 class OnnxRuntime(HostRuntime):
-    """See :class:`mineru_accel.layout.runtime.choose.Runtime`.
+    """See :class:`mineru_accel.layout.runtime.base.Runtime`.
 
-    One page a call: on a CPU a batch is no faster, only larger, and so no result can depend on its neighbours.
+    One page per call: on a CPU a batch is no faster, and so no result can depend on other pages.
     """
 
     max_batch = 1

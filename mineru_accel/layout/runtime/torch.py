@@ -7,11 +7,11 @@ import torch
 
 from ..network.graph import Graph
 from ..network.torch_model import LayoutNetwork
-from .choose import HostRuntime
+from .base import HostRuntime
 
 
 class TorchRuntime(HostRuntime):
-    """See :class:`mineru_accel.layout.runtime.choose.Runtime`."""
+    """See :class:`mineru_accel.layout.runtime.base.Runtime`."""
 
     def __init__(self, graph: Graph, device: str = "cpu", threads: int | None = None, precision: str = "auto") -> None:
         super().__init__([level.stride for level in graph.levels])
@@ -22,7 +22,7 @@ class TorchRuntime(HostRuntime):
             torch.set_num_threads(threads)
         network = LayoutNetwork(graph).to(self.device, torch.float16 if half else torch.float32)
         self.network: LayoutNetwork | None = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.max_batch = 16 if on_gpu else 1  # on a CPU a batch is no faster, only larger
+        self.max_batch = 16 if on_gpu else 1  # on a CPU a batch is no faster, but needs more memory
         self.name = f"torch:{device}" + (" fp16" if half else "")
 
     @torch.inference_mode()

@@ -1,24 +1,27 @@
-"""doclayout_yolo runs its network unfused, in NCHW, page by page; on a GPU this puts the layout engine in its place."""
+"""``doclayout-yolo``: `predict` runs the network in this project's layout runtime on a GPU, fused and in fp16."""
 
 from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...hardware import accelerator
-from ..patch import NotNeeded, Patch, Undo
+from ..patch import NotNeeded, Undo
 
 if TYPE_CHECKING:
-    from ...layout.runtime.choose import Runtime
+    from ...layout.runtime.base import Runtime
 
 log = logging.getLogger(__name__)
-_ENGINE = "_mineru_accel_engine"
-_WAITING = "_mineru_accel_batch"
+RUNTIME = "_mineru_accel_runtime"
+"""Attribute of a predictor: its `GpuRuntime`, None once that has failed."""
+BATCH = "_mineru_accel_batch"
+"""Attribute of a predictor: pages between `preprocess` and `inference`, their places, and the original images."""
 
 
 def check() -> str:
-    """The engine is for GPUs; a CPU keeps the package's own path, bit for bit."""
+    """The runtime is for GPUs; on a CPU the package's own path stays, bit for bit."""
     found = accelerator.accelerator()
     if found.kind == "cpu":
         raise NotNeeded("torch sees no GPU, and on a CPU doclayout_yolo is left as it is")
@@ -26,65 +29,82 @@ def check() -> str:
 
 
 def install(undo: Undo) -> str:
-    """Wrap what a predictor does with a batch: preprocess, inference, and loading the model.
+    """Wrap a predictor's three steps: loading the model, preprocessing and inference.
 
-    The engine keeps a copy of the weights: what is done to the model after its first predict is seen once a new
-    predictor is made.
+    The runtime keeps a copy of the weights: a change of the model after its first predict has an effect only on
+    predictors that are made afterwards.
     """
     from doclayout_yolo.models.yolov10.predict import YOLOv10DetectionPredictor as Predictor
 
-    setup_model, preprocess, inference = Predictor.setup_model, Predictor.preprocess, Predictor.inference
+    undo.setattr(Predictor, "setup_model", _setup_model(Predictor.setup_model, Predictor))
+    preprocess = Predictor.preprocess
+    undo.setattr(Predictor, "preprocess", _preprocess(preprocess))
+    undo.setattr(Predictor, "inference", _inference(Predictor.inference, preprocess))
+    return "predict runs fused fp16 kernels; pages, results and callbacks are the package's"
 
-    @functools.wraps(setup_model)
-    def load(self: Any, *args: Any, **more: Any) -> None:
-        old = vars(self).pop(_ENGINE, None)
+
+def _setup_model(original: Callable[..., Any], plain: type) -> Callable[..., Any]:
+    """Wraps `setup_model`: the model is loaded into the runtime, too. Subclasses may differ, and have no runtime."""
+
+    @functools.wraps(original)
+    def setup_model(self: Any, *args: Any, **more: Any) -> None:
+        old = vars(self).pop(RUNTIME, None)
         if old is not None:
             old.close()
-        setup_model(self, *args, **more)
-        if type(self) is Predictor:  # a subclass may have changed anything
-            setattr(self, _ENGINE, open_engine(self))
+        original(self, *args, **more)
+        if type(self) is plain:
+            setattr(self, RUNTIME, open_runtime(self))
 
-    @functools.wraps(preprocess)
-    def place(self: Any, images: Any) -> Any:
-        vars(self).pop(_WAITING, None)
-        batch = place_pages(self, images) if vars(self).get(_ENGINE) is not None else None
+    return setup_model
+
+
+def _preprocess(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps `preprocess`: pages are kept for `inference`; the result has the right shape and no pixels."""
+
+    @functools.wraps(original)
+    def preprocess(self: Any, images: Any) -> Any:
+        vars(self).pop(BATCH, None)
+        batch = place_pages(self, images) if vars(self).get(RUNTIME) is not None else None
         if batch is None:
-            return preprocess(self, images)
+            return original(self, images)
         import torch
 
-        setattr(self, _WAITING, (*batch, images))
-        return torch.zeros((), device=self.device).expand(len(images), 3, *batch[1][0].shape)  # for its shape
+        setattr(self, BATCH, (*batch, images))
+        return torch.zeros((), device=self.device).expand(len(images), 3, *batch[1][0].shape)
 
-    @functools.wraps(inference)
-    def infer(self: Any, image: Any, *args: Any, **more: Any) -> Any:
-        waiting = vars(self).pop(_WAITING, None)
-        if waiting is None:
-            return inference(self, image, *args, **more)
-        pages, places, originals = waiting
+    return preprocess
+
+
+def _inference(original: Callable[..., Any], preprocess: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps `inference`: the runtime detects on the kept pages. The package's own path takes over where it fails."""
+
+    @functools.wraps(original)
+    def inference(self: Any, image: Any, *args: Any, **more: Any) -> Any:
+        batch = vars(self).pop(BATCH, None)
+        if batch is None:
+            return original(self, image, *args, **more)
+        pages, places, originals = batch
         if args or more:
-            return inference(self, preprocess(self, originals), *args, **more)
+            return original(self, preprocess(self, originals), *args, **more)
         try:
             return detect(self, pages, places)
         except Exception as error:
             log.warning("doclayout-yolo: the package's own path takes over: %s", error)
-            setattr(self, _ENGINE, None)
-            return inference(self, preprocess(self, originals))
+            setattr(self, RUNTIME, None)
+            return original(self, preprocess(self, originals))
 
-    undo.setattr(Predictor, "setup_model", load)
-    undo.setattr(Predictor, "preprocess", place)
-    undo.setattr(Predictor, "inference", infer)
-    return "predict runs fused fp16 kernels; pages, results and callbacks are the package's"
+    return inference
 
 
-def open_engine(predictor: Any) -> Runtime | None:
-    """The engine for a predictor's model, or None where the package must do it itself."""
+def open_runtime(predictor: Any) -> Runtime | None:
+    """A runtime with a predictor's model; None where the package must run it itself."""
     backend = predictor.model
     if not getattr(backend, "pt", False) or predictor.device.type != "cuda":
         return None
     try:
         from ...layout.runtime.gpu import GpuRuntime
 
-        return GpuRuntime(graph_of(backend.model), str(predictor.device), max(_sides(predictor.args.imgsz)))
+        return GpuRuntime(graph_of(backend.model), str(predictor.device), max(sides(predictor.args.imgsz)))
     except Exception as error:
         log.warning("doclayout-yolo: the package's own path stays: %s", error)
         return None
@@ -94,7 +114,7 @@ def graph_of(model: Any) -> Any:
     """The inference graph of a model in memory.
 
     Raises:
-        CheckpointError: it is not DocLayout-YOLO's.
+        CheckpointError: if it is not a DocLayout-YOLO.
     """
     from torch import nn
 
@@ -112,7 +132,7 @@ def graph_of(model: Any) -> Any:
 
 
 def place_pages(predictor: Any, images: Any) -> tuple[list[Any], list[Any]] | None:
-    """RGB pages and where the package's LetterBox puts them; None for what only the package can do."""
+    """RGB pages and where the package's LetterBox puts them; None where only the package can do what is asked for."""
     import cv2
     import numpy as np
 
@@ -134,10 +154,14 @@ def place_pages(predictor: Any, images: Any) -> tuple[list[Any], list[Any]] | No
 
 
 def detect(predictor: Any, pages: list[Any], places: list[Any]) -> Any:
-    """What the network's own head gives: ``(B, n, 6) float32``, x0, y0, x1, y1 on the canvas, score, class."""
+    """Boxes as the network's own head gives them.
+
+    Returns:
+        ``(B, n, 6) float32``: x0, y0, x1, y1 in pixels of the canvas, score, class. Rows are filled up with score 0.
+    """
     import torch
 
-    found = vars(predictor)[_ENGINE].detect(pages, places, float(predictor.args.conf))
+    found = vars(predictor)[RUNTIME].detect(pages, places, float(predictor.args.conf))
     rows = torch.zeros(len(pages), max(map(len, found)), 6)  # a score of 0 is never above the threshold
     for row, page in zip(rows, found, strict=True):
         n = len(page)
@@ -147,21 +171,6 @@ def detect(predictor: Any, pages: list[Any], places: list[Any]) -> Any:
     return rows[:, : predictor.args.max_det].to(predictor.device, torch.half if predictor.args.half else torch.float)
 
 
-def _sides(imgsz: Any) -> list[int]:
+def sides(imgsz: Any) -> list[int]:
+    """The package's ``imgsz``, a number or a sequence, as a list."""
     return [int(side) for side in (imgsz if isinstance(imgsz, (list, tuple)) else [imgsz])]
-
-
-PATCH = Patch(
-    name="doclayout-yolo",
-    package="doclayout-yolo",
-    versions=">=0.0.4,<0.1",
-    replaces="YOLOv10DetectionPredictor.setup_model, preprocess and inference",
-    why="predict keeps batch norms and the training head, computes in NCHW fp32 and waits for the GPU at every step",
-    how="the model's weights run in mineru_accel.layout's engine (fp16, fused, one graph per shape); postprocess, "
-    "Results and callbacks stay; augment, visualize, embed, tensors and inputs that aren't square stay the package's",
-    upstream="none: github.com/opendatalab/DocLayout-YOLO has no releases since 0.0.4",
-    remove_when="the package exports a fused half precision model itself",
-    check=check,
-    install=install,
-    auto=False,
-)

@@ -1,4 +1,4 @@
-"""mineru-vl-utils before 0.1.14 calls ``tokenizer.get_lora_tokenizer()``, which vLLM dropped in 0.11."""
+"""``mineru-vl-utils-lora-tokenizer``: a method that mineru-vl-utils calls and vLLM dropped in 0.11."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 from packaging.version import Version
 
 from ...hardware import accelerator
-from ..patch import NotNeeded, Patch, Undo
+from ..patch import NotNeeded, Undo
 
 FIXED = Version("0.1.14")
+"""The first mineru-vl-utils that checks for the method."""
 
 
 def check() -> str:
-    """Versions only."""
+    """Only the version matters."""
     version = accelerator.version_of("mineru-vl-utils")
     if version is not None and version >= FIXED:
         raise NotNeeded(f"mineru-vl-utils {version} asks before it calls get_lora_tokenizer (since {FIXED})")
@@ -22,7 +23,7 @@ def check() -> str:
 
 
 def install(undo: Undo) -> str:
-    """Before the client looks at the engine's tokenizer, give that tokenizer the method."""
+    """Give the engine's tokenizer the method before the client calls it."""
     from mineru_vl_utils.vlm_client.vllm_async_engine_client import VllmAsyncEngineVlmClient as Client
 
     original = Client.__init__
@@ -36,17 +37,3 @@ def install(undo: Undo) -> str:
 
     undo.setattr(Client, "__init__", init)
     return "the async client finds get_lora_tokenizer on every tokenizer"
-
-
-PATCH = Patch(
-    name="mineru-vl-utils-lora-tokenizer",
-    package="mineru-vl-utils",
-    versions=">=0.1",
-    replaces="VllmAsyncEngineVlmClient.__init__",
-    why="'CachedQwen2TokenizerFast has no attribute get_lora_tokenizer': the client can't be made at all",
-    how="the tokenizer gets the method before the client looks for it; it answers with the tokenizer itself",
-    upstream="https://github.com/opendatalab/MinerU/issues/3773, fixed in mineru-vl-utils 0.1.14",
-    remove_when="nobody runs mineru-vl-utils < 0.1.14",
-    check=check,
-    install=install,
-)

@@ -1,4 +1,4 @@
-"""From the host's memory to a device's."""
+"""Copies from the host's memory to a device's that don't make the host wait; used by several patches."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 def to_device(array: np.ndarray, device: torch.device, pinned: bool = True) -> Tensor:
-    """Without making the host wait for what the GPU is doing.
+    """A copy of an array on a device; the host doesn't wait for the GPU.
 
     Args:
-        pinned: whether through pinned memory, which not every GPU's host has (vLLM's ``PIN_MEMORY``).
+        pinned: copy through pinned memory, which not every GPU's host has (vLLM's ``PIN_MEMORY``).
     """
     tensor = torch.from_numpy(array)
     if device.type != "cuda":

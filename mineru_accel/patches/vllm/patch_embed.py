@@ -1,4 +1,8 @@
-"""Old versions of vLLM, or of torch, run the patch embedding as a Conv3d; this runs it as the matrix product it is."""
+"""``vllm-patch-embed``: the patch embedding as a matrix product, where vLLM or torch is old enough to run a Conv3d.
+
+`accel_kernels.patch_embed` chooses between `F.linear` and a GEMM of its own. The latter is for AMD GPUs, where
+`mineru-accel tune` may find it faster (not measured by us): on NVIDIA it reaches 0.75 to 0.8 of cuBLAS's rate.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,11 @@ from typing import Any
 from packaging.version import Version
 
 from ...hardware import accelerator
-from ..patch import NotApplicable, NotNeeded, Patch, Undo
+from ..patch import NotApplicable, NotNeeded, Undo
 
 
 def check() -> str:
-    """Versions of vLLM and torch, and a GPU. vLLM 0.11.1 knew the product for torch 2.9.0 only."""
+    """The GPU, and the versions of vLLM and torch. vLLM 0.11.1 to 0.19.0 multiplied matrices with torch 2.9.0 only."""
     if (gpu := accelerator.accelerator()).kind == "cpu":
         raise NotApplicable(f"the kernel is for GPUs, and this is {gpu}")
     vllm, torch = accelerator.version_of("vllm"), accelerator.version_of("torch")
@@ -26,20 +30,24 @@ def check() -> str:
 
 
 def install(undo: Undo) -> str:
-    """vLLM's own way to replace a layer where there is one, the class's forward otherwise."""
+    """Replace the layer by vLLM's own mechanism where there is one, else the class's forward.
+
+    Raises:
+        NotApplicable: if somebody else has replaced the layer already.
+    """
     from vllm.model_executor.models import qwen2_vl
 
     try:
         from vllm.model_executor.layers.conv import Conv3dLayer
     except ImportError:
-        _forward(undo, qwen2_vl.Qwen2VisionPatchEmbed)
+        _replace_forward(undo, qwen2_vl.Qwen2VisionPatchEmbed)
         return "Qwen2VisionPatchEmbed.forward multiplies matrices"
-    _layer(undo, Conv3dLayer)
+    _replace_layer(undo, Conv3dLayer)
     return "every Conv3dLayer whose kernel is its input multiplies matrices"
 
 
-def _forward(undo: Undo, embed: Any) -> None:
-    """0.11.0, whose patch embedding holds a torch.nn.Conv3d."""
+def _replace_forward(undo: Undo, embed: Any) -> None:
+    """vLLM 0.11.0, whose patch embedding holds a torch.nn.Conv3d."""
     from accel_kernels import patch_embed
 
     original = embed.forward
@@ -53,8 +61,8 @@ def _forward(undo: Undo, embed: Any) -> None:
     undo.setattr(embed, "forward", forward)
 
 
-def _layer(undo: Undo, base: Any) -> None:
-    """0.11.1 and newer: models that are built from now on get this layer."""
+def _replace_layer(undo: Undo, base: Any) -> None:
+    """vLLM 0.11.1 and newer: models that are built after this get our layer."""
     from accel_kernels import patch_embed
     from vllm.model_executor import custom_op
 
@@ -65,10 +73,10 @@ def _layer(undo: Undo, base: Any) -> None:
         raise NotApplicable(f"{registry[base.__name__].__module__} has replaced {base.__name__} already")
 
     class PatchEmbedding(base):  # type: ignore[misc]
-        """A Conv3dLayer; overrides forward, since vLLM may dispatch to any of the others."""
+        """A Conv3dLayer that multiplies matrices. Overrides `forward`: vLLM may dispatch to any other method."""
 
         def forward(self, x: Any) -> Any:
-            """(L, C, T, P, P) -> (L, N, 1, 1, 1) where the kernel covers all of x."""
+            """``(L, C, T, P, P)`` -> ``(L, N, 1, 1, 1)``; vLLM's own where the kernel doesn't cover all of x."""
             if not _fits(self) or tuple(x.shape[2:]) != tuple(self.kernel_size) or x.dtype != self.weight.dtype:
                 return super().forward(x)
             return patch_embed(x, self.weight, self.bias).view(x.shape[0], -1, 1, 1, 1)
@@ -78,20 +86,6 @@ def _layer(undo: Undo, base: Any) -> None:
 
 
 def _fits(conv: Any) -> bool:
-    """Whether a convolution over one patch is a product of its numbers with the weight's."""
+    """Whether a convolution over one patch is a matrix product: stride equal to kernel, no padding, no groups."""
     plain = not any(conv.padding) and all(d == 1 for d in conv.dilation) and conv.groups == 1
     return plain and tuple(conv.kernel_size) == tuple(conv.stride)
-
-
-PATCH = Patch(
-    name="vllm-patch-embed",
-    package="vllm",
-    versions=">=0.11,<0.29",
-    replaces="Conv3dLayer by CustomOp.register_oot; in 0.11.0 Qwen2VisionPatchEmbed.forward",
-    why="cuDNN's and MIOpen's Conv3d take 20 to 30 times as long as the matrix product that it is",
-    how="accel_kernels.patch_embed: its Triton kernel where that measured faster, F.linear otherwise",
-    upstream="https://github.com/vllm-project/vllm/issues/27406, https://github.com/pytorch/pytorch/issues/166122",
-    remove_when="nobody runs vLLM < 0.19.1 or torch < 2.9",
-    check=check,
-    install=install,
-)

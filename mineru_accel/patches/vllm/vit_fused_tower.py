@@ -1,9 +1,9 @@
-"""Qwen2-VL's vision tower with less memory traffic and fewer launches: what `vllm-vit-fused` puts in place.
+"""Qwen2-VL's vision tower with less memory traffic and fewer launches, which ``vllm-vit-fused`` puts in place.
 
-The products stay vLLM's own layers (cuBLAS, quantized, LoRA, whatever they are) and so does the attention; between them
-run `accel_kernels.vision_block`'s three ops. q, k and v are never copied: attention reads them where the product put
-them. Positions travel as two small integers a patch through pinned memory, where vLLM sends tables of cosines from
-pageable memory, which makes the host wait for the GPU.
+The matrix products and the attention stay vLLM's own layers (cuBLAS, quantized, LoRA, whatever they are); between them
+run the three ops of `accel_kernels.vision_block`. q, k and v are never copied: attention reads them where the product
+wrote them. Positions are sent to the GPU as two small integers per patch through pinned memory; vLLM sends tables of
+cosines from pageable memory, which makes the host wait for the GPU.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .device_copy import to_device
 
 
 def fits(tower: Any) -> bool:
-    """Whether this built tower is one that `forward` can run; looked at once per tower."""
+    """Whether `forward` can run a built tower; decided once per tower."""
     known = tower.__dict__.get("_accel_fits")
     if known is None:
         known = tower.__dict__["_accel_fits"] = _fits(tower)
@@ -45,7 +45,7 @@ def _fits(tower: Any) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def patch_positions(t: int, h: int, w: int, merge: int) -> np.ndarray:
-    """(t h w, 2) int32: row and column of each patch, in the order in which the processor lays them out."""
+    """``(t h w, 2) int32``: row and column of each patch, in the processor's order (square by square)."""
     rows, columns = np.meshgrid(np.arange(h, dtype=np.int32), np.arange(w, dtype=np.int32), indexing="ij")
     order = [
         grid.reshape(h // merge, merge, w // merge, merge).transpose(0, 2, 1, 3).ravel() for grid in (rows, columns)
@@ -62,10 +62,14 @@ def metadata(
     max_seqlen_override: int | None = None,
     device: torch.device | None = None,
 ) -> dict[str, Tensor]:
-    """What the blocks need to know of a batch of images or videos (t, h, w in patches).
+    """Positions and sequence bounds of a batch of images or videos; in place of the tower's `prepare_encoder_metadata`.
 
-    Result: position (L, 2) int32 and cu_seqlens (frames + 1,) int32 on the device, padded by repeating its end to
-    `max_frames_per_batch` or `max_batch_size` frames; max_seqlen, a number on the CPU.
+    Args:
+        grid_thw: frames, rows and columns of patches of each.
+
+    Returns:
+        ``position (L, 2) int32`` and ``cu_seqlens (frames + 1,) int32`` on the device, the latter padded to
+        `max_frames_per_batch` or `max_batch_size` frames by repeating its end; ``max_seqlen``, a scalar on the CPU.
     """
     device = device or tower.device
     merge = tower.spatial_merge_size
@@ -86,7 +90,7 @@ def metadata(
 
 
 def rotary_tables(tower: Any) -> tuple[Tensor, Tensor]:
-    """(P, D / 4) cosines and sines of every position, contiguous; kept with the tower."""
+    """Cosines and sines ``(P, D / 4)`` of every position, contiguous; kept as the tower's attribute."""
     tables = tower.__dict__.get("_accel_tables")
     if tables is None:
         cos, sin = tower.rotary_pos_emb.get_cos_sin(tower.rotary_pos_emb.cos_sin_cache.shape[0])
@@ -104,7 +108,7 @@ def forward(
     *,
     encoder_metadata: dict[str, Tensor] | None = None,
 ) -> Tensor:
-    """As Qwen2VisionTransformer.forward: patches (L, K) -> embeddings (L / merge^2, hidden size)."""
+    """In place of `Qwen2VisionTransformer.forward`: patches ``(L, K)`` -> embeddings ``(L / merge^2, hidden size)``."""
     x = x.to(device=tower.device) if x.dtype is torch.uint8 else x.to(device=tower.device, dtype=tower.dtype)
     x = tower.patch_embed(x)
     if encoder_metadata is None:
@@ -131,7 +135,7 @@ def forward(
 def attend(
     attention: Any, x: Tensor, position: Tensor, cos: Tensor, sin: Tensor, cu_seqlens: Tensor, max_seqlen: Tensor
 ) -> Tensor:
-    """One layer's attention: (L, C) -> (L, C)."""
+    """One layer's attention: ``(L, C)`` -> ``(L, C)``."""
     heads, d = attention.num_attention_heads_per_partition, attention.hidden_size_per_attention_head
     qkv, _ = attention.qkv(x)
     rotary_qk_(qkv, position, cos, sin, heads)

@@ -1,22 +1,24 @@
-"""CUDA graphs of the vision encoder: on, right, and with sizes that fit MinerU's crops."""
+"""``vllm-vit-graphs``: CUDA graphs of the vision encoder, switched on, corrected, of sizes that fit MinerU's crops."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from typing import Any
 
 from ...hardware import accelerator
-from ..patch import NotApplicable, Patch, Undo
+from ..patch import NotApplicable, Undo
 
 MAX_ITEMS = 64
-"""Images in one graph; vLLM wants no more than the smallest budget has tokens."""
+"""Maximum images in one graph; vLLM allows as many as the smallest budget has tokens."""
 
 
 def budgets(largest: int, smallest: int = MAX_ITEMS) -> list[int]:
-    """Sizes of graphs in merged tokens, up to `largest`: steps of an eighth of the next power of two, so that a batch
-    is padded by an eighth at most and by a sixteenth on average; vLLM's own are powers of two."""
+    """Sizes of graphs in merged tokens, up to `largest`.
+
+    They grow in steps of an eighth of the next power of two, so that a batch is padded by an eighth at most and by a
+    sixteenth on average. vLLM's own are powers of two.
+    """
     sizes, step = {largest}, smallest
     size = smallest
     while size < largest:
@@ -27,7 +29,7 @@ def budgets(largest: int, smallest: int = MAX_ITEMS) -> list[int]:
 
 
 def check() -> str:
-    """Graphs need CUDA; ROCm's captures of the encoder are not tried by anybody we know of."""
+    """Graphs need CUDA: nobody is known to have tried to capture the encoder under ROCm."""
     gpu = accelerator.accelerator()
     if gpu.kind != "cuda":
         raise NotApplicable(f"encoder graphs need CUDA, and this is {gpu.kind}")
@@ -37,13 +39,17 @@ def check() -> str:
 
 
 def install(undo: Undo) -> str:
-    """Switch them on where the engine is configured, and mend what they are fed."""
+    """Switch graphs on where the engine is configured, and correct their inputs.
+
+    Raises:
+        NotApplicable: if this vLLM has no encoder graphs for Qwen2-VL.
+    """
     from vllm.engine.arg_utils import EngineArgs
     from vllm.model_executor.models.qwen2_vl import Qwen2VLForConditionalGeneration as Model
 
     if not hasattr(Model, "encoder_cudagraph_forward"):
         raise NotApplicable("this vLLM has no encoder graphs for Qwen2-VL")
-    mend(undo, Model)
+    correct_inputs(undo, Model)
     original = EngineArgs.create_engine_config
 
     @functools.wraps(original)
@@ -57,7 +63,11 @@ def install(undo: Undo) -> str:
 
 
 def switch_on(config: Any) -> bool:
-    """Encoder graphs for Qwen2-VL unless the user runs eagerly; budgets unless the user gave some."""
+    """Switch encoder graphs on for Qwen2-VL, with our budgets unless the user has given some.
+
+    Returns:
+        False, and nothing changes, for other models and where the user runs eagerly.
+    """
     model, compilation = config.model_config, config.compilation_config
     if model is None or model.enforce_eager or "Qwen2VLForConditionalGeneration" not in model.architectures:
         return False
@@ -69,15 +79,15 @@ def switch_on(config: Any) -> bool:
     return True
 
 
-def mend(undo: Undo, model: Any) -> None:
-    """Normalize inside the graph (vLLM up to 0.28.0 forgets to), keep pixels as bytes until there."""
+def correct_inputs(undo: Undo, model: Any) -> None:
+    """Normalize pixels inside the graph, which vLLM 0.28.0 and older omit; until there they stay bytes."""
     import torch
 
     config_of = model.get_encoder_cudagraph_config
     capture_of = model.prepare_encoder_cudagraph_capture_inputs
 
     def copy_prefix(buffer: Any, source: Any) -> None:
-        buffer[: source.shape[0]].copy_(source, non_blocking=True)  # what lies beyond belongs to no image
+        buffer[: source.shape[0]].copy_(source, non_blocking=True)  # rows beyond belong to no image
 
     @functools.wraps(config_of)
     def get_encoder_cudagraph_config(self: Any) -> Any:
@@ -92,7 +102,7 @@ def mend(undo: Undo, model: Any) -> None:
         if is_normalized_here(self):
             columns = getattr(self.input_norm, "columns", pixels.shape[1])
             rows = torch.zeros(len(pixels), -(-columns // 16) * 16, dtype=torch.uint8, device=pixels.device)
-            inputs.values["pixel_values"] = rows[:, :columns]  # rows of whole 16 bytes
+            inputs.values["pixel_values"] = rows[:, :columns]  # a row begins every 16 bytes: read as whole vectors
         return inputs
 
     def encoder_cudagraph_forward(self: Any, values: dict[str, Any], path: str = "default") -> Any:
@@ -110,34 +120,11 @@ def mend(undo: Undo, model: Any) -> None:
 
 
 def is_normalized_here(model: Any) -> bool:
-    """Whether pixels reach the model as bytes."""
+    """Whether pixels reach the model as bytes, to be normalized by its `input_norm`."""
     norm = getattr(model, "input_norm", None)
     return norm is not None and not getattr(norm, "is_identity", True)
 
 
 def normalized(model: Any, pixels: Any) -> Any:
-    """What the tower may be fed."""
+    """Pixels as the tower takes them."""
     return model.input_norm(pixels, model.visual.dtype) if is_normalized_here(model) else pixels
-
-
-def waste(tokens: Sequence[int], sizes: Sequence[int]) -> float:
-    """The share of encoder work that is padding, for batches of `tokens` merged tokens."""
-    padded = [min((s for s in sizes if s >= t), default=t) for t in tokens]
-    return 1 - sum(tokens) / sum(padded)
-
-
-PATCH = Patch(
-    name="vllm-vit-graphs",
-    package="vllm",
-    versions=">=0.27,<0.29",
-    replaces="EngineArgs.create_engine_config; five methods of Qwen2VLForConditionalGeneration that feed the graphs",
-    why="without graphs the host launches the tower kernel by kernel and the GPU idles; with vLLM 0.28.0's own graphs "
-    "the tower sees pixels of 0 to 255 where it expects normalized ones, so that every answer is wrong",
-    how="graphs are switched on, budgets grow in steps of an eighth instead of doubling, pixels stay bytes up to the "
-    "graph and are normalized in it",
-    upstream="https://github.com/vllm-project/vllm/pull/55370 (merged after 0.28.0 for Qwen2.5-VL), "
-    "https://github.com/vllm-project/vllm/pull/55929",
-    remove_when="vLLM normalizes in Qwen2-VL's encoder graphs; then only the budgets are left, which are arguments",
-    check=check,
-    install=install,
-)

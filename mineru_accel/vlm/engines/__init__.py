@@ -1,1 +1,1 @@
-"""What runs the VLM: a server, transformers, or vLLM."""
+"""Engines that run the VLM: HTTP servers, transformers, vLLM."""

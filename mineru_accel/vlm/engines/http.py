@@ -13,26 +13,26 @@ from loguru import logger
 from mineru_vl_utils.vlm_client import HttpResponseError, RequestError, SamplingParams, ServerError
 from mineru_vl_utils.vlm_client.http_client import HttpVlmClient
 
-from ...errors import ModelError
+from ...errors import ModelError, one_line
 from ..errors import NoAnswer, Refused
 from ..types import Generated, Sampling
 
 if TYPE_CHECKING:
-    from ..image_patches import Cutter
+    from ...patches.image_patches import Cutter
 
 _PER_SERVER = 100
-"""Requests in flight for each server, as MinerU's client has them."""
+"""Requests in flight for each server, MinerU's own number."""
 _CONNECT_SECONDS = 10
-_FIRST_WAIT, _LONGEST_WAIT = 0.5, 15.0
-"""Seconds a server is left alone after a failure; doubled each time."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+"""Seconds without requests to a server after a failure; doubled with each failure in a row."""
 _REFUSALS = {400, 413, 415, 422}
-"""Answers that mean this request rather than the server."""
-_NO_USE = {401, 403, 404, 405}
-"""Answers that no second try will change."""
+"""HTTP status codes by which a server refuses this request."""
+_PERMANENT = {401, 403, 404, 405}
+"""HTTP status codes that no second attempt will change."""
 
 
 class _Client(HttpVlmClient):
-    """MinerU's client; says why a generation ended."""
+    """MinerU's client, which also says why a generation ended."""
 
     def get_response_content(self, response_data: dict[str, Any]) -> Generated:  # type: ignore[override]
         text = super().get_response_content(response_data)
@@ -41,16 +41,19 @@ class _Client(HttpVlmClient):
 
 @dataclass(eq=False, slots=True)
 class _Server:
+    """A server and how it is doing."""
+
     url: str
     client: _Client | None = None
     busy: int = 0
+    """Requests in flight."""
     failures: int = 0
-    """In a row."""
-    rest_until: float = 0.0
+    """Failures in a row."""
+    paused_until: float = 0.0
 
 
 class HttpEngine:
-    """Asks one server or several: the least busy of those that are well; what fails is asked again elsewhere or later.
+    """Asks one server or several: the least busy of those that answer. A failed request is sent again.
 
     Args:
         urls: as MinerU's ``-u``: ``http://host:30000``, with or without ``/v1``.
@@ -81,8 +84,8 @@ class HttpEngine:
         last = "no server answers"
         while (left := deadline - time.monotonic()) > 0:
             server = self._best()
-            if (rest := server.rest_until - time.monotonic()) > 0:
-                await asyncio.sleep(min(rest, left))
+            if (pause := server.paused_until - time.monotonic()) > 0:
+                await asyncio.sleep(min(pause, left))
                 continue
             server.busy += 1
             try:
@@ -92,11 +95,11 @@ class HttpEngine:
             except HttpResponseError as error:
                 last = f"{server.url}: HTTP {error.status_code}"
                 if error.status_code in _REFUSALS:
-                    raise Refused(_line(error)) from error
-                if error.status_code in _NO_USE:
-                    raise NoAnswer(f"{last}: {_line(error)}") from error
+                    raise Refused(one_line(error)) from error
+                if error.status_code in _PERMANENT:
+                    raise NoAnswer(f"{last}: {one_line(error)}") from error
             except (ServerError, RequestError, ModelError, httpx.HTTPError, OSError, ValueError, TypeError) as error:
-                last = _line(error) if isinstance(error, ModelError) else f"{server.url}: {_line(error)}"
+                last = one_line(error) if isinstance(error, ModelError) else f"{server.url}: {one_line(error)}"
             except (LookupError, AttributeError) as error:
                 last = f"{server.url}: an answer that is no completion ({type(error).__name__})"
             else:
@@ -104,7 +107,7 @@ class HttpEngine:
                 return generated
             finally:
                 server.busy -= 1
-            self._rest(server)
+            self._pause(server)
             logger.debug("{}", last)
         raise NoAnswer(last)
 
@@ -115,15 +118,15 @@ class HttpEngine:
                 server.client = None
 
     def _best(self) -> _Server:
-        """The least busy server of those not at rest, else the one whose rest ends first."""
+        """The least busy server that is not paused, else the one whose pause ends first."""
         now = time.monotonic()
-        return min(self._servers, key=lambda s: (max(s.rest_until - now, 0.0), s.busy))
+        return min(self._servers, key=lambda s: (max(s.paused_until - now, 0.0), s.busy))
 
-    def _rest(self, server: _Server) -> None:
-        """Leave a server alone for a while; requests that fail together count once."""
+    def _pause(self, server: _Server) -> None:
+        """Send nothing to a server for a while. Requests that fail together count as one failure."""
         now = time.monotonic()
-        if server.rest_until < now:
-            server.rest_until = now + min(_FIRST_WAIT * 2**server.failures, _LONGEST_WAIT)
+        if server.paused_until < now:
+            server.paused_until = now + min(_FIRST_PAUSE * 2**server.failures, _LONGEST_PAUSE)
             server.failures += 1
 
     async def _once(self, server: _Server, picture: Any, prompt: str, sampling: Sampling) -> Generated:
@@ -136,7 +139,7 @@ class HttpEngine:
         return answer
 
     async def _connect(self, server: _Server) -> ModelError | None:
-        """Ask a server for its model; what is wrong with it, if anything."""
+        """Make a server's client, which asks it for its model. Returns what is wrong with the server, if anything."""
 
         def connect() -> _Client:
             return _Client(
@@ -145,7 +148,7 @@ class HttpEngine:
                 allow_truncated_content=True,
                 http_timeout=int(max(self._timeout, 1)),
                 connect_timeout=_CONNECT_SECONDS,
-                max_retries=0,  # that is our business
+                max_retries=0,  # `predict` tries again
             )
 
         try:
@@ -154,9 +157,5 @@ class HttpEngine:
         except TimeoutError:
             return ModelError(f"{server.url}: no answer")
         except Exception as error:  # MinerU's client and the server's JSON raise anything
-            return ModelError(f"{server.url}: {_line(error)}")
+            return ModelError(f"{server.url}: {one_line(error)}")
         return None
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -8,16 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ModelError
+from ...errors import ModelError, one_line
+from ...hardware import gpus
 from ..errors import NoAnswer
 from ..types import Generated, Sampling
 
 if TYPE_CHECKING:
-    from ..image_patches import Cutter
+    from ...patches.image_patches import Cutter
 
 
 class TransformersEngine:
-    """One request after the other in a thread, so that no answer depends on what else is asked.
+    """Answers one request after the other in a thread, so that no answer depends on other requests.
 
     Args:
         model: a folder with a checkpoint.
@@ -27,7 +28,7 @@ class TransformersEngine:
     png = False
     cutter: Cutter | None = None
     concurrency = 2
-    """One at work, one ready."""
+    """One request at work, one ready."""
 
     def __init__(self, model: Path, device: str = "auto") -> None:
         self.name = f"transformers {model.name}"
@@ -42,7 +43,7 @@ class TransformersEngine:
 
     def _load(self) -> None:
         try:
-            import torch
+            import torch  # noqa: F401 - or the message says what is missing
             from mineru_vl_utils.transformers_loading import load_transformers_model, load_transformers_processor
             from mineru_vl_utils.vlm_client.transformers_client import TransformersVlmClient
             from transformers.utils import logging as transformers_logging
@@ -51,7 +52,7 @@ class TransformersEngine:
         transformers_logging.disable_progress_bar()
         device = self._device
         if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+            device = "cuda" if gpus.usable() else "cpu"
         try:
             model: Any = load_transformers_model(self._path, device_map=None)  # type: ignore[arg-type]
             model = model.to(device).eval()
@@ -60,7 +61,7 @@ class TransformersEngine:
                 model, processor, allow_truncated_content=True, batch_size=1, use_tqdm=False
             )
         except Exception as error:  # a damaged checkpoint raises anything
-            raise ModelError(f"{self._path}: can't be loaded: {' '.join(str(error).split())[:200]}") from error
+            raise ModelError(f"{self._path}: can't be loaded: {one_line(error)}") from error
 
     async def predict(self, picture: Any, prompt: str, sampling: Sampling, timeout: float) -> Generated:
         limit = _Limit(time.monotonic() + timeout)
@@ -84,7 +85,7 @@ class TransformersEngine:
                 picture, prompt, SamplingParams(**sampling), stopping_criteria=StoppingCriteriaList([limit])
             )
         except Exception as error:
-            raise NoAnswer(f"transformers: {' '.join(str(error).split())[:200]}") from error
+            raise NoAnswer(f"transformers: {one_line(error)}") from error
         if limit.over:
             raise NoAnswer("the VLM gave no answer in time")
         long = limit.tokens >= sampling.get("max_new_tokens", 1 << 30) or limit.length >= self._client.model_max_length
@@ -97,7 +98,7 @@ class TransformersEngine:
 
 
 class _Limit:
-    """A stopping criterion: counts tokens, ends the generation at its deadline."""
+    """A stopping criterion that counts tokens and ends the generation at its deadline."""
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline

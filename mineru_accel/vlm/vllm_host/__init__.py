@@ -1,1 +1,1 @@
-"""vLLM in the care of this program: started, watched, asked, and never left behind."""
+"""vLLM as processes of this program: arguments, starting, watching, restarting, and calls into them."""

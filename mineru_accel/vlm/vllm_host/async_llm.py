@@ -1,4 +1,4 @@
-"""vLLM's AsyncLLM: made, asked, stopped. In the process that has it, be that this one or one of its own (`apart`)."""
+"""Functions on vLLM's AsyncLLM, to be called in the process that has it (see `process.apply`)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from ...hardware import accelerator
 from ...patches import State, status
 from ...patches.registry import apply_selected, selected
 
-_WORKER_STATES = "mineru_accel.patches.worker.PatchStates"
+_WORKER_EXTENSION = "mineru_accel.patches.worker.PatchStates"
 
 
-def make(arguments: Mapping[str, Any], needed: Collection[str], patches: str) -> Any:
-    """Start an engine's processes; returns when they are ready. One at a time in a process: vLLM's configuration goes
-    through module globals.
+def create(arguments: Mapping[str, Any], needed: Collection[str], patches: str) -> Any:
+    """Create an AsyncLLM and start its processes; returns when they are ready.
+
+    To be called by one thread of a process at a time: vLLM's configuration goes through module globals.
 
     Args:
         arguments: of vLLM's engine; those that this vLLM doesn't know are left out.
-        needed: names of arguments that must not be.
-        patches: which are applied here; those of the engine's processes are in the environment.
+        needed: names of arguments that must not be left out.
+        patches: ``MINERU_ACCEL_PATCHES`` of this process. The engine's processes have theirs from the environment.
 
     Raises:
         TypeError: if vLLM doesn't know a needed argument.
@@ -48,13 +49,13 @@ def make(arguments: Mapping[str, Any], needed: Collection[str], patches: str) ->
     given = {name: value for name, value in arguments.items() if name in known}
     given.setdefault("logits_processors", [VllmV1NoRepeatNGramLogitsProcessor])
     if selected(patches):
-        given.setdefault("worker_extension_cls", _WORKER_STATES)
+        given.setdefault("worker_extension_cls", _WORKER_EXTENSION)
     config = AsyncEngineArgs(**given).create_engine_config(UsageContext.ENGINE_CONTEXT)
     return AsyncLLM.from_vllm_config(config, disable_log_stats=given.get("disable_log_stats", False))
 
 
-async def answer(llm: Any) -> int:
-    """Say one token to show that it is well; returns how many came."""
+async def generate_one_token(llm: Any) -> int:
+    """Generate one token, to show that the engine is well; returns the number of tokens that came."""
     from vllm import SamplingParams
 
     one = SamplingParams(max_tokens=1, temperature=0.0, detokenize=False)
@@ -62,46 +63,53 @@ async def answer(llm: Any) -> int:
     return len([token async for output in outputs for token in output.outputs[0].token_ids])
 
 
-async def seats(llm: Any) -> int:
-    """How many sequences it decodes at once."""
+async def max_sequences(llm: Any) -> int:
+    """Maximum number of sequences that are decoded at once."""
     return int(llm.vllm_config.scheduler_config.max_num_seqs)
 
 
 async def patch_states(llm: Any) -> dict[str, str]:
-    """Name of a patch -> its state in the (first) worker."""
+    """Names of patches -> their states in the (first) worker."""
     states: dict[str, str] = (await llm.collective_rpc("accel_patch_states", 60.0))[0]
     return states
 
 
-async def lacking(llm: Any) -> dict[str, str | None]:
-    """Patches of vLLM that are active here, but not in the worker, with their states there: one sends what the other
-    reads, so they should agree."""
+async def missing_patches(llm: Any) -> dict[str, str | None]:
+    """Patches of vLLM that are active in this process but not in the worker -> their states there, None if unknown.
+
+    One process sends what the other reads, so that both should have the same patches.
+    """
     there = await patch_states(llm)
     here = {each.name for each in status() if each.state is State.ACTIVE and each.name.startswith("vllm-")}
     return {name: there.get(name) for name in sorted(here) if not there.get(name, "").startswith(State.ACTIVE)}
 
 
-def dead(llm: Any) -> bool:
+def is_dead(llm: Any) -> bool:
+    """Whether an engine has died, or is None."""
     return llm is None or bool(llm.errored)
 
 
 async def dies(llm: Any) -> bool:
-    """Whether an engine whose request failed is dead: vLLM notices that its process is gone a bit later."""
+    """Whether an engine whose request failed turns out to be dead within a second, the time vLLM may take to notice."""
     for _ in range(20):
-        if dead(llm) or any(not process.is_alive() for process in processes(llm)):
+        if is_dead(llm) or any(not process.is_alive() for process in processes(llm)):
             return True
         await asyncio.sleep(0.05)
     return False
 
 
 def processes(llm: Any) -> list[Any]:
-    """Of an AsyncLLM that is in this process."""
+    """The processes of an AsyncLLM of this process."""
     manager = getattr(getattr(getattr(llm, "engine_core", None), "resources", None), "engine_manager", None)
     return list(getattr(manager, "processes", ()))
 
 
 def shutdown(llm: Any, timeout: float = 10.0) -> None:
-    """Stop it and make sure that its processes are gone."""
+    """Stop an engine and make sure that its processes are gone.
+
+    Args:
+        timeout: seconds for each step before processes are killed.
+    """
     if llm is None:
         return
     running = processes(llm)
@@ -115,12 +123,7 @@ def shutdown(llm: Any, timeout: float = 10.0) -> None:
                 process.join(timeout)
 
 
-def quiet(llm: Any) -> None:
-    """To be called in the loop before `shutdown`: it would take the end for a crash, and print a traceback."""
+def cancel_output_handler(llm: Any) -> None:
+    """To be called in the event loop before `shutdown`: the handler would take it for a crash and print a traceback."""
     if (handler := getattr(llm, "output_handler", None)) is not None:
         handler.cancel()
-
-
-def line(error: BaseException) -> str:
-    """An exception in one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

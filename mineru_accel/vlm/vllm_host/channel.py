@@ -1,9 +1,9 @@
-"""Messages between two processes over a socket, pictures among them; made for a crop of 0.6 MB at a few tenths of a
-millisecond.
+"""Messages between two processes over a socket: any object, with pictures in a few tenths of a millisecond (0.6 MB).
 
-A thread sends and another receives: an event loop would be woken for every 200 kB that a socket takes. A message is a
-pickle of its number and of the lengths of what follows: a pickle, and the bytes of each picture or memoryview in it,
-which are not copied again. What a memoryview shows must stay as it is until there is an answer.
+One thread sends and another receives: an event loop would wake up for every 200 kB that the socket takes. A message is
+a pickle of its number and of the lengths of what follows: a pickle of the object, and the bytes of each picture or
+memoryview in it, which are not copied again. The memory of a memoryview must not change until the other end has
+answered.
 """
 
 from __future__ import annotations
@@ -20,33 +20,35 @@ from typing import Any
 
 _READ_AHEAD = 1 << 18
 _MODES = ("RGB", "RGBA", "L")
-"""Of pictures that are nothing but their pixels."""
+"""Modes of pictures that are nothing but their pixels (no palette)."""
 
 
 class Unreadable(ValueError):
-    """What was sent can't be made again at the other end."""
+    """A message can't be unpickled at the other end."""
 
 
 class Channel:
     """One end of a stream socket, which it takes over; belongs to the running event loop.
 
     Args:
-        hear: called in the loop with each message that comes, and its number. The message is an `Unreadable` where it
-            can't be unpickled.
-        over: called in the loop once, when no more can come.
+        on_message: called in the loop with each message's number and object; an `Unreadable` if that can't be
+            unpickled.
+        on_close: called in the loop once, when no more messages can come.
     """
 
-    def __init__(self, stream: socket.socket, hear: Callable[[int, Any], object], over: Callable[[], object]) -> None:
+    def __init__(
+        self, stream: socket.socket, on_message: Callable[[int, Any], object], on_close: Callable[[], object]
+    ) -> None:
         self._stream = stream
-        self._hear = hear
-        self._over = over
+        self._on_message = on_message
+        self._on_close = on_close
         self._loop = asyncio.get_running_loop()
         self._out: queue.SimpleQueue[list[Any] | None] = queue.SimpleQueue()
-        for work in (self._send, self._receive):
+        for work in (self._send_all, self._receive_all):
             threading.Thread(target=work, name="channel", daemon=True).start()
 
-    def say(self, number: int, message: Any) -> None:
-        """Send a message; it is lost if the other end is gone.
+    def send(self, number: int, message: Any) -> None:
+        """Send a message. It is lost if the other end is gone.
 
         Raises:
             Anything that pickling it raises.
@@ -54,29 +56,29 @@ class Channel:
         self._out.put(_packed(number, message))
 
     def close(self) -> None:
-        """Send and hear no more; from any thread, and any number of times."""
+        """Send and receive no more; from any thread, and any number of times."""
         with contextlib.suppress(OSError):
             self._stream.shutdown(socket.SHUT_RDWR)
         self._out.put(None)
 
-    def _send(self) -> None:
-        with contextlib.suppress(OSError):  # the other end is gone, which `_receive` notices as well
+    def _send_all(self) -> None:
+        with contextlib.suppress(OSError):  # the other end is gone, which `_receive_all` notices as well
             while (parts := self._out.get()) is not None:
                 for part in parts:
                     self._stream.sendall(part)
 
-    def _receive(self) -> None:
+    def _receive_all(self) -> None:
         ended = contextlib.suppress(EOFError, OSError, pickle.UnpicklingError)
         try:
             with self._stream.makefile("rb", _READ_AHEAD) as file, ended:
                 while True:
-                    self._post(self._hear, *_unpacked(file))
-        finally:  # also of a bug: who waits must not wait for ever
+                    self._post(self._on_message, *_unpacked(file))
+        finally:  # also after a bug: whoever waits for an answer must not wait for ever
             self._stream.close()
-            self._post(self._over)
+            self._post(self._on_close)
 
     def _post(self, call: Callable[..., object], *args: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(call, *args)
 
 
@@ -110,7 +112,7 @@ def _unpacked(file: Any) -> tuple[int, Any]:
     body, *buffers = [_exactly(file, length) for length in lengths]
     try:
         return number, pickle.loads(body, buffers=buffers)
-    except Exception as error:  # anything: it runs what the message names
+    except Exception as error:  # anything: unpickling runs what the message names
         return number, Unreadable(f"can't be unpickled: {type(error).__name__}: {error}")
 
 

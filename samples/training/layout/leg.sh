@@ -1,5 +1,5 @@
 #!/bin/sh
-# Training on the GPU host, in the background, its data arriving in several calls.
+# Training on a GPU machine without network, in the background; its data may arrive in several calls.
 #   sh samples/training/layout/leg.sh start DATA MINUTES [train.py options]   # returns at once
 #   sh samples/training/layout/leg.sh more DATA                               # more packs, while it trains
 #   sh samples/training/layout/leg.sh look [OUT]                              # the log's end; OUT gets ema.pt and the log

