@@ -1,8 +1,8 @@
 """The account of a page's words: each word that the page shows is in one of its blocks, or is named with the reason.
 
 Words are compared by their letters and digits alone, without case, accents and punctuation: while lines are joined,
-hyphens at their ends are mended and ligatures opened, which is no loss. They are matched by place: a word counts as written
-only in a block whose box holds it, or nearly so.
+hyphens at their ends are mended and ligatures opened, which is no loss. They are matched by place: a word counts only
+in a block whose box holds it, or nearly so.
 """
 
 from __future__ import annotations
