@@ -1,4 +1,4 @@
-"""``mineru-accel --dry-run``: how many pages, and about how long they would take on this machine."""
+"""``mineru-accel --dry-run``: counts pages and estimates their time on this machine."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from ..storage.inputs import Input
 from ..storage.remote import is_url
 
 _DOCUMENTS, _PAGES = 4, 4
-"""Of the probe: documents spread over all, and pages from the middle of each."""
+"""Sizes of the probe: documents spread over all, and pages from the middle of each."""
 
 
 def run(inputs: list[Input], options: Options, as_json: bool, cluster: str | None = None) -> int:
     """Count the pages of documents, convert a few of them into a temporary folder, and print what to expect.
 
     Args:
-        cluster: nodes of which it is to be estimated too, see :func:`mineru_accel.distributed.estimate.parse_cluster`.
+        cluster: Nodes for which to estimate it, too; see :func:`mineru_accel.distributed.estimate.parse_cluster`.
 
     Returns:
         ``EXIT_OK`` if all documents can be opened, else ``EXIT_FAILED``.
 
     Raises:
-        UsageError: for files that are not on this machine, or a cluster that is none.
+        UsageError: for files that are not on this machine, or a cluster that makes no sense.
     """
     if remote := next((item.path for item in inputs if is_url(item.path)), None):
         raise UsageError(f"{remote}: --dry-run looks into files that are on this machine")
@@ -83,7 +83,7 @@ def run(inputs: list[Input], options: Options, as_json: bool, cluster: str | Non
 
 
 def _probe(pipeline: Pipeline, pages: dict[Input, list[int]]) -> tuple[float | None, list[PageResult], int]:
-    """Pages a second of a short trial, what it says of its pages, and the bytes that it wrote."""
+    """Convert some pages for a trial: pages per second, their results, and the bytes written."""
     items = list(pages)
     chosen = items[:: max(1, len(items) // _DOCUMENTS)][:_DOCUMENTS]
     if not chosen:

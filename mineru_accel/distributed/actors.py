@@ -30,10 +30,10 @@ from ..storage.fingerprint import difference
 from ..storage.inputs import Input
 from ..storage.output_folder import check_output
 from ..workers.exclusive_lock import ExclusiveLock
-from . import batch_files, batch_store
+from . import batch_archive, batch_store
 from .batch_jobs import BatchFolder, BatchJobs
-from .ledger import Agreed
-from .messages import Document, Done, PageBatch, Row, Task, Work, calls
+from .ledger import LedgerProtocol
+from .messages import FinishedDocument, InputTask, OpenedDocument, PageBatch, Row, StageCall, grouped
 from .settings import Settings, explain, fetch, scratch_folder
 from .writer import Writer
 
@@ -49,7 +49,7 @@ class Open:
         ledger: knows the names that other actors have given.
     """
 
-    def __init__(self, settings: Settings, ledger: Agreed) -> None:
+    def __init__(self, settings: Settings, ledger: LedgerProtocol) -> None:
         self._ledger = ledger
         self._settings = settings
         self._output = settings.output
@@ -62,24 +62,25 @@ class Open:
             check_output(self._output)
 
     def __call__(self, row: Row) -> Iterator[Row]:
-        work = Work.from_row(row)
-        if work.batches:  # the driver has opened them
+        call = StageCall.from_row(row)
+        if call.batches:  # the driver has opened them
             yield row
             return
-        for call in calls(self.open(task for group in work.tasks for task in group), self._settings.part_pages):
-            yield call.to_row()
+        opened = self.open(task for group in call.tasks for task in group)
+        for converting in grouped(opened, self._settings.part_pages):
+            yield converting.to_row()
 
-    def open(self, tasks: Iterable[Task]) -> Iterator[PageBatch | Done]:
+    def open(self, tasks: Iterable[InputTask]) -> Iterator[PageBatch | FinishedDocument]:
         """The batches of inputs, and the results of inputs without pages to convert."""
         for task in tasks:
             opened = self._open(task)
-            yield from [opened] if isinstance(opened, Done) else opened
+            yield from [opened] if isinstance(opened, FinishedDocument) else opened
 
     def close(self) -> None:
         """End the worker process, and with it what is being opened."""
         self._pool.close()
 
-    def _open(self, task: Task) -> list[PageBatch] | Done:
+    def _open(self, task: InputTask) -> list[PageBatch] | FinishedDocument:
         began = time.time()
         name = ""
         try:
@@ -92,14 +93,14 @@ class Open:
                 if changed is None:
                     result = self._settings.found(task, name, report)
                     result.skipped = True
-                    return Done(task, result)
+                    return FinishedDocument(task, result)
                 raise OutputError(f"{self._output / name} was made {changed}; --overwrite replaces it")
             pages = self._jobs.select(info).indices.tolist()
         except Exception as error:
-            return Done(task, self._settings.failed(task, name, explain(error)))
+            return FinishedDocument(task, self._settings.failed(task, name, explain(error)))
         text = f"{sorted(fingerprint.items())}{name}{pages}"
         key = hashlib.sha256(text.encode()).hexdigest()[:24]
-        return self._batches(Document(task, name, fingerprint, key, tuple(pages), len(info.page_sizes), began))
+        return self._batches(OpenedDocument(task, name, fingerprint, key, tuple(pages), len(info.page_sizes), began))
 
     def _claim(self, item: Input, number: int) -> tuple[str, dict[str, Any] | None]:
         if number in self._claimed:  # asked again: what was found was lost on its way
@@ -107,7 +108,7 @@ class Open:
         while True:
             with contextlib.nullcontext() if remote.is_url(self._output) else naming_lock(self._output):
                 name, report = self._names.assign(self._output, item.stem, item.source)
-            if self._ledger.take(name, number):
+            if self._ledger.claim_name(name, number):
                 self._claimed[number] = name
                 return name, None if report is not None and report.get("unfinished") else report
 
@@ -117,12 +118,12 @@ class Open:
         except WorkerError:
             return self._pool.submit(job).result()
 
-    def _batches(self, document: Document) -> list[PageBatch]:
+    def _batches(self, document: OpenedDocument) -> list[PageBatch]:
         size, count = self._settings.part_pages, len(document.pages)
         if count <= size:
             return [PageBatch(document, 0, count, stored=False)]
         starts = range(0, count, size)
-        found = batch_store.there(self._output, document.key) if self._settings.options.resume is not False else set()
+        found = batch_store.stored(self._output, document.key) if self._settings.options.resume is not False else set()
         there = frozenset(found.intersection(starts) - {starts[-1]})  # one has to say that all are there
         missing = [start for start in starts if start not in there]
         return [PageBatch(document, i, min(i + size, count), True, there, len(starts)) for i in missing]
@@ -142,7 +143,7 @@ class Convert:
         workers: processes, one per CPU of the actor.
     """
 
-    def __init__(self, settings: Settings, ledger: Agreed, workers: int) -> None:
+    def __init__(self, settings: Settings, ledger: LedgerProtocol, workers: int) -> None:
         self._settings = settings
         self._ledger = ledger
         self._lock = ExclusiveLock()
@@ -156,26 +157,26 @@ class Convert:
         self._writer = Writer(settings, ledger, self.scheduler, self._scratch, self._cache)
 
     def __call__(self, row: Row) -> Row:
-        work = Work.from_row(row)
+        call = StageCall.from_row(row)
         with self._lock.shared():
-            tries = self._ledger.begin([batch.key for batch in work.batches])
-            clean = [batch for batch, count in zip(work.batches, tries, strict=True) if not count]
+            tries = self._ledger.begin_together([batch.key for batch in call.batches])
+            clean = [batch for batch, count in zip(call.batches, tries, strict=True) if not count]
             self.convert(clean)
-            work.done += self._writer.write(clean)
-            self._ledger.end([batch.key for batch in clean])
-        for batch, count in zip(work.batches, tries, strict=True):
+            call.done += self._writer.write(clean)
+            self._ledger.survived([batch.key for batch in clean])
+        for batch, count in zip(call.batches, tries, strict=True):
             if count >= _MAX_LOSSES:
                 self._give_up(batch, f"the process that converted it was lost {count} times")
-                work.done += self._writer.write([batch])
+                call.done += self._writer.write([batch])
             elif count:
                 with self._lock.alone():
-                    self._ledger.begin_again(batch.key)
+                    self._ledger.begin_alone(batch.key)
                     self.convert([batch])
-                    work.done += self._writer.write([batch])
-                    self._ledger.end([batch.key])
-        for batch in work.batches:
+                    call.done += self._writer.write([batch])
+                    self._ledger.survived([batch.key])
+        for batch in call.batches:
             batch.pages = None
-        return work.to_row()
+        return call.to_row()
 
     def convert(self, batches: list[PageBatch]) -> None:
         """Read the pages of batches that are not suspected of killing their actor, side by side."""
@@ -207,7 +208,7 @@ class Convert:
     def _give_up(self, batch: PageBatch, error: str | None) -> None:
         """Report what went wrong with a batch as a whole for each of its pages."""
         batch.results = [PageResult(i, PageStatus.FAILED, error) for i in batch.indices]
-        batch.pages = batch_files.with_results(None, batch.results)
+        batch.pages = batch_archive.with_results(None, batch.results)
         self._store(batch, batch.pages)
 
     def _store(self, batch: PageBatch, pages: bytes) -> None:

@@ -22,15 +22,15 @@ from ..storage.inputs import Input
 from ..storage.journal import Entry
 from ..storage.work_folder import WorkFolder
 from ..workers.protocol import Job, job
-from . import batch_files
-from .messages import Document, PageBatch
+from . import batch_archive
+from .messages import OpenedDocument, PageBatch
 from .worker_jobs import known
 
 
 class _OpenedJobs(PageJobs):
     """Jobs of a document that was opened elsewhere."""
 
-    def __init__(self, options: Options, plan: Plan, imgsz: int, document: Document) -> None:
+    def __init__(self, options: Options, plan: Plan, imgsz: int, document: OpenedDocument) -> None:
         super().__init__(options, plan, imgsz)
         self._document = document
 
@@ -64,9 +64,9 @@ class BatchJobs(_OpenedJobs):
     def is_first(self, page: PageState) -> bool:
         return self._batch.start == 0 and super().is_first(page)  # of the document, not only of the batch
 
-    def write(self, folder: DocumentFolder, pages: Pages, parts: int, apart: bool) -> list[Job]:
+    def write(self, folder: DocumentFolder, pages: Pages, batches: int, apart: bool) -> list[Job]:
         limit, name = self._options.page_timeout, folder.input.path.name
-        return [job(batch_files.pack, limit, name, staging=str(folder.staging))]
+        return [job(batch_archive.pack, limit, name, staging=str(folder.staging))]
 
 
 class BatchFolder(_OpenedFolder):
@@ -90,8 +90,8 @@ class BatchFolder(_OpenedFolder):
     ) -> DocumentResult:
         result = self.result(pages, error)
         if error is None or (pages and len(result.pages) == len(pages)):  # if all failed, they say why
-            assert written is None or isinstance(written, batch_files.Packed)
-            self.bundle = batch_files.with_results(written, result.pages)
+            assert written is None or isinstance(written, batch_archive.BatchPages)
+            self.bundle = batch_archive.with_results(written, result.pages)
         self.close()
         return result
 
@@ -99,7 +99,7 @@ class BatchFolder(_OpenedFolder):
 class JoinJobs(_OpenedJobs):
     """Jobs that put a document together from its batches."""
 
-    def __init__(self, options: Options, plan: Plan, document: Document) -> None:
+    def __init__(self, options: Options, plan: Plan, document: OpenedDocument) -> None:
         super().__init__(options, plan, 0, document)
 
     def select(self, info: DocumentInfo) -> Pages:
@@ -112,7 +112,7 @@ class JoinFolder(_OpenedFolder):
     keep_failures = True  # a page that failed on its node is not tried again here
 
     def __init__(
-        self, item: Input, output: Path, options: Options, plan: Plan, document: Document, bundles: list[bytes]
+        self, item: Input, output: Path, options: Options, plan: Plan, document: OpenedDocument, bundles: list[bytes]
     ) -> None:
         super().__init__(item, output, options, plan, Outputs())
         self.label = document.name
@@ -127,7 +127,7 @@ class JoinFolder(_OpenedFolder):
             self.work.clear()
             entries: list[Entry] = []
             for data in self._bundles:
-                entries += batch_files.unpack(data, self.work.path)
+                entries += batch_archive.unpack(data, self.work.path)
             self.work.journal.start([header, *entries])
         except OSError as error:
             raise self.cannot_write(error) from error

@@ -1,6 +1,6 @@
-"""Batches of pages of long documents in the output store: ``OUT/.mineru-accel-parts/{document}/{first page}.zip``.
+"""Converted batches of long documents in OUT: ``OUT/.mineru-accel-parts/{document}/{first page}.zip``.
 
-They wait there for each other, and for a later run if this one is killed.
+They wait there until all are done, and for a later run if this one is killed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from ..storage.remote import is_url
 
 FOLDER = ".mineru-accel-parts"
 _FAILED = "-failed"
-"""Marks a batch in which a page failed: a later run makes it anew."""
+"""Marks a batch with a failed page: a later run converts it again."""
 
 
 def save(output: Path, key: str, start: int, data: bytes, failed: bool) -> None:
-    """Put a batch away.
+    """Store a batch.
 
     Raises:
         OutputError: if it can't be written.
@@ -34,18 +34,18 @@ def save(output: Path, key: str, start: int, data: bytes, failed: bool) -> None:
         raise OutputError(f"{folder / name}: can't write it: {one_line(error)}") from error
 
 
-def there(output: Path, key: str) -> set[int]:
-    """The batches that an earlier run has done well, by their first page's position."""
+def stored(output: Path, key: str) -> set[int]:
+    """The batches that are stored without failures, by their first page's position."""
     folder = output / FOLDER / key
     try:
         names = [file.name for file in folder.iterdir()]
-    except Exception:  # there is none, or it can't be read: then all is done anew
+    except Exception:  # there is none, or it can't be read: then all are converted again
         return set()
     return {int(n[:-4]) for n in names if n.endswith(".zip") and n[:-4].isdigit()}
 
 
 def load(output: Path, key: str, start: int) -> bytes:
-    """A batch.
+    """A stored batch.
 
     Raises:
         OutputError: if it is not there.
@@ -61,8 +61,8 @@ def load(output: Path, key: str, start: int) -> bytes:
     raise OutputError(f"{folder}: the part from its page {start + 1} on is missing")
 
 
-def forget(output: Path, key: str) -> None:
-    """The document is written: its batches are not needed any more."""
+def remove(output: Path, key: str) -> None:
+    """Delete the batches of a document, once it is written."""
     folder = output / FOLDER / key
     try:
         for file in list(folder.iterdir()):

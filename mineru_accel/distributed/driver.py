@@ -26,10 +26,11 @@ from ..storage.inputs import Input
 from ..storage.output_folder import check_output
 from ..storage.remote import is_url
 from .actors import Convert, Open
-from .connection import Connection, Pools, nodes, plan_pools
-from .early_opening import open_until
-from .ledger import BatchKey, Ledger
-from .messages import PageBatch, Row, Task, Work, calls
+from .connection import Connection, nodes
+from .ledger import BatchKey, Ledger, LedgerProtocol
+from .messages import InputTask, PageBatch, Row, StageCall, grouped
+from .opening_in_driver import open_in_driver
+from .pools import Pools, plan_pools
 from .settings import Settings
 
 _GROUP = 16
@@ -111,7 +112,7 @@ class RayExecutor(Executor):
         waiting = dict(enumerate(inputs))
         reported: dict[int, set[int]] = {}
         """Pages whose events were emitted, by document under way."""
-        tasks = [Task(n, i.path if is_url(i.path) else Path(os.path.abspath(i.path))) for n, i in waiting.items()]
+        tasks = [InputTask(n, i.path if is_url(i.path) else Path(os.path.abspath(i.path))) for n, i in waiting.items()]
 
         def end(number: int, result: DocumentResult) -> DocumentResult:
             result.path = waiting.pop(number).path
@@ -123,11 +124,11 @@ class RayExecutor(Executor):
             self._emit(DocumentDone(number, result))
             return result
 
-        for work in self._works(settings, tasks):
-            for batch in work.batches:
+        for call in self._works(settings, tasks):
+            for batch in call.batches:
                 if (item := waiting.get(batch.document.task.number)) is not None:
                     self._report(batch, item, reported, statistics)
-            for done in work.done:
+            for done in call.done:
                 if done.task.number in waiting:  # a batch that was done twice may have written its document twice
                     yield end(done.task.number, done.result)
             if statistics.stopped or self._closed:
@@ -153,14 +154,14 @@ class RayExecutor(Executor):
             how = (result.status, result.error, seconds, result.warnings, result.timings)
             self._emit(PageDone(number, result.index, *how))
 
-    def _works(self, settings: Settings, tasks: list[Task]) -> Iterator[Work]:
+    def _works(self, settings: Settings, tasks: list[InputTask]) -> Iterator[StageCall]:
         """The results of the last stage, as they come."""
         names = Ledger()
-        opened, groups = open_until(self._connection.started, settings, names, _groups(tasks))
-        works = list(calls(opened, settings.part_pages))
-        yield Work(done=[done for work in works for done in work.done])
-        rows = [Work(batches=work.batches).to_row() for work in works if work.batches]
-        rows += [Work(tasks=groups[i : i + _GROUP]).to_row() for i in range(0, len(groups), _GROUP)]
+        opened, groups = open_in_driver(self._connection.started, settings, names, _groups(tasks))
+        calls = list(grouped(opened, settings.part_pages))
+        yield StageCall(done=[done for call in calls for done in call.done])
+        rows = [StageCall(batches=call.batches).to_row() for call in calls if call.batches]
+        rows += [StageCall(tasks=groups[i : i + _GROUP]).to_row() for i in range(0, len(groups), _GROUP)]
         if not rows:
             return
         self._connection.started.result()
@@ -173,7 +174,7 @@ class RayExecutor(Executor):
         dataset = _dataset(settings, rows, pools, RemoteLedger(ledger), unopened=bool(groups))
         try:
             for row in dataset.iter_rows():
-                yield Work.from_row(row)
+                yield StageCall.from_row(row)
         except (ray.exceptions.RayError, OSError) as error:
             raise _reason(error) from error
         finally:
@@ -221,35 +222,35 @@ def _pool(pools: Pools, size: int, cpus: float, gpus: float = 0.0, calls: int = 
     return {"compute": compute, "num_cpus": cpus, "num_gpus": gpus}
 
 
-def _groups(tasks: list[Task]) -> list[list[Task]]:
+def _groups(tasks: list[InputTask]) -> list[list[InputTask]]:
     """Inputs of the same stem together and in order: one actor then gives them the names that a local run would."""
-    groups: dict[str, list[Task]] = {}
+    groups: dict[str, list[InputTask]] = {}
     for task in tasks:
         groups.setdefault(Input(task.path).stem.casefold(), []).append(task)
     return list(groups.values())
 
 
-class RemoteLedger:
+class RemoteLedger(LedgerProtocol):
     """A :class:`Ledger` from another machine."""
 
     def __init__(self, actor: Any) -> None:
         self._actor = actor
 
-    def take(self, name: str, number: int) -> bool:
-        return bool(_get(self._actor.take.remote(name, number)))
+    def claim_name(self, name: str, number: int) -> bool:
+        return bool(_get(self._actor.claim_name.remote(name, number)))
 
-    def begin(self, batches: Sequence[BatchKey]) -> list[int]:
-        tries: list[int] = _get(self._actor.begin.remote(batches))
+    def begin_together(self, batches: Sequence[BatchKey]) -> list[int]:
+        tries: list[int] = _get(self._actor.begin_together.remote(batches))
         return tries
 
-    def begin_again(self, batch: BatchKey) -> None:
-        _get(self._actor.begin_again.remote(batch))
+    def begin_alone(self, batch: BatchKey) -> None:
+        _get(self._actor.begin_alone.remote(batch))
 
-    def end(self, batches: Sequence[BatchKey]) -> None:
-        self._actor.end.remote(batches)
+    def survived(self, batches: Sequence[BatchKey]) -> None:
+        self._actor.survived.remote(batches)
 
-    def add(self, number: int, start: int, there: frozenset[int], total: int) -> bool:
-        return bool(_get(self._actor.add.remote(number, start, there, total)))
+    def is_last(self, number: int, start: int, there: frozenset[int], total: int) -> bool:
+        return bool(_get(self._actor.is_last.remote(number, start, there, total)))
 
 
 def _get(reference: Any) -> Any:

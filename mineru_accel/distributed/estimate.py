@@ -1,6 +1,6 @@
-"""What a cluster would do: pages a second, and which stage limits it, from what pages cost on this machine.
+"""An estimate of a cluster's pages per second and of what limits them, from the cost of pages on this machine.
 
-What this machine can't measure, GPUs' rates if it has none, is taken from what was measured on one H200.
+Where this machine has no GPU, the rates of one H200 are taken.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from ..document import PageResult, Source
 from ..errors import UsageError
-from .connection import Node
+from .pools import Node
 
 WRITE_SHARE, OPEN_SHARE = 0.08, 0.003
-"""Of a page's CPU time: what pages' timings don't say, as measured (README.md)."""
+"""Shares of a page's CPU time that its timings leave out, as measured (README.md)."""
 CALLS_PER_SECOND = 140.0
-"""Calls that Ray Data's driver brings through the stages, as measured (README.md)."""
+"""Maximum calls per second of Ray Data's driver, as measured (README.md)."""
 LINK = 1.25e9
 """Bytes a second of a node's network: 10 Gbit/s."""
 LAYOUT_PAGES = 1237.0
@@ -28,26 +28,25 @@ _SPEC = re.compile(r"(\d+)x(\d+)(?:\+(\d+))?")
 
 @dataclass(frozen=True, slots=True)
 class PageCost:
-    """What a page costs.
-
-    ``seconds`` of a core by stage, the layout model's of a GPU where ``layout_on_gpu``; ``bytes`` that cross the
-    network; ``crops`` that the VLM reads in the cluster, 0 where servers elsewhere do or nobody.
-    """
+    """The mean cost of a page."""
 
     seconds: Mapping[str, float]
+    """Of a core by stage; the layout model's are of a GPU where ``layout_on_gpu``."""
     bytes: float
+    """Sent over the network."""
     layout_on_gpu: bool
     crops: float = 0.0
+    """Read by VLMs of the cluster; 0 where servers elsewhere read them, or nobody does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Pages a second of a cluster: the least of what each of its parts could do."""
+    """Pages per second of a cluster: the least of its limits."""
 
     limits: Mapping[str, float]
-    """Pages a second by what would limit them."""
+    """Pages per second by what limits them: CPUs, GPUs, Ray Data's driver, the network."""
     most: Mapping[str, tuple[str, float]]
-    """By what would limit them: the stage that takes most of its time, and that one's share."""
+    """For CPUs and GPUs: the stage that takes most of their time, and its share."""
 
     @property
     def limit(self) -> str:
@@ -76,8 +75,10 @@ def page_cost(
     """The mean cost of converted pages.
 
     Args:
-        read, written: bytes a page of the source and of the results.
-        vlm_here: does the VLM run on the cluster's GPUs, not on servers elsewhere?
+        results: Converted pages.
+        read, written: Bytes per page of the source and of the results.
+        layout_on_gpu: Whether the layout model ran on a GPU.
+        vlm_here: Whether the VLM runs on the cluster's GPUs, not on servers elsewhere.
     """
     pages = [r for r in results if r.timings]
     seconds: dict[str, float] = {}
@@ -96,10 +97,13 @@ def page_cost(
 
 
 def estimate(cost: PageCost, count: int, node: Node, part_pages: int) -> Estimate:
-    """What so many nodes of a kind would do.
+    """Estimate ``count`` nodes of a kind.
 
     Args:
-        part_pages: pages that travel together.
+        cost: Of a page.
+        count: Number of nodes.
+        node: Each of them.
+        part_pages: Pages of a batch.
     """
     on_gpu = node.gpus > 0 and "layout" in cost.seconds
     seconds = {"CPUs": {stage: s for stage, s in cost.seconds.items() if not (on_gpu and stage == "layout")}}

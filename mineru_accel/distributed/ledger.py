@@ -1,6 +1,7 @@
-"""What the actors of a run have to agree on: names in OUT, which batches have killed actors, which are done.
+"""What the actors of a run have to agree on: names in OUT, attempts at batches, which batches of a document are done.
 
-One small actor beside the driver; asked once a document, once a call that converts, and once a batch that is stored.
+The ledger is one small actor beside the driver. It is asked once per document, once per converting call, and once per
+batch of a long document.
 """
 
 from __future__ import annotations
@@ -9,28 +10,28 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 BatchKey = tuple[int, int]
-"""A document's place in the run, and the position of the batch's first page."""
+"""Number of the document in the run, and position of the batch's first page."""
 
 
-class Agreed(Protocol):
-    """A :class:`Ledger`, wherever it is."""
+class LedgerProtocol(Protocol):
+    """The calls of a :class:`Ledger`, which may be in another process."""
 
-    def take(self, name: str, number: int) -> bool: ...
+    def claim_name(self, name: str, number: int) -> bool: ...
 
-    def begin(self, batches: Sequence[BatchKey]) -> list[int]: ...
+    def begin_together(self, batches: Sequence[BatchKey]) -> list[int]: ...
 
-    def begin_again(self, batch: BatchKey) -> None: ...
+    def begin_alone(self, batch: BatchKey) -> None: ...
 
-    def end(self, batches: Sequence[BatchKey]) -> None: ...
+    def survived(self, batches: Sequence[BatchKey]) -> None: ...
 
-    def add(self, number: int, start: int, there: frozenset[int], total: int) -> bool: ...
+    def is_last(self, number: int, start: int, there: frozenset[int], total: int) -> bool: ...
 
 
 class Ledger:
-    """Answers a question that is asked again, because an actor was lost, in the same way.
+    """Gives the same answer to a call that is repeated because an actor was lost.
 
     Args:
-        names: that are taken already, see :meth:`take`.
+        names: Taken names, see :attr:`names`.
     """
 
     def __init__(self, names: Mapping[str, int] | None = None) -> None:
@@ -39,43 +40,43 @@ class Ledger:
         self._last: dict[int, int] = {}
         self._tries: dict[BatchKey, int] = {}
 
-    def take(self, name: str, number: int) -> bool:
-        """May the document of this number in the run have this name in OUT? Names differ also without case."""
+    def claim_name(self, name: str, number: int) -> bool:
+        """Whether the document of this number may have this name in OUT: no other has it, in upper or lower case."""
         return self._names.setdefault(name.casefold(), number) == number
 
     @property
     def names(self) -> Mapping[str, int]:
-        """Taken, without case, and by which document."""
+        """The documents' numbers by their names in lower case."""
         return self._names
 
-    def begin(self, batches: Sequence[BatchKey]) -> list[int]:
-        """Batches are about to be converted together, those at least with which no actor was lost.
+    def begin_together(self, batches: Sequence[BatchKey]) -> list[int]:
+        """Begin to convert those of some batches with which no actor was lost.
 
         Returns:
-            For each how often it was begun before and not ended: 0 for those that are begun now.
+            For each batch the number of attempts that have lost their actor. The batches with 0 are begun.
         """
         before = [self._tries.get(batch, 0) for batch in batches]
         for batch, tries in zip(batches, before, strict=True):
             self._tries[batch] = tries or 1
         return before
 
-    def begin_again(self, batch: BatchKey) -> None:
-        """A batch with which an actor was lost is about to be converted alone."""
+    def begin_alone(self, batch: BatchKey) -> None:
+        """Begin to convert a batch with which an actor was lost, alone."""
         self._tries[batch] = self._tries.get(batch, 0) + 1
 
-    def end(self, batches: Sequence[BatchKey]) -> None:
-        """The batches' actor has outlived them."""
+    def survived(self, batches: Sequence[BatchKey]) -> None:
+        """Batches are converted, and their actor has survived."""
         for batch in batches:
             self._tries.pop(batch, None)
 
-    def add(self, number: int, start: int, there: frozenset[int], total: int) -> bool:
-        """A batch is in the output store.
+    def is_last(self, number: int, start: int, there: frozenset[int], total: int) -> bool:
+        """Note that a batch is done.
 
         Args:
-            number: the document's place in the run.
-            start: by which the batch is known.
-            there: batches that were there already when the document was opened.
-            total: batches of the document.
+            number: The document's number in the run.
+            start: Position of the batch's first page.
+            there: Batches that were stored already when the document was opened, by ``start``.
+            total: Number of batches of the document.
 
         Returns:
             True for the batch that was the last one; its caller writes the document.

@@ -1,4 +1,4 @@
-"""What travels between the stages of a cluster: names, page numbers and results. Pixels stay where they were made."""
+"""The data that travel between the stages of a cluster: names, page numbers and results; never pixels."""
 
 from __future__ import annotations
 
@@ -11,59 +11,59 @@ from typing import Any
 from ..document import DocumentResult, PageResult
 
 Row = dict[str, Any]
-"""A row of Ray Data's: one pickled :class:`Work`, which Arrow need not understand."""
+"""A row of Ray Data's: one pickled :class:`StageCall`, which Arrow need not understand."""
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class InputTask:
     """One input of a run."""
 
     number: int
-    """Its place in the run's list."""
+    """Its place in the run's list of inputs, from 0."""
     path: Path
-    """Where it lies; a ``upath.UPath`` if that is no local place."""
+    """A ``upath.UPath`` if it is not on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class OpenedDocument:
     """An input that was opened."""
 
-    task: Task
+    task: InputTask
     name: str
-    """Of its folder in OUT."""
+    """Name of its folder in OUT."""
     made_from: dict[str, Any]
     """Its fingerprint, see :func:`mineru_accel.storage.fingerprint.fingerprint`."""
     key: str
-    """Identifies this document, made with these options by this version, in the output store."""
+    """Identifies this document, made with these options by this version, among the stored batches."""
     pages: tuple[int, ...]
     """0-based numbers of the pages to convert."""
     total: int
-    """Pages of the file."""
+    """Number of pages of the file."""
     opened: float
-    """Seconds since 1970."""
+    """When, in seconds since 1970."""
 
 
 @dataclass(slots=True)
 class PageBatch:
     """Consecutive pages of a document, which are converted on one node."""
 
-    document: Document
+    document: OpenedDocument
     start: int
     stop: int
     """Positions in ``document.pages`` of the first page and after the last one."""
     stored: bool
-    """Does it wait in the output store for the other batches of its document? Else its pages travel with it."""
+    """Whether it waits in OUT for the other batches of its document; otherwise its pages travel with it."""
     there: frozenset[int] = frozenset()
-    """Batches of this document that an earlier run has left in the store, by ``start``."""
+    """Batches of this document that an earlier run has stored, by ``start``."""
     total: int = 1
-    """Batches of this document."""
+    """Number of batches of this document."""
     results: list[PageResult] = field(default_factory=list)
     pages: bytes | None = None
-    """What was read on its pages, see :mod:`mineru_accel.distributed.batch_files`."""
+    """Its converted pages, see :mod:`mineru_accel.distributed.batch_archive`."""
 
     @property
     def key(self) -> tuple[int, int]:
-        """By which the run knows it: its document's place in the run, and its first page's position."""
+        """Identifies it in the run: its document's number, and its first page's position."""
         return self.document.task.number, self.start
 
     @property
@@ -73,42 +73,42 @@ class PageBatch:
 
 
 @dataclass(slots=True)
-class Done:
-    """A document that is over."""
+class FinishedDocument:
+    """A document that is done or failed."""
 
-    task: Task
+    task: InputTask
     result: DocumentResult
 
 
 @dataclass(slots=True)
-class Work:
-    """What one call of a stage does: batches of about as many pages as make a call worth its while."""
+class StageCall:
+    """The work of one call of a stage: batches of so many pages that the call's cost does not matter."""
 
-    tasks: list[list[Task]] = field(default_factory=list)
-    """Inputs to be opened; those whose names in OUT could be the same stand together."""
+    tasks: list[list[InputTask]] = field(default_factory=list)
+    """Inputs to open, in groups of those whose names in OUT could be the same."""
     batches: list[PageBatch] = field(default_factory=list)
-    done: list[Done] = field(default_factory=list)
+    done: list[FinishedDocument] = field(default_factory=list)
 
     def to_row(self) -> Row:
         return {"work": pickle.dumps(self, protocol=5)}
 
     @staticmethod
-    def from_row(row: Row) -> Work:
-        work: Work = pickle.loads(row["work"])
-        return work
+    def from_row(row: Row) -> StageCall:
+        call: StageCall = pickle.loads(row["work"])
+        return call
 
 
-def calls(opened: Iterable[PageBatch | Done], pages: int) -> Iterator[Work]:
-    """Batches of documents together, until they make so many pages; documents that are over go with them."""
-    work, count = Work(), 0
+def grouped(opened: Iterable[PageBatch | FinishedDocument], pages: int) -> Iterator[StageCall]:
+    """Batches of documents in calls of at least ``pages`` pages; finished documents go with them."""
+    call, count = StageCall(), 0
     for one in opened:
-        if isinstance(one, Done):
-            work.done.append(one)
+        if isinstance(one, FinishedDocument):
+            call.done.append(one)
             continue
-        work.batches.append(one)
+        call.batches.append(one)
         count += one.stop - one.start
         if count >= pages:
-            yield work
-            work, count = Work(), 0
-    if work.batches or work.done:
-        yield work
+            yield call
+            call, count = StageCall(), 0
+    if call.batches or call.done:
+        yield call

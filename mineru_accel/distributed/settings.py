@@ -22,7 +22,7 @@ from ..storage.inputs import Input
 from ..storage.output_folder import check_output
 from ..storage.report import report_path
 from ..storage.work_folder import WorkFolder
-from .messages import Task
+from .messages import InputTask
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Settings:
             raise ModelError(f"{socket.gethostname()}: no VLM {self.options.vlm}; 'mineru-accel models download' there")
         return found.path
 
-    def failed(self, task: Task, name: str, error: str) -> DocumentResult:
+    def failed(self, task: InputTask, name: str, error: str) -> DocumentResult:
         """The result of a document that could not be converted at all."""
         return DocumentResult(task.path, name, None, str(self.plan.backend), str(self.plan.layout), error=error)
 
-    def found(self, task: Task, name: str, report: dict[str, Any]) -> DocumentResult:
+    def found(self, task: InputTask, name: str, report: dict[str, Any]) -> DocumentResult:
         """The result of a document that is in OUT already, by its report."""
         folder = self.output / name
         result = DocumentResult(task.path, name, folder, str(self.plan.backend), str(self.plan.layout))
@@ -100,7 +100,7 @@ def explain(error: Exception) -> str:
     return str(error)
 
 
-def fetch(cache: remote.Cache, task: Task) -> Input:
+def fetch(cache: remote.Cache, task: InputTask) -> Input:
     """An input as a file on this machine, downloaded if need be."""
     name = str(task.path) if remote.is_url(task.path) else None
     return Input(cache.fetch(task.path), known_as=name)

@@ -14,8 +14,8 @@ from ..storage import remote
 from ..storage.report import read_report
 from . import batch_store
 from .batch_jobs import JoinFolder, JoinJobs
-from .ledger import Agreed
-from .messages import Document, Done, PageBatch
+from .ledger import LedgerProtocol
+from .messages import FinishedDocument, OpenedDocument, PageBatch
 from .settings import Settings, explain, fetch
 
 
@@ -31,7 +31,7 @@ class Writer:
     """
 
     def __init__(
-        self, settings: Settings, ledger: Agreed, scheduler: Scheduler, scratch: Path, cache: remote.Cache
+        self, settings: Settings, ledger: LedgerProtocol, scheduler: Scheduler, scratch: Path, cache: remote.Cache
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -39,14 +39,14 @@ class Writer:
         self._scratch = scratch
         self._cache = cache
 
-    def write(self, batches: Sequence[PageBatch]) -> list[Done]:
+    def write(self, batches: Sequence[PageBatch]) -> list[FinishedDocument]:
         """Write the documents whose last batches these are."""
         waiting = []
         for batch in batches:
             number = batch.document.task.number
-            if not batch.stored or self._ledger.add(number, batch.start, batch.there, batch.total):
+            if not batch.stored or self._ledger.is_last(number, batch.start, batch.there, batch.total):
                 waiting.append((batch, self._join(batch)))
-        return [Done(batch.document.task, self._publish(batch, future)) for batch, future in waiting]
+        return [FinishedDocument(batch.document.task, self._publish(batch, future)) for batch, future in waiting]
 
     def _join(self, batch: PageBatch) -> Future[DocumentResult]:
         document = batch.document
@@ -85,17 +85,17 @@ class Writer:
                 result.output_dir = target
                 result.files = {kind: target / file.relative_to(made) for kind, file in result.files.items()}
             if batch.stored and result.output_dir is not None:
-                batch_store.forget(output, document.key)
+                batch_store.remove(output, document.key)
         except Exception as error:
             before = self._written_before(document) if batch.stored else None
             if before is not None:
-                batch_store.forget(output, document.key)
+                batch_store.remove(output, document.key)
             result = before or self._settings.failed(document.task, document.name, explain(error))
         if remote.is_url(output):
             shutil.rmtree(self._scratch / f"out-{document.key}", ignore_errors=True)
         return result
 
-    def _written_before(self, document: Document) -> DocumentResult | None:
+    def _written_before(self, document: OpenedDocument) -> DocumentResult | None:
         """The result that this run has written already, if a node was lost before it could say so."""
         report = read_report(self._settings.output, document.name)
         if report is None or report.get("fingerprint") != document.made_from:

@@ -24,7 +24,7 @@ from loguru import logger
 
 from mineru_accel import PageStatus, Pipeline, UsageError
 from mineru_accel.conversion.plan import Plan
-from mineru_accel.distributed.connection import Node, plan_pools
+from mineru_accel.distributed.pools import Node, plan_pools
 from mineru_accel.distributed.ray_internals import ErrorLog, without_environment_notice
 from mineru_accel.events import DocumentDone, DocumentStarted, Event, PageDone, RunDone, RunStarted
 from mineru_accel.options import Backend, Engine, Layout, Options

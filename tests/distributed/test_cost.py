@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from mineru_accel import PageResult, PageStatus, UsageError
-from mineru_accel.distributed.connection import Node
 from mineru_accel.distributed.estimate import (
     LAYOUT_PAGES,
     LINK,
@@ -18,6 +17,7 @@ from mineru_accel.distributed.estimate import (
     page_cost,
     parse_cluster,
 )
+from mineru_accel.distributed.pools import Node
 
 
 def test_clusters_as_text() -> None:

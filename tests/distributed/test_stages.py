@@ -20,9 +20,9 @@ from mineru_accel import PageStatus, Pipeline
 from mineru_accel.conversion.plan import make_plan
 from mineru_accel.distributed import batch_store
 from mineru_accel.distributed.actors import Convert, Open
-from mineru_accel.distributed.early_opening import open_until
 from mineru_accel.distributed.ledger import Ledger
-from mineru_accel.distributed.messages import Done, PageBatch, Task, Work, calls
+from mineru_accel.distributed.messages import FinishedDocument, InputTask, PageBatch, StageCall, grouped
+from mineru_accel.distributed.opening_in_driver import open_in_driver
 from mineru_accel.distributed.settings import Settings
 from mineru_accel.errors import ModelError
 from mineru_accel.options import Options
@@ -58,18 +58,18 @@ class Stages:
         if not remote.is_url(output):
             check_output(output)
 
-    def run(self, *paths: Path) -> dict[str, Done]:
-        work = Work(tasks=[[Task(i, path) for i, path in enumerate(paths)]])
-        done: dict[str, Done] = {}
-        for row in self.open(work.to_row()):
-            for one in Work.from_row(self.convert(row)).done:
+    def run(self, *paths: Path) -> dict[str, FinishedDocument]:
+        call = StageCall(tasks=[[InputTask(i, path) for i, path in enumerate(paths)]])
+        done: dict[str, FinishedDocument] = {}
+        for row in self.open(call.to_row()):
+            for one in StageCall.from_row(self.convert(row)).done:
                 assert str(one.task.path) not in done
                 done[str(one.task.path)] = one
         return done
 
     def batches(self, *paths: Path) -> list[PageBatch]:
-        work = Work(tasks=[[Task(i, path) for i, path in enumerate(paths)]])
-        return [batch for row in self.open(work.to_row()) for batch in Work.from_row(row).batches]
+        call = StageCall(tasks=[[InputTask(i, path) for i, path in enumerate(paths)]])
+        return [batch for row in self.open(call.to_row()) for batch in StageCall.from_row(row).batches]
 
     def close(self) -> None:
         self.open.close()
@@ -151,7 +151,7 @@ def test_done_documents_are_skipped_and_changed_ones_refused(stages: Stages, tmp
 def test_parts_that_a_killed_run_has_done_are_not_done_again(stages: Stages, tmp_path: Path, make_pdf: MakePdf) -> None:
     path = make_pdf("long.pdf", [f"page {i}" for i in range(40)])
     first, second, _ = stages.batches(path)
-    stages.convert(Work(batches=[first, second]).to_row())
+    stages.convert(StageCall(batches=[first, second]).to_row())
     stages.start(tmp_path / "ray")
     (left,) = stages.batches(path)
     assert left.start == 32 and left.there == {0, 16}
@@ -164,17 +164,17 @@ def test_parts_that_a_killed_run_has_done_are_not_done_again(stages: Stages, tmp
 def test_part_with_a_failed_page_is_done_again(stages: Stages, tmp_path: Path) -> None:
     batch_store.save(tmp_path / "ray", "key", 0, b"well", failed=False)
     batch_store.save(tmp_path / "ray", "key", 16, b"not well", failed=True)
-    assert batch_store.there(tmp_path / "ray", "key") == {0}
+    assert batch_store.stored(tmp_path / "ray", "key") == {0}
     assert batch_store.load(tmp_path / "ray", "key", 16) == b"not well"  # but it will do at the end of its own run
 
 
 def test_call_that_is_made_twice_gives_the_same(stages: Stages, tmp_path: Path, make_pdf: MakePdf) -> None:
     """Ray calls again when an answer was lost with its node."""
     path = make_pdf("a.pdf", ["one page"])
-    rows = [next(iter(stages.open(Work(tasks=[[Task(0, path)]]).to_row()))) for _ in range(2)]
+    rows = [next(iter(stages.open(StageCall(tasks=[[InputTask(0, path)]]).to_row()))) for _ in range(2)]
     converted = [stages.convert(row) for row in rows]
     for row in converted:
-        (done,) = Work.from_row(row).done
+        (done,) = StageCall.from_row(row).done
         assert done.result.name == "a" and done.result.ok
     assert [p.name for p in (tmp_path / "ray").iterdir() if not p.name.startswith(".")] == ["a"]
 
@@ -234,16 +234,16 @@ def test_part_that_loses_actors_is_tried_alone_and_given_up(stages: Stages, make
     good, bad = make_pdf("good.pdf", ["text"]), make_pdf("bad.pdf", ["text"])
     ledger, batches = stages.convert._ledger, stages.batches(good, bad)
     keys = [batch.key for batch in batches]
-    assert ledger.begin(keys) == [0, 0]  # and then the actor was lost
-    assert ledger.begin(keys) == [1, 1]
+    assert ledger.begin_together(keys) == [0, 0]  # and then the actor was lost
+    assert ledger.begin_together(keys) == [1, 1]
     for _ in range(3):
-        ledger.begin_again(keys[1])  # alone, and lost again
-    work = Work.from_row(stages.convert(Work(batches=batches).to_row()))
-    assert [batch.results[0].status for batch in work.batches] == [PageStatus.OK, PageStatus.FAILED]
-    assert work.batches[1].results[0].error == "the process that converted it was lost 4 times"
-    (done,) = [d for d in work.done if d.result.name == "bad"]
+        ledger.begin_alone(keys[1])  # alone, and lost again
+    call = StageCall.from_row(stages.convert(StageCall(batches=batches).to_row()))
+    assert [batch.results[0].status for batch in call.batches] == [PageStatus.OK, PageStatus.FAILED]
+    assert call.batches[1].results[0].error == "the process that converted it was lost 4 times"
+    (done,) = [d for d in call.done if d.result.name == "bad"]
     assert "no page could be converted: the process that" in (done.result.error or "")
-    assert ledger.begin(keys[:1]) == [0]  # the good one is forgotten
+    assert ledger.begin_together(keys[:1]) == [0]  # the good one is forgotten
 
 
 def test_other_weights_on_a_node_are_refused(tmp_path: Path) -> None:
@@ -254,31 +254,31 @@ def test_other_weights_on_a_node_are_refused(tmp_path: Path) -> None:
 
 def test_ledger() -> None:
     ledger = Ledger()
-    assert ledger.take("Report", 1) and ledger.take("report", 1) and not ledger.take("REPORT", 2)
+    assert ledger.claim_name("Report", 1) and ledger.claim_name("report", 1) and not ledger.claim_name("REPORT", 2)
     none: frozenset[int] = frozenset()
-    assert not ledger.add(7, 0, none, 3)
-    assert not ledger.add(7, 32, none, 3)
-    assert not ledger.add(7, 32, none, 3)  # done again on another node
-    assert not ledger.add(7, 32, frozenset({0}), 3)  # the document was opened again after its first batch
-    assert ledger.add(7, 16, none, 3)
-    assert not ledger.add(7, 0, none, 3)  # a latecomer does not write it again
-    assert ledger.add(7, 16, none, 3)  # but whoever had to and was lost
-    assert ledger.add(8, 16, frozenset({0}), 2)  # an earlier run had done the first
+    assert not ledger.is_last(7, 0, none, 3)
+    assert not ledger.is_last(7, 32, none, 3)
+    assert not ledger.is_last(7, 32, none, 3)  # done again on another node
+    assert not ledger.is_last(7, 32, frozenset({0}), 3)  # the document was opened again after its first batch
+    assert ledger.is_last(7, 16, none, 3)
+    assert not ledger.is_last(7, 0, none, 3)  # a latecomer does not write it again
+    assert ledger.is_last(7, 16, none, 3)  # but whoever had to and was lost
+    assert ledger.is_last(8, 16, frozenset({0}), 2)  # an earlier run had done the first
 
 
 def test_opened_while_the_cluster_starts(scratch: Path, tmp_path: Path, make_pdf: MakePdf) -> None:
     """As many as there is time for; the rest is left, and names are given once."""
     inputs = [make_pdf(f"{n}/same.pdf", [f"file {n}"] * (n + 1)) for n in range(3)]
-    groups = [[Task(n, path)] for n, path in enumerate([*inputs, tmp_path / "gone.pdf"])]
+    groups = [[InputTask(n, path)] for n, path in enumerate([*inputs, tmp_path / "gone.pdf"])]
     now, ledger, started = settings(tmp_path / "ray", layout="native"), Ledger(), Future[None]()
-    opened, left = open_until(started, now, ledger, groups)
-    assert not left and isinstance(opened[-1], Done) and "no such file" in (opened[-1].result.error or "")
+    opened, left = open_in_driver(started, now, ledger, groups)
+    assert not left and isinstance(opened[-1], FinishedDocument) and "no such file" in (opened[-1].result.error or "")
     batches = [one for one in opened if isinstance(one, PageBatch)]
     assert [(p.document.name, p.stop) for p in batches] == [("same", 1), ("same_2", 2), ("same_3", 3)]
-    assert not Ledger(ledger.names).take("same_2", 7)
-    assert [len(call.batches) for call in calls(opened, 3)] == [2, 1, 0]  # what is over comes last
+    assert not Ledger(ledger.names).claim_name("same_2", 7)
+    assert [len(call.batches) for call in grouped(opened, 3)] == [2, 1, 0]  # what is over comes last
     started.set_result(None)
-    assert open_until(started, now, Ledger(), groups) == ([], groups)
+    assert open_in_driver(started, now, Ledger(), groups) == ([], groups)
 
 
 def test_what_hangs_while_the_cluster_starts_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,7 +288,7 @@ def test_what_hangs_while_the_cluster_starts_is_left(tmp_path: Path, monkeypatch
         def __init__(self, *args: object) -> None:
             pass
 
-        def open(self, group: list[Task]) -> Iterator[PageBatch]:
+        def open(self, group: list[InputTask]) -> Iterator[PageBatch]:
             started.set_result(None)
             go.wait(30)
             yield from ()
@@ -296,8 +296,8 @@ def test_what_hangs_while_the_cluster_starts_is_left(tmp_path: Path, monkeypatch
         def close(self) -> None:
             go.set()
 
-    monkeypatch.setattr("mineru_accel.distributed.early_opening.Open", Hanging)
-    monkeypatch.setattr("mineru_accel.distributed.early_opening._PATIENCE", 0.1)
-    groups = [[Task(0, tmp_path / "a.pdf")], [Task(1, tmp_path / "b.pdf")]]
-    assert open_until(started, settings(tmp_path, layout="native"), Ledger(), groups) == ([], groups)
+    monkeypatch.setattr("mineru_accel.distributed.opening_in_driver.Open", Hanging)
+    monkeypatch.setattr("mineru_accel.distributed.opening_in_driver._PATIENCE", 0.1)
+    groups = [[InputTask(0, tmp_path / "a.pdf")], [InputTask(1, tmp_path / "b.pdf")]]
+    assert open_in_driver(started, settings(tmp_path, layout="native"), Ledger(), groups) == ([], groups)
     assert go.is_set()

@@ -1,4 +1,4 @@
-"""Documents are opened in the driver while a cluster of our own starts: nothing else could be done meanwhile."""
+"""Opening documents in the driver while a cluster of our own starts: nothing else could be done meanwhile."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from typing import Any
 
 from .actors import Open
 from .ledger import Ledger
-from .messages import Done, PageBatch, Task
+from .messages import FinishedDocument, InputTask, PageBatch
 from .settings import Settings
 
 _PATIENCE = 1.0
-"""Seconds that the rest waits for a document which is being opened when Ray is ready."""
+"""Seconds to wait for the document that is being opened when Ray is ready."""
 
 
-def open_until(
-    started: Future[None], settings: Settings, ledger: Ledger, groups: Sequence[list[Task]]
-) -> tuple[list[PageBatch | Done], list[list[Task]]]:
+def open_in_driver(
+    started: Future[None], settings: Settings, ledger: Ledger, groups: Sequence[list[InputTask]]
+) -> tuple[list[PageBatch | FinishedDocument], list[list[InputTask]]]:
     """Open documents until Ray is ready.
 
     Args:
-        started: done when it is.
-        ledger: takes the documents' names.
-        groups: inputs whose names in OUT could be the same stand together.
+        started: Done when Ray is ready.
+        settings: Of the run.
+        ledger: Takes the documents' names.
+        groups: Inputs, those whose names in OUT could be the same together.
 
     Returns:
-        What was opened, and the groups that are left.
+        The batches and finished documents of the opened inputs, and the groups that are left.
     """
-    opened: list[PageBatch | Done] = []
+    opened: list[PageBatch | FinishedDocument] = []
     if started.done():
         return opened, list(groups)
     opener, thread = Open(settings, ledger), ThreadPoolExecutor(1, thread_name_prefix="open")

@@ -1,4 +1,4 @@
-"""The converted pages of a batch as one file: their spooled blocks and pictures, and what became of each page."""
+"""The converted pages of a batch as one ZIP file: their blocks and pictures, and the result of each page."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _RESULTS = "results.jsonl"
 
 
 @dataclass(slots=True)
-class Packed(Written):
-    """What became of the pages of a batch: no files of their own, but a bundle."""
+class BatchPages(Written):
+    """The outcome of writing a batch: an archive instead of a document's files."""
 
     data: bytes = b""
 
 
-def pack(staging: str) -> Packed:
-    """The spooled pages and pictures of a work folder. Runs in a worker."""
+def pack(staging: str) -> BatchPages:
+    """An archive of the pages and pictures in a work folder. Runs in a worker."""
     folder = Path(staging)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
@@ -33,11 +33,11 @@ def pack(staging: str) -> Packed:
             archive.write(page, f"{page_store.FOLDER}/{page.name}", zipfile.ZIP_DEFLATED, compresslevel=1)
         for picture in sorted((folder / "images").glob("*")):  # JPEG: packing it again gains nothing
             archive.write(picture, f"images/{picture.name}")
-    return Packed(data=out.getvalue())
+    return BatchPages(data=out.getvalue())
 
 
-def with_results(packed: Packed | None, results: Iterable[PageResult]) -> bytes:
-    """A bundle with what became of its pages; None is that of pages of which nothing was read."""
+def with_results(packed: BatchPages | None, results: Iterable[PageResult]) -> bytes:
+    """The archive with the results of its pages added; None is an archive without pages."""
     out = io.BytesIO(packed.data if packed else b"")
     with zipfile.ZipFile(out, "a") as archive:
         lines = "".join(json.dumps(page_entry(result), ensure_ascii=False) + "\n" for result in results)
@@ -46,13 +46,13 @@ def with_results(packed: Packed | None, results: Iterable[PageResult]) -> bytes:
 
 
 def unpack(data: bytes, staging: Path) -> list[Entry]:
-    """Put a bundle's pages and pictures into a work folder.
+    """Put an archive's pages and pictures into a work folder.
 
     Returns:
         Their lines for the journal.
 
     Raises:
-        ValueError: if it is no bundle.
+        ValueError: if it is no such archive.
         OSError: if they can't be written.
     """
     with _opened(data) as archive:
