@@ -7,9 +7,9 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable
 from html import escape, unescape
-from html.parser import HTMLParser
 
 from ...document import BBox
+from ...export.html_tables import Table, parse_tables, placed
 from ...pdf.docvortex.pages import TextPage
 from ..text.lines import Fragment
 from .grid import Grid, build_grid, html_cell
@@ -69,12 +69,15 @@ def merge_tables(html: str | None, grid: Grid | None, has_text: bool) -> tuple[s
         return grid.html(), GUESSED
     if grid is None or not grid.is_consistent:
         return html, None
-    rows, columns, cells = _parse_table(html)
+    table = next(iter(parse_tables(html, inner_html=True)), [])
+    rows = len(table)
+    columns = max((column + cell.columns for _, column, cell in placed(table)), default=0)
     if (rows, columns) == (grid.rows, grid.columns):
-        return _replace_texts(cells, grid), None
+        return _replace_texts(table, grid), None
     if grid.columns > columns and grid.rows >= rows:
         return grid.html(), None
-    if grid.columns == columns and len(cells) == rows * columns and grid.rows > rows + 1 and _every_line_is_a_row(grid):
+    has_spans = sum(map(len, table)) != rows * columns
+    if grid.columns == columns and not has_spans and grid.rows > rows + 1 and _every_line_is_a_row(grid):
         return grid.html(), None
     return html, None
 
@@ -103,76 +106,20 @@ def rules_within(horizontal: Iterable[BBox], bbox: BBox) -> list[BBox]:
     return out
 
 
-_HtmlCell = tuple[int, int, int, int, str]
-"""(row, column, rows, columns, inner HTML)"""
+def _replace_texts(table: Table, grid: Grid) -> str:
+    """HTML of docvortex's table; where a cell's text differs in more than markup, the grid's text replaces it.
 
-
-def _parse_table(html: str) -> tuple[int, int, list[_HtmlCell]]:
-    """Number of rows, number of columns, and cells of an HTML table."""
-    parser = _TableParser()
-    parser.feed(html)
-    parser.close()
-    return parser.row + 1, parser.width, parser.cells
-
-
-class _TableParser(HTMLParser):
-    """Collects the cells of one table with their places."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=False)
-        self.row = -1
-        self.width = 0
-        self.cells: list[_HtmlCell] = []
-        self._taken: set[tuple[int, int]] = set()
-        self._open: tuple[int, int, int, int] | None = None
-        self._inner: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "tr":
-            self.row += 1
-        elif tag in ("td", "th"):
-            given = dict(attrs)
-            rows, columns = int(given.get("rowspan") or 1), int(given.get("colspan") or 1)
-            column = 0
-            while (self.row, column) in self._taken:
-                column += 1
-            self._taken.update((self.row + r, column + c) for r in range(rows) for c in range(columns))
-            self.width = max(self.width, column + columns)
-            self._open, self._inner = (self.row, column, rows, columns), []
-        elif self._open:
-            self._inner.append(self.get_starttag_text() or "")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th") and self._open:
-            self.cells.append((*self._open, "".join(self._inner)))
-            self._open = None
-        elif self._open:
-            self._inner.append(f"</{tag}>")
-
-    def handle_data(self, data: str) -> None:
-        if self._open:
-            self._inner.append(data)
-
-    def handle_entityref(self, name: str) -> None:
-        self.handle_data(f"&{name};")
-
-    def handle_charref(self, name: str) -> None:
-        self.handle_data(f"&#{name};")
-
-
-def _replace_texts(cells: list[_HtmlCell], grid: Grid) -> str:
-    """HTML of docvortex's cells; where their text differs in more than markup, the grid's text replaces it."""
+    Args:
+        table: its cells hold HTML.
+        grid: of the same number of rows and columns.
+    """
     texts = grid.texts()
-    rows: list[list[str]] = [[] for _ in range(grid.rows)]
-    for row, column, row_span, column_span, inner in cells:
-        of_grid = " ".join(
-            texts[r, c]
-            for r in range(row, row + row_span)
-            for c in range(column, column + column_span)
-            if (r, c) in texts
-        )
+    rows: list[list[str]] = [[] for _ in table]
+    for row, column, cell in placed(table):
+        places = ((r, c) for r in range(row, row + cell.rows) for c in range(column, column + cell.columns))
+        of_grid = " ".join(texts[place] for place in places if place in texts)
+        inner = cell.content
         if of_grid and re.sub(r"<[^>]+>", "", unescape(inner)).split() != of_grid.split():
             inner = escape(of_grid)
-        if row < len(rows):
-            rows[row].append(html_cell(inner, row_span, column_span))
+        rows[row].append(html_cell(inner, cell.rows, cell.columns))
     return "<table>" + "".join(f"<tr>{''.join(row)}</tr>" for row in rows) + "</table>"
