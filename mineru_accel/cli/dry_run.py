@@ -43,19 +43,7 @@ def run(inputs: list[Input], options: Options, as_json: bool, cluster: str | Non
     update = {"profile": None, "max_failed_pages": None, "fail_fast": False, "resume": False}
     quiet = options.model_copy(update={**update, "executor": Executor.LOCAL})
     with Pipeline(quiet) as pipeline:
-        asked = {
-            item.path: pipeline.ask(jobs.inspect, options.page_timeout, path=str(item.path), password=options.password)
-            for item in inputs
-        }
-        pages: dict[Input, list[int]] = {}
-        failures = []
-        for item in inputs:
-            try:
-                count = len(asked[item.path].result().page_sizes)
-            except AccelError as error:
-                failures.append({"path": str(item.path), "error": str(error)})
-                continue
-            pages[item] = select(count, options.pages, options.start, options.end)[: options.max_pages]
+        pages, failures = _count(pipeline, inputs, options)
         rate, results, written = _probe(pipeline, {i: p for i, p in pages.items() if p})
         on_gpu = pipeline.layout_on_gpu
         vlm_here = pipeline.plan.engine in (Engine.VLLM, Engine.TRANSFORMERS)
@@ -80,6 +68,26 @@ def run(inputs: list[Input], options: Options, as_json: bool, cluster: str | Non
     for failure in failures if not as_json else []:
         print(f"mineru-accel: {failure['path']}: {failure['error']}", file=sys.stderr)
     return EXIT_FAILED if failures else EXIT_OK
+
+
+def _count(
+    pipeline: Pipeline, inputs: list[Input], options: Options
+) -> tuple[dict[Input, list[int]], list[dict[str, str]]]:
+    """The 0-based numbers of the pages to convert, by document, and the documents that can't be opened."""
+    asked = {
+        item.path: pipeline.ask(jobs.inspect, options.page_timeout, path=str(item.path), password=options.password)
+        for item in inputs
+    }
+    pages: dict[Input, list[int]] = {}
+    failures = []
+    for item in inputs:
+        try:
+            count = len(asked[item.path].result().page_sizes)
+        except AccelError as error:
+            failures.append({"path": str(item.path), "error": str(error)})
+            continue
+        pages[item] = select(count, options.pages, options.start, options.end)[: options.max_pages]
+    return pages, failures
 
 
 def _probe(pipeline: Pipeline, pages: dict[Input, list[int]]) -> tuple[float | None, list[PageResult], int]:

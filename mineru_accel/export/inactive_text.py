@@ -49,7 +49,7 @@ _LINK = re.compile(r"(?<=\])(?=\()")
 _DEFINITION = re.compile(r"^(\s*\[[^\]]*\])(?=:)", re.MULTILINE)
 _DESTINATION = re.compile(r"^(?=\(\s*<?\s*(?:javascript|vbscript|data|file|\w*&))", re.IGNORECASE)
 _BACKSLASH = re.compile(r"\\(?=[!\"'()*+,\-./:;<=>?@\[\\\]^`|~]|\Z)")
-"""What Markdown takes for an escape, at the end of what follows; LaTeX's (``\\$``, ``\\_``) a VLM means as such."""
+"""A backslash that Markdown takes for an escape, or that ends the text; LaTeX's (``\\$``, ``\\_``) are left to it."""
 _EMPHASIS = re.compile(r"(?=[*_`~$])")
 _LINE = re.compile(r"^(?=>|(?:#{1,6}|[+-])\s*$)")
 _FORMULA_TAG = re.compile(r"<(?=[A-Za-z/!?])")

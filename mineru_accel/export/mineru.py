@@ -159,7 +159,7 @@ def content_list_v2(middle: MiddleJson) -> list[Any]:
 
 
 def middle_dict(middle: MiddleJson) -> dict[str, Any]:
-    """What stands in ``_middle.json``."""
+    """The contents of ``_middle.json``."""
     return middle.to_dict(exclude_block_fields={"image_base64"})
 
 
