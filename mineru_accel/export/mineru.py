@@ -33,7 +33,7 @@ from ..document import Block
 from ..errors import one_line
 from ..options import Format
 from ..version import __version__
-from .inactive_text import inert_text
+from .inactive_text import escape_document
 from .layout_pdf import layout_pdf
 from .nested_lists import nest_lists
 
@@ -144,13 +144,13 @@ def empty(model: ModelJson, whole: bool, pages: list[int]) -> tuple[ModelJson, M
 
 
 def markdown(middle: MiddleJson) -> str:
-    """Markdown of which nothing is active, whatever the text says."""
-    return render_markdown(inert_text(middle))
+    """Markdown without anything active."""
+    return render_markdown(escape_document(middle))
 
 
 def content_list(middle: MiddleJson) -> list[Any]:
     """MinerU's flat list of blocks."""
-    return render_content_list(inert_text(middle))
+    return render_content_list(escape_document(middle))
 
 
 def content_list_v2(middle: MiddleJson) -> list[Any]:
@@ -159,7 +159,7 @@ def content_list_v2(middle: MiddleJson) -> list[Any]:
 
 
 def middle_dict(middle: MiddleJson) -> dict[str, Any]:
-    """What stands in ``_middle.json``."""
+    """The contents of ``_middle.json``."""
     return middle.to_dict(exclude_block_fields={"image_base64"})
 
 

@@ -1,4 +1,4 @@
-"""From spooled blocks to MinerU's documents. Runs in a worker."""
+"""MinerU's documents from stored blocks. Runs in a worker."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..document import VISUAL_TYPES, Block
 from ..options import Images
 from ..storage import page_store
 from . import mineru
-from .inactive_text import make_inert
+from .inactive_text import deactivate_blocks
 from .types import Writing
 
 
 def assemble(
     document: Writing, indices: Sequence[int], pdf: bytes, whole: bool = False
 ) -> tuple[ModelJson, MiddleJson, dict[int, list[str]]]:
-    """Some pages of a document as MinerU has them, and the warnings on blocks that it would not have, by page.
+    """Some pages as MinerU's documents, and warnings on the blocks that its types refuse, by page.
 
     Args:
         indices: 0-based numbers of the pages.
@@ -42,9 +42,9 @@ def assemble(
 
 
 def read_pages(document: Writing, indices: Sequence[int]) -> list[list[Block]]:
-    """Spooled blocks without anything active in them, with their pictures as the options want them."""
+    """Stored blocks without active content, with their pictures as the options say."""
     staging = Path(document.staging)
-    pages = [make_inert(page_store.read_page(staging, index)) for index in indices]
+    pages = [deactivate_blocks(page_store.read_page(staging, index)) for index in indices]
     if document.images is Images.EMBED:
         _embed(pages, staging)
     if document.images is Images.NONE:  # what is only a picture is nothing then
