@@ -87,7 +87,7 @@ def read_upright(pixels: np.ndarray) -> tuple[Reading, int]:
         pixels: (H, W, 3) uint8 RGB, the whole page as displayed.
 
     Returns:
-        What was read, and the degrees by which the image was turned clockwise for it.
+        What was read, and the degrees by which the image was turned counter-clockwise for it.
     """
     guess, confidence = guess_turn(pixels)
     readings = {guess: Reading(*_recognise(turn(pixels, guess)))}
@@ -119,7 +119,8 @@ def read_page(pixels: np.ndarray, page_size: tuple[float, float]) -> tuple[OcrLa
         page_size: width and height of the page as displayed, in points.
 
     Returns:
-        The layer of the upright page, and the degrees by which the page was turned clockwise for it.
+        The layer of the upright page, and the degrees by which the page was turned counter-clockwise
+        for it.
     """
     reading, turned = read_upright(pixels)
     size = (page_size[1], page_size[0]) if turned % 180 else page_size

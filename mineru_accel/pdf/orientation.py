@@ -30,7 +30,7 @@ _LONGEST = 3
 
 
 def guess_turn(pixels: np.ndarray) -> tuple[int, float]:
-    """Degrees by which a page is to be turned clockwise to be upright, and the model's confidence, 0..1.
+    """Degrees by which a page is to be turned counter-clockwise to be upright, and the model's confidence, 0..1.
 
     Without the package there is no guess: 0 with no confidence.
 
@@ -45,7 +45,7 @@ def guess_turn(pixels: np.ndarray) -> tuple[int, float]:
         return 0, 0.0
     (scores,) = session.run(None, {session.get_inputs()[0].name: _model_input(part)})
     best = int(scores[0].argmax())  # classes: content rotated clockwise by 0, 90, 180, 270 degrees
-    return (360 - 90 * best) % 360, float(scores[0][best])
+    return 90 * best, float(scores[0][best])
 
 
 @lru_cache(maxsize=1)

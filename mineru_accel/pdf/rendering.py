@@ -43,8 +43,8 @@ def render(page: PdfPage, scale: float, crop: tuple[float, float, float, float] 
 
 
 def turn(pixels: np.ndarray, degrees: int) -> np.ndarray:
-    """Turn an image clockwise by a multiple of 90 degrees; its sides change places with 90 and 270."""
-    return np.ascontiguousarray(np.rot90(pixels, -degrees // 90)) if degrees else pixels
+    """Turn an image counter-clockwise by a multiple of 90 degrees; its sides change places with 90 and 270."""
+    return np.ascontiguousarray(np.rot90(pixels, degrees // 90)) if degrees else pixels
 
 
 def rotate(pixels: np.ndarray, degrees: float) -> np.ndarray:

@@ -30,11 +30,15 @@ _TABLE_SHARE = 0.6
 """Share of the turned characters that lie in rows of cells on a page that is just a table printed sideways. The rest
 is its caption and notes."""
 _EDGE = 0.1
-"""Share of the page along each edge where a single turned line is a stamp or a mark, not the page's text."""
+"""Share of the page along each edge for running heads, which may be level on a sideways page, and for stamps: a single
+turned line there is not the page's text."""
+_MAX_LEVEL = 0.25
+"""Number of level characters within the edges, relative to the turned ones: where there are more, the turned ones are
+heads of columns, or labels of a drawing."""
 
 
 def text_turn(page: pdfium.PdfPage, textpage: pdfium.PdfTextPage) -> int:
-    """Degrees by which the page, as displayed, is to be turned clockwise so that its text is upright.
+    """Degrees by which the page, as displayed, is to be turned counter-clockwise so that its text is upright.
 
     0 for a page without much text, and for one that is just a table printed sideways: that is read as such.
     """
@@ -52,12 +56,16 @@ def text_turn(page: pdfium.PdfPage, textpage: pdfium.PdfTextPage) -> int:
     if not len(found):
         return 0
     direction = int(found[numbers.argmax()])
-    turn = -(direction + rotation) % 360
+    turn = (direction + rotation) % 360
     if not turn or numbers.max() < max(_MIN_CHARS, _MAJORITY * len(visible)):
         return 0
-    boxes = _boxes(textpage, [i for i, d in zip(visible, directions, strict=True) if d == direction])
-    rows = _rows(_upright(boxes, direction))
-    if len(rows) < 2 and _is_at_edge(boxes, page.get_bbox()):
+    boxes = _boxes(textpage, visible)
+    within = _within(boxes, page.get_bbox())
+    turned, level = directions == direction, (directions + rotation) % 360 == 0
+    if np.count_nonzero(level & within) > _MAX_LEVEL * np.count_nonzero(turned):
+        return 0
+    rows = _rows(_upright(boxes[turned], direction))
+    if len(rows) < 2 and not within[turned].any():
         return 0
     return 0 if turn != 180 and _is_table(rows) else turn
 
@@ -112,9 +120,9 @@ def _is_table(rows: list[np.ndarray]) -> bool:
     return in_cells >= _TABLE_SHARE * sum(map(len, rows))
 
 
-def _is_at_edge(boxes: np.ndarray, page: tuple[float, float, float, float]) -> bool:
-    """Whether all boxes lie along one edge of the page."""
+def _within(boxes: np.ndarray, page: tuple[float, float, float, float]) -> np.ndarray:
+    """Which boxes lie within the page's edges."""
     x0, y0, x1, y1 = page
     x, y = _EDGE * (x1 - x0), _EDGE * (y1 - y0)
-    left, bottom, right, top = boxes[:, 0].min(), boxes[:, 1].min(), boxes[:, 2].max(), boxes[:, 3].max()
-    return bool(right < x0 + x or left > x1 - x or top < y0 + y or bottom > y1 - y)
+    left, bottom, right, top = boxes.T
+    return (left > x0 + x) & (right < x1 - x) & (bottom > y0 + y) & (top < y1 - y)

@@ -13,11 +13,11 @@ class Key:
     path: str
     password: str | None = field(default=None, repr=False)
     turns: tuple[tuple[int, int], ...] = ()
-    """(0-based page number, degrees) of pages that are turned clockwise to be read: 90, 180 or 270. Who opens such a
+    """(0-based page number, degrees) of pages that are turned counter-clockwise to be read: 90, 180 or 270. Who opens such a
     page with this key sees it upright."""
 
     def turn(self, index: int) -> int:
-        """Degrees by which a page is turned clockwise to be read; 0 for a page that is upright."""
+        """Degrees by which a page is turned counter-clockwise to be read; 0 for a page that is upright."""
         return dict(self.turns).get(index, 0)
 
     def with_turns(self, turns: Iterable[tuple[int, int]]) -> Key:
@@ -79,4 +79,4 @@ class PageRead:
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds by step."""
     turn: int = 0
-    """Degrees by which the page is to be turned clockwise to be upright: 0, 90, 180 or 270."""
+    """Degrees by which the page is to be turned counter-clockwise to be upright: 0, 90, 180 or 270."""

@@ -65,17 +65,17 @@ def to_displayed(bbox: BBox | list[float], turn: int, angle: float, size: tuple[
 
     Args:
         bbox: fractions of the page as it was read.
-        turn: degrees by which the page was turned clockwise: 0, 90, 180 or 270.
+        turn: degrees by which the page was turned counter-clockwise: 0, 90, 180 or 270.
         angle: degrees by which the turned page was straightened, counter-clockwise as seen.
         size: width and height of the turned page in points.
     """
     x0, y0, x1, y1 = undo_deskew(bbox, angle, size) if angle else bbox
     match turn:
-        case 90:
+        case 270:
             x0, y0, x1, y1 = y0, 1 - x1, y1, 1 - x0
         case 180:
             x0, y0, x1, y1 = 1 - x1, 1 - y1, 1 - x0, 1 - y0
-        case 270:
+        case 90:
             x0, y0, x1, y1 = 1 - y1, x0, 1 - y0, x1
     return rounded((x0, y0, x1, y1))
 

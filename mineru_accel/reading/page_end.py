@@ -78,7 +78,7 @@ def _place_as_displayed(content: PageContent, turn: int, angle: float, size: tup
         boxed["bbox"] = to_displayed(boxed["bbox"], turn, angle, size)
     for raw in content.raws:
         if turn and raw["type"] in VISUAL_TYPES:
-            raw["angle"] = (int(raw.get("angle") or 0) - turn) % 360
+            raw["angle"] = (int(raw.get("angle") or 0) + turn) % 360
 
 
 def account_for_words(content: PageContent, seen: list[SeenWord], size: tuple[float, float]) -> None:

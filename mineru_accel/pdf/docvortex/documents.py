@@ -38,12 +38,12 @@ class Document:
         return self._document._pdf_doc.get_page_size(index)
 
     def turn_page(self, index: int, degrees: int) -> None:
-        """Turn a page clockwise, before it is used for the first time; a damaged page stays as it is."""
+        """Turn a page counter-clockwise, before it is used for the first time; a damaged page stays as it is."""
         try:
             page = self._document._pdf_doc[index]
         except pdfium.PdfiumError:  # reported when the page is read
             return
-        page.set_rotation((page.get_rotation() + degrees) % 360)
+        page.set_rotation((page.get_rotation() - degrees) % 360)
         page.close()
 
     def open_page(self, index: int) -> AbstractContextManager[pdfium.PdfPage]:
