@@ -40,7 +40,9 @@ def text_in_box(key: Key, index: int, box: BBox, turn: int = 0) -> str:
                 return ""
             text = page.get_textpage()
             try:
-                return str(text.get_text_bounded(*_unrotated(box, sides, rotation)))
+                found = str(text.get_text_bounded(*_unrotated(box, sides, rotation)))
+                # pdfium joins the words of a line as they stand on the page that is displayed
+                return " ".join(reversed(found.split())) if turn == 180 else found
             finally:
                 text.close()
     except (InputError, pdfium.PdfiumError):

@@ -13,8 +13,8 @@ class Key:
     path: str
     password: str | None = field(default=None, repr=False)
     turns: tuple[tuple[int, int], ...] = ()
-    """(0-based page number, degrees) of pages that are turned counter-clockwise to be read: 90, 180 or 270. Who opens such a
-    page with this key sees it upright."""
+    """(0-based page number, degrees) of pages that are turned counter-clockwise to be read: 90, 180 or 270. Who opens
+    such a page with this key sees it upright."""
 
     def turn(self, index: int) -> int:
         """Degrees by which a page is turned counter-clockwise to be read; 0 for a page that is upright."""

@@ -44,7 +44,7 @@ def complete_page(
 
 
 def finish_page(key: Key, page: PageSource, content: PageContent, images: Path | None, dpi: int) -> None:
-    """Write pictures of regions as they are read, move bboxes to the page as displayed, add lists, set the status.
+    """Write pictures of regions as they are read, add lists, set the status, move bboxes to the page as displayed.
 
     Raises:
         InputError: if the page can't be loaded.
@@ -54,7 +54,6 @@ def finish_page(key: Key, page: PageSource, content: PageContent, images: Path |
     with open_page(key, page.index) as upright:
         save_crops(upright, page.index, content.raws, images, dpi, angle)
         size = upright.get_size()
-    _place_as_displayed(content, key.turn(page.index), angle, size)
     equations = [block.source for block in content.blocks if block.raw["type"] == "equation"]
     formulas = sum(source not in (Source.VLM, Source.FALLBACK) for source in equations)
     if formulas:
@@ -62,6 +61,7 @@ def finish_page(key: Key, page: PageSource, content: PageContent, images: Path |
     if content.warnings:
         content.status = PageStatus.FALLBACK
     add_list_blocks(content)
+    _place_as_displayed(content, key.turn(page.index), angle, size)
     content.timings["crop"] = time.perf_counter() - started
 
 

@@ -21,7 +21,7 @@ from mineru_accel.pdf.types import Key
 from mineru_accel.reading.geometry import to_displayed
 
 MINUTES = (
-    "The committee reviewed the quarterly figures and noted that deliveries had improved in most regions, although"
+    "The committee reviewed the quarterly figures and noted that deliveries had improved in most regions"
 )
 
 
