@@ -14,6 +14,7 @@ from ..options import Images
 from ..storage import page_store
 from . import mineru
 from .inactive_text import deactivate_blocks
+from .turned_pages import make_displayed, make_upright
 from .types import Writing
 
 
@@ -29,16 +30,22 @@ def assemble(
     """
     map_ = None if whole else list(indices)
     warnings: dict[int, list[str]] = {}
+    turns = [page_store.read_turn(Path(document.staging), index) for index in indices]
     pages = read_pages(document, indices)
+    make_upright(pages, turns)
     try:
         model = mineru.build_model(pages, map_, document.effort, document.parse_mode, pdf)
-        return model, mineru.to_middle(model), warnings
+        middle = mineru.to_middle(model)
     except ValueError:
         pages = read_pages(document, indices)
+        make_upright(pages, turns)
         for number, reason in mineru.drop_invalid(pages):
             warnings.setdefault(indices[number], []).append(reason)
         model = mineru.build_model(pages, map_, document.effort, document.parse_mode, pdf)
-        return model, mineru.to_middle(model), warnings
+        middle = mineru.to_middle(model)
+    make_displayed(model.pages, turns)
+    make_displayed(middle.pages, turns)
+    return model, middle, warnings
 
 
 def read_pages(document: Writing, indices: Sequence[int]) -> list[list[Block]]:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..document import BBox
+from ..pdf.turns import box_as_displayed
 
 
 def scaled(box: Any, x: float, y: float) -> BBox:
@@ -69,15 +70,7 @@ def to_displayed(bbox: BBox | list[float], turn: int, angle: float, size: tuple[
         angle: degrees by which the turned page was straightened, counter-clockwise as seen.
         size: width and height of the turned page in points.
     """
-    x0, y0, x1, y1 = undo_deskew(bbox, angle, size) if angle else bbox
-    match turn:
-        case 270:
-            x0, y0, x1, y1 = y0, 1 - x1, y1, 1 - x0
-        case 180:
-            x0, y0, x1, y1 = 1 - x1, 1 - y1, 1 - x0, 1 - y0
-        case 90:
-            x0, y0, x1, y1 = 1 - y1, x0, 1 - y0, x1
-    return rounded((x0, y0, x1, y1))
+    return rounded(box_as_displayed(undo_deskew(bbox, angle, size) if angle else bbox, turn))
 
 
 def undo_deskew(bbox: BBox | list[float], angle: float, size: tuple[float, float]) -> list[float]:

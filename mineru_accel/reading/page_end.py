@@ -61,16 +61,18 @@ def finish_page(key: Key, page: PageSource, content: PageContent, images: Path |
     if content.warnings:
         content.status = PageStatus.FALLBACK
     add_list_blocks(content)
-    _place_as_displayed(content, key.turn(page.index), angle, size)
+    content.turn = key.turn(page.index)
+    _place_as_displayed(content, angle, size)
     content.timings["crop"] = time.perf_counter() - started
 
 
-def _place_as_displayed(content: PageContent, turn: int, angle: float, size: tuple[float, float]) -> None:
+def _place_as_displayed(content: PageContent, angle: float, size: tuple[float, float]) -> None:
     """Move all bboxes from the page as it was read to the page as displayed.
 
     Args:
-        turn, angle, size: see :func:`.geometry.to_displayed`.
+        angle, size: see :func:`.geometry.to_displayed`.
     """
+    turn = content.turn
     if not turn and not angle:
         return
     lines = (line for raw in content.raws for line in raw.get("lines") or ())

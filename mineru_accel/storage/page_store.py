@@ -15,11 +15,17 @@ from ..document import Block, Found
 FOLDER = "pages"
 
 
-def write_page(staging: Path, index: int, blocks: list[Block], found: Iterable[Found] = ()) -> None:
-    """Write a page's blocks and how each was found, atomically: a half-written page is never read."""
+def write_page(staging: Path, index: int, blocks: list[Block], found: Iterable[Found] = (), turn: int = 0) -> None:
+    """Write a page's blocks and how each was found, atomically: a half-written page is never read.
+
+    Args:
+        turn: degrees by which the page was turned to be read; bboxes are of the page as displayed.
+    """
     folder = staging / FOLDER
     folder.mkdir(exist_ok=True)  # not its parents: a document that was given up stays gone
-    page = {"blocks": blocks, "found": [[f.label, f.score, f.source] for f in found]}
+    page: dict[str, Any] = {"blocks": blocks, "found": [[f.label, f.score, f.source] for f in found]}
+    if turn:
+        page["turn"] = turn
     write_file(_path(staging, index), json.dumps(page, ensure_ascii=False).encode("utf-8", "replace"))
 
 
@@ -33,6 +39,11 @@ def write_file(target: Path, data: bytes) -> None:
 def read_page(staging: Path, index: int) -> list[Block]:
     """A page's blocks; none for a page that was never written because it failed."""
     return _read(staging, index)["blocks"]
+
+
+def read_turn(staging: Path, index: int) -> int:
+    """Degrees by which a page was turned counter-clockwise to be read."""
+    return int(_read(staging, index).get("turn", 0))
 
 
 def read_found(staging: Path, index: int) -> list[Found]:

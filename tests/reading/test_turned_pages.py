@@ -20,9 +20,7 @@ from mineru_accel.pdf.plain_text import text_in_box
 from mineru_accel.pdf.types import Key
 from mineru_accel.reading.geometry import to_displayed
 
-MINUTES = (
-    "The committee reviewed the quarterly figures and noted that deliveries had improved in most regions"
-)
+MINUTES = "The committee reviewed the quarterly figures and noted that deliveries had improved in most regions"
 
 
 @pytest.fixture(scope="module")
