@@ -19,6 +19,7 @@ from mineru_accel.pdf.opening import open_page
 from mineru_accel.pdf.plain_text import text_in_box
 from mineru_accel.pdf.types import Key
 from mineru_accel.reading.geometry import to_displayed
+from mineru_accel.reading.vlm_requests import page_image
 
 MINUTES = "The committee reviewed the quarterly figures and noted that deliveries had improved in most regions"
 
@@ -108,6 +109,15 @@ def test_a_turned_key_shows_the_page_upright(tmp_path: Path) -> None:
     with open_page(key, 0) as page, open_page(turned, 0) as upright, open_page(turned, 1) as other:
         assert page.get_size() == pytest.approx(upright.get_size()[::-1])
         assert other.get_size() == pytest.approx(upright.get_size())
+    width, height = page_image(turned, 0).size
+    assert width < height, "the VLM's crops are cut from the upright page"
+
+
+def test_a_scan_that_the_vlm_reads_is_turned_too(tmp_path: Path) -> None:
+    page = pdfium.PdfDocument(SAMPLES / "report.pdf")[0].render(scale=100 / 72).to_pil().convert("L")
+    page.rotate(180).save(tmp_path / "scan.png", dpi=(100, 100))
+    seen = read(Key(str(tmp_path / "scan.png")), 0, Method.AUTO, 100, None, 0, 0, ocr=False)
+    assert (seen.turn, seen.ocr, seen.why_ocr) == (180, None, "no text layer")
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
