@@ -12,6 +12,7 @@ from .crops import save_crops
 from .geometry import undo_deskew
 from .regions.formula_numbers import fold_formula_numbers
 from .regions.lists import add_list_blocks
+from .rescue import insert_in_order, rescued_blocks
 from .text.inline_styles import make_literal_spans
 from .types import Draft, PageContent, SeenWord
 from .word_account import match_words
@@ -69,13 +70,19 @@ def finish_page(key: Key, page: PageSource, content: PageContent, images: Path |
 
 
 def account_for_words(content: PageContent, seen: list[SeenWord], size: tuple[float, float]) -> None:
-    """Compare the words that the page shows with those of its blocks; a difference becomes a warning.
+    """Compare the words that the page shows with those of its blocks: what no block holds is added, and what is still
+    different becomes a warning.
 
     Args:
         size: of the page in points.
     """
     started = time.perf_counter()
     account = match_words(seen, content.blocks, size)
+    if rescued := rescued_blocks(account.lost, size):
+        for block in rescued:
+            insert_in_order(block, content.blocks)
+        content.warnings.append(f"{len(rescued)} paragraph(s) of words that no block held were added")
+        account = match_words(seen, content.blocks, size)
     content.words = account.as_dict(size)
     if warning := account.warning():
         content.warnings.append(warning)

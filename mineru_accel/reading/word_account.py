@@ -54,6 +54,8 @@ class WordAccount:
     """Words in running heads, feet, page numbers and notes."""
     left_out: list[tuple[SeenWord, Reason]] = field(default_factory=list)
     missing: list[SeenWord] = field(default_factory=list)
+    lost: list[SeenWord] = field(default_factory=list)
+    """Those of the missing words that are nowhere, not even in another form in the block at their place."""
     invented: list[str] = field(default_factory=list)
     """Words, as compared, that blocks have more often than the page."""
 
@@ -181,17 +183,29 @@ def match_words(seen: Sequence[SeenWord], blocks: Sequence[PageBlock], size: tup
         one.join()
     for reach in (0.0, _NEAR):
         waiting = [word for word in waiting if not _matched(word, written, reach, account, _Written.take_piece)]
+    missing: list[tuple[SeenWord, _Written | None]] = []
     for word in waiting:
         owner = next((one for one in written if holds(one.box, *centre(word.bbox))), None)
         reason = _reason(owner.block) if owner else None
-        if reason is None:
-            account.missing.append(word)
-        else:
+        if reason is not None:
             account.left_out.append((word, reason))
+        else:
+            missing.append((word, owner))
+    account.missing = [word for word, _ in missing]
+    account.lost = _lost(missing)
     for one in written:
         if one.block.source not in (Source.OCR, Source.VLM, Source.FALLBACK):
             account.invented += one.left()
     return account
+
+
+def _lost(missing: Sequence[tuple[SeenWord, _Written | None]]) -> list[SeenWord]:
+    """Missing words that are nowhere: words that the block at their place has left are too few to be theirs."""
+    letters: Counter[int] = Counter()
+    for word, owner in missing:
+        letters[id(owner)] += len(word.letters)
+    left = {id(owner): sum(map(len, owner.left())) for _, owner in missing if owner}
+    return [word for word, owner in missing if 2 * left.get(id(owner), 0) < letters[id(owner)]]
 
 
 def _of_block(block: PageBlock, size: tuple[float, float]) -> _Written:
