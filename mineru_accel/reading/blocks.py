@@ -22,11 +22,12 @@ from .regions.furniture import furniture_type
 from .regions.lists import split_items
 from .regions.titles import demote_authors, document_title
 from .source_policy import LayerQuality, SourcePolicy
-from .tables.recover import UNREADABLE, read_table
+from .tables.recover import UNREADABLE
 from .text.inline_styles import apply_styles, set_scripts
 from .text.lines import Line
 from .text.soundness import SourceChoice, choose_source, ocr_says_more
 from .types import Draft, PageBlock, VlmTask
+from .visual_text import resolve_visual_text
 
 BLOCK_TYPES = {
     Label.TITLE: "paragraph_title",
@@ -75,9 +76,10 @@ def build_draft(
     """
     with TextPages(key, [page]) as pages:
         text = extract_page_text(pages, key, page, regions, policy)
+        warnings = resolve_visual_text(text, lambda area: _choose(policy, area, text).source, lambda: pages.images(0))
         title = _find_title(text) if is_first else None
         demote_authors(text.areas, title)
-        draft = Draft(page.index, seen=text.seen, page_size=text.size)
+        draft = Draft(page.index, warnings=warnings, seen=text.seen, page_size=text.size)
         builder = _BlockBuilder(key, page.index, text, dpi, title, draft.warnings)
         styled: list[tuple[Block, list[Line]]] = []
         for area, choice in _ordered_areas(text, policy):
@@ -101,9 +103,15 @@ def _find_title(text: PageText) -> Area | None:
 def _ordered_areas(text: PageText, policy: SourcePolicy) -> Iterator[tuple[Area, SourceChoice]]:
     """A page's areas and their sources, in reading order; lists from the text layer are split into items."""
     for area in in_reading_order(text.areas, [a.region for a in text.areas], text.size):
-        choice = choose_source(policy, area, text.why_unsound, text.origin, text.areas)
+        choice = _choose(policy, area, text)
         for item in split_items(area) if choice.source is Source.TEXT_LAYER else [area]:
             yield item, choice
+        for inner in in_reading_order(area.beside, [a.region for a in area.beside], text.size):
+            yield inner, _choose(policy, inner, text)
+
+
+def _choose(policy: SourcePolicy, area: Area, text: PageText) -> SourceChoice:
+    return choose_source(policy, area, text.why_unsound, text.origin, text.areas)
 
 
 def _set_styles(text: PageText, draft: Draft, styled: list[tuple[Block, list[Line]]]) -> None:
@@ -156,8 +164,8 @@ class _BlockBuilder:
         block.raw["angle"] = area.rotation
         warning = None
         if block.source is Source.TEXT_LAYER:
-            assert self.text.layer is not None
-            block.raw["type"], block.raw["content"], warning = read_table(self.text.layer, area.box, area.fragments)
+            assert area.table is not None
+            block.raw["content"], warning = area.table
             block.source = self.text.origin if block.raw["content"] else Source.IMAGE
         elif block.source is Source.IMAGE:
             warning = UNREADABLE

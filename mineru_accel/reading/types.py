@@ -52,7 +52,7 @@ class PageBlock:
     """The detected region; None where no detector ran."""
     task: VlmTask | None = None
     formula_text: str = ""
-    """Characters of the text layer within a formula, quoted in a warning if it is kept as a picture."""
+    """Characters of the text layer within a formula, written with its picture if it is kept as one."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ def write_page(staging: Path, index: int, blocks: list[Block], found: Iterable[F
     """Write a page's blocks and how each was found, atomically: a half-written page is never read."""
     folder = staging / FOLDER
     folder.mkdir(exist_ok=True)  # not its parents: a document that was given up stays gone
-    page = {"blocks": blocks, "found": [[f.label, f.score, f.source] for f in found]}
+    page = {"blocks": blocks, "found": [[f.label, f.score, f.source, f.formula_text] for f in found]}
     write_file(_path(staging, index), json.dumps(page, ensure_ascii=False).encode("utf-8", "replace"))
 
 

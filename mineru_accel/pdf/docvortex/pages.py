@@ -54,6 +54,10 @@ class TextPage:
         """Ruled lines, horizontal and vertical, as boxes."""
         return [line.bbox for line in self._snapshot.vector_geometry.drawing_lines]
 
+    def paths(self) -> list[tuple[BBox, bool]]:
+        """Boxes of drawn paths, and whether each is a rectangle."""
+        return [(path.bbox, bool(path.rectangle_bboxes)) for path in self._snapshot.vector_geometry.path_infos]
+
     def horizontal_rules_of_tables(self) -> list[BBox]:
         """Horizontal ruled lines as the table recovery sees them: edges of filled cells included."""
         return [line.bbox for line in self._table_page().drawing_lines if line.orientation == "horizontal"]
@@ -123,6 +127,11 @@ class TextPages:
             number: place of the page among these pages.
         """
         return TextPage(self._pdf(number).page(self._index(number)))
+
+    def images(self, number: int) -> list[BBox]:
+        """Raster images of a page itself as boxes in points; see :meth:`page`."""
+        index = self._pages[number].index
+        return list(self._document.page(index).pdf_doc.get_page_image_bboxes(index))
 
     def native_snapshot(self, number: int) -> Any:
         """See :meth:`.documents.Document.native_snapshot`."""
