@@ -77,7 +77,7 @@ def build_draft(
         text = extract_page_text(pages, key, page, regions, policy)
         title = _find_title(text) if is_first else None
         demote_authors(text.areas, title)
-        draft = Draft(page.index, seen=text.seen, page_size=text.size)
+        draft = Draft(page.index, seen=text.seen, left_out=text.left_out, page_size=text.size)
         builder = _BlockBuilder(key, page.index, text, dpi, title, draft.warnings)
         styled: list[tuple[Block, list[Line]]] = []
         for area, choice in _ordered_areas(text, policy):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..document import PageStatus, Source
@@ -14,7 +15,7 @@ from .regions.formula_numbers import fold_formula_numbers
 from .regions.lists import add_list_blocks
 from .text.inline_styles import make_literal_spans
 from .types import Draft, PageContent, SeenWord
-from .word_account import match_words
+from .word_account import Reason, match_words
 
 _QUOTED = 200
 """Maximum characters of a formula that a warning quotes: one line of a report."""
@@ -37,7 +38,7 @@ def complete_page(
     make_literal_spans(block.raw for block in content.blocks if block.source is not Source.VLM)
     _add_warnings(content)
     if draft.seen is not None:
-        account_for_words(content, draft.seen, draft.page_size)
+        account_for_words(content, draft.seen, draft.page_size, draft.left_out)
     content.timings["extract"] = time.perf_counter() - started
     finish_page(key, page, content, images, dpi)
     return content
@@ -68,14 +69,22 @@ def finish_page(key: Key, page: PageSource, content: PageContent, images: Path |
     content.timings["crop"] = time.perf_counter() - started
 
 
-def account_for_words(content: PageContent, seen: list[SeenWord], size: tuple[float, float]) -> None:
+def account_for_words(
+    content: PageContent,
+    seen: list[SeenWord],
+    size: tuple[float, float],
+    left_out: Sequence[tuple[SeenWord, str]] = (),
+) -> None:
     """Compare the words that the page shows with those of its blocks; a difference becomes a warning.
 
     Args:
         size: of the page in points.
+        left_out: words of the text layer that are not among ``seen``, each with its reason.
     """
     started = time.perf_counter()
     account = match_words(seen, content.blocks, size)
+    account.seen += len(left_out)
+    account.left_out += [(word, Reason(reason)) for word, reason in left_out]
     content.words = account.as_dict(size)
     if warning := account.warning():
         content.warnings.append(warning)

@@ -18,7 +18,8 @@ from docvortex.document.pdf import PDFPage
 
 from ...document import BBox, Block
 from ..opening import keep_open, open_document
-from ..types import Key, PageSource
+from ..types import HiddenText, Key, PageSource
+from ..visibility import find_hidden
 from .characters import Char
 from .documents import Document
 
@@ -104,6 +105,7 @@ class TextPages:
         self._release = keep_open(key)
         self._pages = pages
         self._layers = {p.index: Document(p.ocr.pdf) for p in pages if p.ocr}
+        self._hidden = [self._hide(page) for page in pages]
 
     def __enter__(self) -> TextPages:
         return self
@@ -123,6 +125,19 @@ class TextPages:
             number: place of the page among these pages.
         """
         return TextPage(self._pdf(number).page(self._index(number)))
+
+    def hidden(self, number: int) -> tuple[HiddenText, ...]:
+        """The text that was left out of a page's text layer, since it is not seen or a watermark."""
+        return self._hidden[number]
+
+    def _hide(self, page: PageSource) -> tuple[HiddenText, ...]:
+        if page.ocr:
+            return ()
+        if page.hidden is None:
+            with self._document.open_page(page.index) as raw:
+                page.hidden = find_hidden(raw, self._document.may_hide_layers)
+        self._document.hide(page.index, page.hidden.paths)
+        return page.hidden.texts
 
     def native_snapshot(self, number: int) -> Any:
         """See :meth:`.documents.Document.native_snapshot`."""
