@@ -14,6 +14,7 @@ from .region_ocr import read_one_line
 from .regions.areas import Area, find_areas
 from .regions.cleanup import without_nested
 from .regions.footnotes import find_footnotes
+from .regions.marginalia import restore_content
 from .regions.running_heads import neighbour_text_reader, relabel_running_heads
 from .source_policy import SourcePolicy
 from .text.soundness import find_contradiction
@@ -62,8 +63,10 @@ def extract_page_text(
         areas = find_areas(regions, lines, rules, layer.size)
         if page.ocr:
             return PageText(areas, layer.size, layer, Source.OCR, seen=seen, left_out=left_out)
-        relabel_running_heads(areas, layer.size, neighbour_text_reader(key, page.index))
+        neighbours = neighbour_text_reader(key, page.index)
+        relabel_running_heads(areas, layer.size, neighbours)
         find_footnotes(areas, rules, layer.size)
+        restore_content(areas, layer.size, neighbours)
         if policy.compares_with_pixels:
             x, y = 1 / layer.size[0], 1 / layer.size[1]
             why = find_contradiction(areas, lambda box: read_one_line(key, page.index, scaled(box, x, y)))

@@ -14,9 +14,9 @@ from ...pdf.plain_text import text_in_box
 from ...pdf.types import Key
 from .areas import Area
 
-_MARGIN = 0.12
+MARGIN = 0.12
 """Height of the top and bottom margins, where running heads stand, as a share of the page's height."""
-_TITLE_SIZE = 1.35
+TITLE_SIZE = 1.35
 """Height of a line, relative to the page's text, from which it is a title: slides repeat theirs."""
 _MIN_LETTERS = 4
 """Letters; shorter texts agree by chance."""
@@ -50,10 +50,10 @@ def relabel_running_heads(areas: list[Area], size: tuple[float, float], text_of:
         if area.region.label not in _TEXT_LABELS or len(area.lines) != 1 or area.rotation or bottom - top > 3 * usual:
             continue
         others = [a.box for a in flow if a is not area]
-        first = bottom < _MARGIN * height and all(box[3] > top for box in others)
-        last = top > (1 - _MARGIN) * height and all(box[1] < bottom for box in others)
+        first = bottom < MARGIN * height and all(box[3] > top for box in others)
+        last = top > (1 - MARGIN) * height and all(box[1] < bottom for box in others)
         line = area.lines[0]
-        large = line.bbox[3] - line.bbox[1] > _TITLE_SIZE * usual
+        large = line.bbox[3] - line.bbox[1] > TITLE_SIZE * usual
         if (first or last) and _repeats(line.text, line.bbox, width, large, text_of):
             area.region.label = Label.ABANDON
 
@@ -66,11 +66,16 @@ def _repeats(text: str, box: BBox, width: float, large: bool, text_of: Neighbour
     if number.isdecimal() and len(number) <= 4:
         row = (0.0, y0 - dy, width, y1 + dy)
         return any(str(int(number) + offset) in re.findall(r"\d+", text_of(offset, row)) for offset in (-1, 1))
+    return not large and is_repeated(text, box, text_of)
+
+
+def is_repeated(text: str, box: BBox, text_of: NeighbourText) -> bool:
+    """Whether a neighbouring page has the same letters in a box."""
+    x0, y0, x1, y1 = box
+    dx, dy = _MARGIN_AROUND
     letters, around = _only_letters(text), (x0 - dx, y0 - dy, x1 + dx, y1 + dy)
-    return (
-        not large
-        and len(letters) >= _MIN_LETTERS
-        and any(letters == _only_letters(text_of(offset, around)) for offset in _NEIGHBOURS)
+    return len(letters) >= _MIN_LETTERS and any(
+        letters == _only_letters(text_of(offset, around)) for offset in _NEIGHBOURS
     )
 
 

@@ -24,16 +24,18 @@ def find_leaders(lines: Sequence[TextLine]) -> Iterator[tuple[int, int, int]]:
     Dots at the end of a row are kept: a form's field to be filled in.
     """
     for number, line in enumerate(lines):
-        text = "".join(char["char"] if len(char["char"]) == 1 else "\ufffc" for char in line.chars)
+        text = "".join([char["char"] for char in line.chars])
         if not any(sign in text for sign in _SIGNS):
             continue
+        if len(text) != len(line.chars):  # a character of several letters is none of the dots
+            text = "".join([char["char"][:1] or " " for char in line.chars])
         for match in _LEADER.finditer(text):
             start, end = match.start(), match.start() + len(match.group().rstrip())
             box = union([char["bbox"] for char in line.chars[start:end] if not char["char"].isspace()])
             before = text[:start].strip() or _has_neighbour(lines, number, box, left=True)
             after = text[end:].strip() or _has_neighbour(lines, number, box, left=False)
             if before and after:
-                yield number, start, end
+                yield number, start, match.end() if text[start - 1 : start].isspace() else end
 
 
 def _has_neighbour(lines: Sequence[TextLine], number: int, box: BBox, *, left: bool) -> bool:

@@ -6,6 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ...document import BBox
 from ...pdf.docvortex.characters import Char
@@ -25,6 +26,12 @@ _MIN_SHARE = 0.8
 """Share of the numbers in a column that count on, and share of them that stand beside text."""
 _MIN_WORDS = 5
 """Words in a line of prose; rows of a table and items of a list are shorter."""
+_MIN_WORDS_ON_RULED_PAPER = 3
+"""The same where rows without text have numbers, too."""
+_MIN_RULED_ROWS = 10
+"""Rows of ruled paper."""
+_MAX_UNEVEN = 0.05
+"""Difference of two distances between rows, as a share of one."""
 _MIN_CONTINUED = 0.3
 """Share of lines that begin within a sentence; items of a list begin with capitals."""
 _SAME_ROW = 0.3
@@ -45,8 +52,9 @@ class _Number:
 def find_line_numbers(lines: Sequence[TextLine]) -> list[tuple[int, int, int]]:
     """Line numbers as (number of the line, first character, end).
 
-    They count on in a column, each beside a line of running text: prose whose sentences run on from line to line, or,
-    where only every fifth line or so has one, as many lines as they count.
+    They count on in a column. They stand beside lines of prose, whose sentences run on from line to line; or there are
+    as many lines as they count, where only every fifth line or so has one; or they stand at even distances, beside text
+    and empty rows alike, as on the ruled paper of courts.
     """
     found: list[tuple[int, int, int]] = []
     for at_end in (False, True):
@@ -58,7 +66,7 @@ def find_line_numbers(lines: Sequence[TextLine]) -> list[tuple[int, int, int]]:
             chain, step = _counting(column)
             if len(chain) < max(_MIN_NUMBERS, _MIN_SHARE * len(column)) or taken & {n.line for n in chain}:
                 continue
-            if _stand_beside_prose(chain, step, lines, at_end):
+            if _number_lines(chain, step, lines, at_end):
                 taken |= {n.line for n in chain}
                 found += [(n.line, n.start, n.end) for n in chain]
     return found
@@ -124,16 +132,28 @@ def _counting(column: list[_Number]) -> tuple[list[_Number], int]:
     return best, best_step
 
 
-def _stand_beside_prose(chain: list[_Number], step: int, lines: Sequence[TextLine], at_end: bool) -> bool:
-    """Whether most numbers have text beside them that is running text."""
+def _number_lines(chain: list[_Number], step: int, lines: Sequence[TextLine], at_end: bool) -> bool:
+    """Whether numbers that count on are those of lines, not of a table's rows or a list's items."""
     bodies = [body for number in chain if (body := _body(number, lines, at_end))]
+    if not bodies:
+        return False
+    words = statistics.median(len(body.split()) for body in bodies)
+    if len(bodies) < len(chain) and step == 1 and _are_even(chain):
+        return len(bodies) >= 0.5 * len(chain) and words >= _MIN_WORDS_ON_RULED_PAPER
     if len(bodies) < _MIN_SHARE * len(chain):
         return False
     if step > 1:
         return _count_rows(chain, lines) >= _MIN_SHARE * step * (len(chain) - 1)
-    words = [len(body.split()) for body in bodies]
     continued = sum(body[0].isalpha() and not body[0].isupper() for body in bodies)
-    return statistics.median(words) >= _MIN_WORDS and continued >= _MIN_CONTINUED * len(bodies)
+    return words >= _MIN_WORDS and continued >= _MIN_CONTINUED * len(bodies)
+
+
+def _are_even(chain: list[_Number]) -> bool:
+    """Whether a column counts every row of a page from 1 on: many numbers at even distances."""
+    gaps = [below.box[1] - above.box[1] for above, below in pairwise(chain)]
+    usual = statistics.median(gaps)
+    even = sum(abs(gap - usual) < _MAX_UNEVEN * usual for gap in gaps)
+    return chain[0].value == 1 and len(chain) >= _MIN_RULED_ROWS and even >= _MIN_SHARE * len(gaps)
 
 
 def _body(number: _Number, lines: Sequence[TextLine], at_end: bool) -> str:
