@@ -14,7 +14,7 @@ from ...pdf.plain_text import text_in_box
 from ...pdf.types import Key
 from .areas import Area
 
-MARGIN = 0.12
+_MARGIN = 0.12
 """Height of the top and bottom margins, where running heads stand, as a share of the page's height."""
 TITLE_SIZE = 1.35
 """Height of a line, relative to the page's text, from which it is a title: slides repeat theirs."""
@@ -50,8 +50,8 @@ def relabel_running_heads(areas: list[Area], size: tuple[float, float], text_of:
         if area.region.label not in _TEXT_LABELS or len(area.lines) != 1 or area.rotation or bottom - top > 3 * usual:
             continue
         others = [a.box for a in flow if a is not area]
-        first = bottom < MARGIN * height and all(box[3] > top for box in others)
-        last = top > (1 - MARGIN) * height and all(box[1] < bottom for box in others)
+        first = bottom < _MARGIN * height and all(box[3] > top for box in others)
+        last = top > (1 - _MARGIN) * height and all(box[1] < bottom for box in others)
         line = area.lines[0]
         large = line.bbox[3] - line.bbox[1] > TITLE_SIZE * usual
         if (first or last) and _repeats(line.text, line.bbox, width, large, text_of):
@@ -60,11 +60,9 @@ def relabel_running_heads(areas: list[Area], size: tuple[float, float], text_of:
 
 def _repeats(text: str, box: BBox, width: float, large: bool, text_of: NeighbourText) -> bool:
     """Whether a neighbouring page has the same text in a box, or the next number in its row."""
-    x0, y0, x1, y1 = box
-    dx, dy = _MARGIN_AROUND
     number = text.strip(" -–—·.|/")
     if number.isdecimal() and len(number) <= 4:
-        row = (0.0, y0 - dy, width, y1 + dy)
+        row = (0.0, box[1] - _MARGIN_AROUND[1], width, box[3] + _MARGIN_AROUND[1])
         return any(str(int(number) + offset) in re.findall(r"\d+", text_of(offset, row)) for offset in (-1, 1))
     return not large and is_repeated(text, box, text_of)
 
