@@ -38,6 +38,12 @@ _DOTLESS = str.maketrans("ıȷ", "ij")
 class Reason(StrEnum):
     """Why a word of the page is in no block."""
 
+    HIDDEN = "hidden"
+    LAYER = "off layer"
+    OUTSIDE = "outside the page"
+    WATERMARK = "watermark"
+    LINE_NUMBER = "line number"
+    LEADER = "leader dots"
     IN_FIGURE = "inside a figure"
     BY_OCR = "replaced by OCR"
     BY_VLM = "replaced by the VLM"

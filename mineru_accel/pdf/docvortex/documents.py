@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import Any
 
 import pypdfium2 as pdfium
 from docvortex.document.pdf import PDFDocument, PDFPage
+
+from ..layers import may_hide_layers
+from ..page_objects import Path, deactivate
+
+
+class _VisibleText(PDFDocument):
+    """docvortex's document, whose pages lack the objects that they don't show."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.hidden: dict[int, tuple[Path, ...]] = {}
+
+    @contextmanager
+    def _open_page(self, page_idx: int) -> Iterator[pdfium.PdfPage]:
+        with super()._open_page(page_idx) as page:
+            deactivate(page, self.hidden.get(page_idx, ()))
+            yield page
 
 
 class Document:
@@ -17,7 +36,7 @@ class Document:
     """
 
     def __init__(self, data: bytes) -> None:
-        self._document = PDFDocument(data)
+        self._document = _VisibleText(data)
 
     @property
     def data(self) -> bytes:
@@ -37,13 +56,22 @@ class Document:
         """
         return self._document._pdf_doc.get_page_size(index)
 
+    @cached_property
+    def may_hide_layers(self) -> bool:
+        """Whether some of its layers may be off."""
+        return may_hide_layers(self.data)
+
+    def hide(self, index: int, paths: tuple[Path, ...]) -> None:
+        """Leave objects of a page out of what :meth:`page` and :meth:`native_snapshot` give."""
+        self._document.hidden[index] = paths
+
     def open_page(self, index: int) -> AbstractContextManager[pdfium.PdfPage]:
-        """pdfium's page, open inside the ``with`` block.
+        """pdfium's page with all its objects, open inside the ``with`` block.
 
         Raises:
             pypdfium2.PdfiumError: if the page is damaged.
         """
-        return self._document._open_page(index)
+        return PDFDocument._open_page(self._document, index)
 
     def page(self, index: int) -> PDFPage:
         """docvortex's page, for this package only."""

@@ -18,7 +18,8 @@ from docvortex.document.pdf import PDFPage
 
 from ...document import BBox, Block
 from ..opening import keep_open, open_document
-from ..types import Key, PageSource
+from ..types import HiddenText, Key, PageSource
+from ..visibility import find_hidden
 from .characters import Char
 from .documents import Document
 
@@ -108,6 +109,7 @@ class TextPages:
         self._release = keep_open(key)
         self._pages = pages
         self._layers = {p.index: Document(p.ocr.pdf) for p in pages if p.ocr}
+        self._hidden = [self._hide(page) for page in pages]
 
     def __enter__(self) -> TextPages:
         return self
@@ -132,6 +134,19 @@ class TextPages:
         """Raster images of a page itself as boxes in points; see :meth:`page`."""
         index = self._pages[number].index
         return list(self._document.page(index).pdf_doc.get_page_image_bboxes(index))
+
+    def hidden(self, number: int) -> tuple[HiddenText, ...]:
+        """The text that was left out of a page's text layer, since it is not seen or a watermark."""
+        return self._hidden[number]
+
+    def _hide(self, page: PageSource) -> tuple[HiddenText, ...]:
+        if page.ocr:
+            return ()
+        if page.hidden is None:
+            with self._document.open_page(page.index) as raw:
+                page.hidden = find_hidden(raw, self._document.may_hide_layers)
+        self._document.hide(page.index, page.hidden.paths)
+        return page.hidden.texts
 
     def native_snapshot(self, number: int) -> Any:
         """See :meth:`.documents.Document.native_snapshot`."""
