@@ -18,7 +18,7 @@ from .regions.marginalia import restore_content
 from .regions.running_heads import neighbour_text_reader, relabel_running_heads
 from .source_policy import SourcePolicy
 from .text.soundness import find_contradiction
-from .types import SeenWord
+from .types import Reason, SeenWord
 from .word_account import seen_words
 
 
@@ -37,7 +37,7 @@ class PageText:
     """The reason, where the layer is unsound as a whole."""
     seen: list[SeenWord] | None = None
     """The words of the layer."""
-    left_out: list[tuple[SeenWord, str]] = field(default_factory=list)
+    left_out: list[tuple[SeenWord, Reason]] = field(default_factory=list)
     """What was left out of the layer, with the reasons."""
 
 

@@ -14,7 +14,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +21,7 @@ from ..document import BBox, Block, Source
 from ..pdf.docvortex.pages import TextLine
 from .geometry import box_area, centre, holds, rounded, scaled, union
 from .text.inline_styles import plain_text
-from .types import PageBlock, SeenWord
+from .types import PageBlock, Reason, SeenWord
 
 _NEAR = 12.0
 """Points by which a word may stand outside the box of the block that has it: a line, since detected boxes cut lines."""
@@ -33,20 +32,6 @@ _MAX_NAMED = 1000
 """Maximum words of a page that the report names one by one: a map's labels are no text to be read."""
 _MAX_QUOTED = 8
 _DOTLESS = str.maketrans("ıȷ", "ij")
-
-
-class Reason(StrEnum):
-    """Why a word of the page is in no block."""
-
-    HIDDEN = "hidden"
-    LAYER = "off layer"
-    OUTSIDE = "outside the page"
-    WATERMARK = "watermark"
-    LINE_NUMBER = "line number"
-    LEADER = "leader dots"
-    IN_FIGURE = "inside a figure"
-    BY_OCR = "replaced by OCR"
-    BY_VLM = "replaced by the VLM"
 
 
 @dataclass(slots=True)
