@@ -23,7 +23,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from ._ops import split_columns
+from .ops import split_columns
 from .conv2d import conv2d_kernel, default_config, epilogue_kernel
 from .depthwise_conv2d import depthwise_kernel
 from .dilated_block import block_mode, branch_columns, dilated_block_kernel

@@ -21,7 +21,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ._ops import LIBRARY, run_triton, split_columns
+from .ops import LIBRARY, run_triton, split_columns
 from ._tile import is_inside, silu, taps_inside, tile_pixels
 from .dilated_conv2d import precision, tile_options, tiles
 from .shape_cache import Config

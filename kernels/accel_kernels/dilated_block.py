@@ -27,7 +27,7 @@ import triton.language as tl
 from torch import Tensor
 
 from . import reference
-from ._ops import choose, register, run_triton, split_columns
+from .ops import choose, register, run_triton, split_columns
 from ._tile import accumulate, accumulate3, sigmoid, silu, tile_pixels
 from .dilated_conv2d import _vendor, pixel_strided, precision, tile_options, tiles
 from .shape_cache import Config

@@ -14,7 +14,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ._ops import register, run_triton, split_columns
+from .ops import register, run_triton, split_columns
 from ._tile import accumulate, silu, tile_pixels
 from .packing import pack_conv
 from .shape_cache import Config

@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ._ops import LIBRARY
+from .ops import LIBRARY
 from ._tile import tile_pixels
 from .conv2d import evenly_spaced, pixel_stride
 

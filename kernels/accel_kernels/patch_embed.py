@@ -23,7 +23,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ._ops import register, run_triton, tma_descriptors
+from .ops import register, run_triton, tma_descriptors
 from .dilated_conv2d import precision
 from .packing import PACKED
 from .shape_cache import Config

@@ -12,7 +12,7 @@ import torch
 import triton.testing
 from torch import Tensor
 
-from ._ops import split_columns
+from .ops import split_columns
 from .dilated_block import JOINT, SPLIT
 from .problems import Problem
 from .shape_cache import SHAPES, Choice, Config, arch_of, forced
