@@ -55,7 +55,7 @@ def test_trace_has_a_lane(serve: Any, pages: Path, vlm_options: dict[str, Any], 
 def test_crops_that_find_no_room_count_as_memory(
     serve: Any, pages: Path, vlm_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(startup, "_SLOT_BYTES", 1000)
+    monkeypatch.setattr(startup, "SLOT_BYTES", 1000)
     held: list[int] = []
     one = serve(lambda n: held.append(pipeline.executor.scheduler.held_bytes) or server.GOOD)
     options = {**vlm_options, "layout": "vlm", "layout_weights": None}
@@ -136,7 +136,7 @@ def test_early_pages_go_first(serve: Any) -> None:
         assert wait_until(lambda: one.asked)
         for key in [(1, 0), (0, 3), (0, 1), (1, 1), (0, 2)]:
             ask(key, 20, 40, 30)
-        stage._call(hold.set)  # after all have been taken in
+        stage.loop.call_soon_threadsafe(hold.set)  # after all have been taken in
         assert all(event.wait(PATIENCE) for event in done.values())
     finally:
         hold.set()
