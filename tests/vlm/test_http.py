@@ -103,12 +103,12 @@ def test_server_that_stumbles(word: str, serve: Any, pages: Path, vlm_options: d
 
 def test_one_of_two_servers_dies_in_mid_run(serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:
     def behave(n: int) -> str:
-        time.sleep(0.05)
         if n == 1:
             threading.Thread(target=mortal.die).start()
         return server.DROP if n else server.GOOD
 
-    mortal, well = serve(behave), serve(lambda n: time.sleep(0.05) or server.GOOD)
+    mortal = serve(behave)
+    well = serve(lambda n: server.GOOD if wait_until(lambda: mortal.asked >= 2) else server.ERROR)
     result = read(pages, vlm_options, mortal, well)
     assert result.ok and [p.status for p in result.pages] == [PageStatus.OK] * PAGES
     assert mortal.asked >= 2 and well.asked >= CROPS - 1
