@@ -84,13 +84,15 @@ def test_result_that_is_there_is_kept_refused_or_replaced(tmp_path: Path) -> Non
     assert result.skipped and result.markdown == "the first" and len(result.pages) == 1
 
     refused = folder_of(tmp_path)
-    assert (report := refused.open()) is not None
+    report = refused.open()
+    assert report is not None
     with pytest.raises(OutputError, match="another version of this file; --overwrite"):
         refused.open_again(report, "y")
     refused.close()
 
     replaced = folder_of(tmp_path, replace=True)
-    assert (report := replaced.open()) is not None and replaced.open_again(report, "y")
+    report = replaced.open()
+    assert report is not None and replaced.open_again(report, "y")
     with pytest.raises(OutputError, match="another run"):
         folder_of(tmp_path, overwrite=True).open()
     replaced.close()

@@ -115,11 +115,14 @@ def test_rules_for_joining_text() -> None:
     assert merge_lines(("a hyphen-", "ated word", "ends")) == "a hyphenated word ends"
     assert merge_lines(("中文的", "一行")) == "中文的一行"
 
-    def char(letter: str, x: float, **more: Any) -> Any:
-        box = (x, 0.0, x + 10, 10.0)
-        return {"char": letter, "bbox": box, "tight_bbox": box, "font": {"size": 10.0, "name": "x", "flags": 0}, **more}
+    def said(letters: str, **of_space: Any) -> bool:
+        """Of a character, a space and a character: whether the space is only pdfium's guess."""
+        left, space, right = (
+            {"char": c, "bbox": (x, 0.0, x + 10, 10.0), "char_idx": i, "writing_angle": 0.0, "is_generated": False}
+            for i, (c, x) in enumerate(zip(letters, (0.0, 10.0, 12.0), strict=True))
+        )
+        return is_guessed_cjk_space(left, space | of_space, right)  # type: ignore[arg-type]
 
-    space = char(" ", 10)
-    assert is_guessed_cjk_space(char("中", 0), space | {"is_generated": True}, char("文", 12))
-    assert not is_guessed_cjk_space(char("中", 0), space | {"is_generated": False}, char("文", 12))
-    assert not is_guessed_cjk_space(char("a", 0), space | {"is_generated": True}, char("b", 12))
+    assert said("中 文", is_generated=True)
+    assert not said("中 文")
+    assert not said("a b", is_generated=True)
