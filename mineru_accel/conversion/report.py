@@ -48,7 +48,7 @@ def page_report(page: PageResult) -> dict[str, Any]:
 
 def pages_of(report: dict[str, Any]) -> list[PageResult]:
     """The pages of an earlier run's report."""
-    fields = ("error", "regions", "sources", "warnings", "timings", "why_ocr")
+    fields = ("error", "regions", "sources", "reasons", "warnings", "timings", "why_ocr")
     return [
         PageResult(p["page_idx"], PageStatus(p["status"]), **{f: p[f] for f in fields if f in p})
         for p in report.get("page_results", [])

@@ -1,6 +1,6 @@
 """The one way from a page's regions to its blocks, for every back end.
 
-The source policy alone decides where a region's content comes from. Blocks for the VLM stay empty and carry a task.
+The source policy decides where a region's content is sought. Blocks for the VLM stay empty and carry a task.
 """
 
 from __future__ import annotations
