@@ -24,7 +24,7 @@ class PageStatus(StrEnum):
     """What became of a page. Every input page ends in exactly one of these."""
 
     OK = "ok"
-    FALLBACK = "fallback"  # converted, but some of it by a lesser method than asked for
+    FALLBACK = "fallback"  # converted, but some of it by a lesser method than asked for, or in doubt: see its warnings
     FAILED = "failed"
 
 

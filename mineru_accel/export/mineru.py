@@ -34,7 +34,7 @@ from ..errors import one_line
 from ..options import Format
 from ..version import __version__
 from .formula_text import FormulaTexts, add_formula_texts, with_alternative_texts
-from .inactive_text import inert_text
+from .inactive_text import escape_document
 from .layout_pdf import layout_pdf
 from .nested_lists import nest_lists
 
@@ -153,12 +153,12 @@ def markdown(middle: MiddleJson, formulas: FormulaTexts = _NO_FORMULAS) -> str:
     Args:
         formulas: characters of formulas that are kept as pictures.
     """
-    return with_alternative_texts(render_markdown(inert_text(middle)), formulas)
+    return with_alternative_texts(render_markdown(escape_document(middle)), formulas)
 
 
 def content_list(middle: MiddleJson, formulas: FormulaTexts = _NO_FORMULAS) -> list[Any]:
     """MinerU's flat list of blocks; see :func:`markdown`."""
-    return add_formula_texts(render_content_list(inert_text(middle)), formulas)
+    return add_formula_texts(render_content_list(escape_document(middle)), formulas)
 
 
 def content_list_v2(middle: MiddleJson) -> list[Any]:
@@ -167,7 +167,7 @@ def content_list_v2(middle: MiddleJson) -> list[Any]:
 
 
 def middle_dict(middle: MiddleJson) -> dict[str, Any]:
-    """What stands in ``_middle.json``."""
+    """The contents of ``_middle.json``."""
     return middle.to_dict(exclude_block_fields={"image_base64"})
 
 

@@ -1,4 +1,4 @@
-"""One page of a document for people to look at: its regions, and the Markdown of each. Runs in a worker."""
+"""The preview of a page: its regions, and the Markdown of each. Runs in a worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_SIDE = 1100
 
 
 def page(folder: str, index: int) -> PageView:
-    """The view of a spooled page; an empty one for a page that failed.
+    """The preview of a stored page; an empty one for a page that failed.
 
     Args:
         folder: with ``pages/`` and ``images/``, as :mod:`mineru_accel.storage.page_store` makes it.
@@ -64,7 +64,7 @@ def _rounded(bbox: BBox) -> tuple[float, ...]:
 
 
 def _data_uri(path: Path) -> str | None:
-    """A picture small enough to look at."""
+    """A picture as a data URI, at most ``_MAX_SIDE`` pixels a side; None if it can't be read."""
     try:
         with Image.open(path) as image:
             image.thumbnail((_MAX_SIDE, _MAX_SIDE))

@@ -1,4 +1,4 @@
-"""From spooled blocks to MinerU's documents. Runs in a worker."""
+"""MinerU's documents from stored blocks. Runs in a worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..options import Images
 from ..storage import page_store
 from . import mineru
 from .formula_text import FormulaTexts, as_text_block
-from .inactive_text import make_inert
+from .inactive_text import deactivate_blocks
 from .types import Writing
 
 
@@ -54,14 +54,14 @@ def assemble(document: Writing, indices: Sequence[int], pdf: bytes, whole: bool 
 
 
 def read_pages(document: Writing, indices: Sequence[int]) -> tuple[list[list[Block]], FormulaTexts]:
-    """Spooled blocks without anything active in them, with their pictures as the options want them.
+    """Stored blocks without active content, with their pictures as the options say.
 
     Returns:
         The blocks of each page, and the characters of formulas that are kept as pictures; without a picture they
         become text blocks.
     """
     staging = Path(document.staging)
-    pages = [make_inert(page_store.read_page(staging, index)) for index in indices]
+    pages = [deactivate_blocks(page_store.read_page(staging, index)) for index in indices]
     if document.images is Images.EMBED:
         _embed(pages, staging)
     formulas: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""The CPU cores that this process may use."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 _QUOTAS = ("/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
-"""Of a container, version 2 and 1."""
+"""Files with a container's share of CPU time, of cgroups version 2 and 1."""
 
 
 def usable_cores() -> int:
-    """Those it may run on, and no more than a container's share of time makes."""
+    """Number of cores that this process may run on, or that correspond to its container's share of CPU time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for path in _QUOTAS:
         try:

@@ -1,6 +1,6 @@
 """The one way from a page's regions to its blocks, for every back end.
 
-The source policy alone decides where a region's content comes from. Blocks for the VLM stay empty and carry a task.
+The source policy decides where a region's content is sought. Blocks for the VLM stay empty and carry a task.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def build_draft(
         warnings = resolve_visual_text(text, lambda area: _choose(policy, area, text).source, lambda: pages.images(0))
         title = _find_title(text) if is_first else None
         demote_authors(text.areas, title)
-        draft = Draft(page.index, warnings=warnings, seen=text.seen, page_size=text.size)
+        draft = Draft(page.index, warnings=warnings, seen=text.seen, left_out=text.left_out, page_size=text.size)
         builder = _BlockBuilder(key, page.index, text, dpi, title, draft.warnings)
         styled: list[tuple[Block, list[Line]]] = []
         for area, choice in _ordered_areas(text, policy):

@@ -69,7 +69,7 @@ def _apply_answer(key: Key, index: int, block: PageBlock, found: dict[str, objec
     if not reason and not text.strip():
         reason = "the VLM's answer is empty" if answer else "the VLM was not asked"
         if task.kind not in ("table", "equation") and not task.text_layer:
-            return False  # MinerU's VLM answers nothing where there is nothing to read
+            return _read_by_ocr(key, index, block, task, reason)
     if reason:
         return _read_without_vlm(key, index, block, task, reason)
     block.raw["content"] = text
@@ -79,6 +79,20 @@ def _apply_answer(key: Key, index: int, block: PageBlock, found: dict[str, objec
             block.raw["lines"] = [{"bbox": task.bbox}]
     if found.get("cell_merge"):
         block.raw["cell_merge"] = found["cell_merge"]
+    return True
+
+
+def _read_by_ocr(key: Key, index: int, block: PageBlock, task: VlmTask, reason: str) -> bool:
+    """Fill a block whose answer is empty: the VLM answers nothing where there is nothing to read, but not only there.
+
+    Returns:
+        False if OCR reads nothing either: the block is to be removed.
+    """
+    read = read_region(key, index, _bbox_of(task), _OCR_DPI)
+    if not read:
+        return False
+    block.raw["content"] = read
+    block.source, block.reason = Source.FALLBACK, f"{reason}; by OCR"
     return True
 
 

@@ -36,7 +36,7 @@ def read_page(staging: Path, index: int) -> list[Block]:
 
 
 def read_found(staging: Path, index: int) -> list[Found]:
-    """How each of a page's blocks was found, in their order."""
+    """The label, score and source of each of a page's blocks, in their order."""
     return [Found(*one) for one in _read(staging, index)["found"]]
 
 

@@ -225,7 +225,7 @@ def test_impatience_does_not_disturb_the_end(monkeypatch: pytest.MonkeyPatch) ->
                 signal.raise_signal(signal.SIGINT)
                 signal.raise_signal(signal.SIGTERM)
                 assert exits == []
-                monkeypatch.setattr(interrupts, "_PATIENCE", 0.0)
+                monkeypatch.setattr(interrupts, "_GRACE_SECONDS", 0.0)
                 signal.raise_signal(signal.SIGINT)
                 assert exits == [130]
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -15,7 +15,7 @@ ENGINE = """
 import os, time
 from mineru_accel.workers import owner_watch
 
-assert owner_watch.hold()
+assert owner_watch.watch()
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 time.sleep(600)
 """

@@ -65,6 +65,17 @@ def test_loops_end_as_other_text(text_layer: bool, serve: Any, tmp_path: Path, v
     assert heat.count(0.0) == heat.count(0.3) == heat.count(0.7) == 6
 
 
+def test_empty_answers_where_there_is_ink(serve: Any, tmp_path: Path, vlm_options: Any) -> None:
+    path = tmp_path / "pages.pdf"
+    path.write_bytes(tiny.pages_pdf(text_layer=False))
+    one = serve(lambda n: "" if one.kind(n) == "text" else server.GOOD)
+    result = read(path, vlm_options, one)
+    assert result.ok and {p.status for p in result.pages} == {PageStatus.FALLBACK}
+    assert "Energy and mass are one" in result.markdown
+    assert result.pages[1].sources[0] == "fallback"
+    assert result.pages[1].reasons[0] == "the VLM's answer is empty; by OCR"
+
+
 class SeesTables:
     """A table at the foot of the first page and at the head of the second."""
 

@@ -14,13 +14,14 @@ from docvortex.analyzers.pdf import (
     prepare_text_evidence,
     recover_table_region,
 )
-from docvortex.document.pdf import PDFPage
 
 from ...document import BBox, Block
 from ..opening import keep_open, open_document
-from ..types import Key, PageSource
+from ..types import HiddenText, Key, PageSource
+from ..visibility import find_hidden
 from .characters import Char
 from .documents import Document
+from .line_cuts import cut_at_others
 
 LineCorrection = Callable[[Any, str], Any]
 """Corrects a line of style evidence: (line with ``text``, name of the field with ranges of that text) -> line."""
@@ -36,9 +37,10 @@ class TextLine:
 class TextPage:
     """The text layer of one page; all boxes in points, origin top left."""
 
-    def __init__(self, page: PDFPage) -> None:
-        self._page = page
+    def __init__(self, document: Document, index: int) -> None:
+        self._page = page = document.page(index)
         self._snapshot = page.get_snapshot()
+        self._has_insertions = document.has_drawn_annotations(index)
         self._tables: PDFTablePage | None = None
 
     @property
@@ -48,7 +50,8 @@ class TextPage:
 
     def lines(self) -> list[TextLine]:
         """Lines of characters; each call returns new records, which the caller may change."""
-        return [TextLine([c for span in line["spans"] for c in span["chars"]]) for line in self._snapshot.get_lines()]
+        lines = [[c for span in line["spans"] for c in span["chars"]] for line in self._snapshot.get_lines()]
+        return [TextLine(chars) for chars in (cut_at_others(lines) if self._has_insertions else lines)]
 
     def ruled_lines(self) -> list[BBox]:
         """Ruled lines, horizontal and vertical, as boxes."""
@@ -108,6 +111,7 @@ class TextPages:
         self._release = keep_open(key)
         self._pages = pages
         self._layers = {p.index: Document(p.ocr.pdf) for p in pages if p.ocr}
+        self._hidden = [self._hide(page) for page in pages]
 
     def __enter__(self) -> TextPages:
         return self
@@ -126,12 +130,25 @@ class TextPages:
         Args:
             number: place of the page among these pages.
         """
-        return TextPage(self._pdf(number).page(self._index(number)))
+        return TextPage(self._pdf(number), self._index(number))
 
     def images(self, number: int) -> list[BBox]:
         """Raster images of a page itself as boxes in points; see :meth:`page`."""
         index = self._pages[number].index
         return list(self._document.page(index).pdf_doc.get_page_image_bboxes(index))
+
+    def hidden(self, number: int) -> tuple[HiddenText, ...]:
+        """The text that was left out of a page's text layer, since it is not seen or a watermark."""
+        return self._hidden[number]
+
+    def _hide(self, page: PageSource) -> tuple[HiddenText, ...]:
+        if page.ocr:
+            return ()
+        if page.hidden is None:
+            with self._document.open_page(page.index) as raw:
+                page.hidden = find_hidden(raw, self._document.may_hide_layers)
+        self._document.hide(page.index, page.hidden.paths)
+        return page.hidden.texts
 
     def native_snapshot(self, number: int) -> Any:
         """See :meth:`.documents.Document.native_snapshot`."""

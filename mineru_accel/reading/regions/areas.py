@@ -226,7 +226,8 @@ def _take_sideways_table(outside: list[Fragment], areas: list[Area]) -> list[Fra
     inner = [a for a in areas if holds(box, *centre(a.box))]
     if any(f.rotation == 0 for a in inner for f in a.fragments):
         return outside
-    table = Area(Region(Label.TABLE, (0, 0, 0, 0), 0.0), box, sideways + [f for a in inner for f in a.fragments])
+    fragments = sideways + [f for a in inner for f in a.fragments]
+    table = Area(Region(Label.TABLE, (0, 0, 0, 0), 0.0), box, fragments, to_lines(fragments))
     areas[:] = [a for a in areas if a not in inner] + [table]
     return [f for f in outside if f not in sideways]
 

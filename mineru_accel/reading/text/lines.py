@@ -133,7 +133,8 @@ def _are_adjacent(left: list[Char], right: list[Char]) -> bool:
 
 
 def make_fragment(chars: list[Char]) -> Fragment | None:
-    """A fragment of some characters; None if all are white space."""
+    """A fragment of some characters but leader dots; None if all are white space."""
+    chars = [c for c in chars if "is_leader" not in c]
     ink = [c for c in chars if not c["char"].isspace()]
     if not ink:
         return None

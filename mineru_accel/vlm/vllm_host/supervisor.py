@@ -316,7 +316,7 @@ class EngineSupervisor:
     async def _create(self, replica: Replica) -> Any:
         """A new AsyncLLM, in this process or in one of its own."""
         arguments: tuple[Any, ...] = (self.arguments(replica), list(self.args), self.patches)
-        values = {SWITCH: self.patches, owner_watch.VARIABLE: owner_watch.offer()}
+        values = {SWITCH: self.patches, owner_watch.VARIABLE: owner_watch.owner_id()}
         if self._sockets:
             values[SOCKET_FOLDER] = self._sockets.name
         if plugins := os.environ.get("VLLM_PLUGINS"):  # the user's choice of plugins; ours is one, too
