@@ -13,9 +13,10 @@ from ..layout.classes import Label
 from ..pdf.docvortex.pages import TextPages
 from ..pdf.types import Key, PageSource
 from .geometry import clamped, rounded, scaled
+from .lone_picture import add_lone_pictures
 from .order.page import in_reading_order
 from .page_text import PageText, extract_page_text
-from .region_ocr import read_region
+from .region_ocr import is_blank, read_region
 from .regions.areas import Area
 from .regions.formula_numbers import FORMULA_NUMBER
 from .regions.furniture import furniture_type
@@ -76,6 +77,8 @@ def build_draft(
     """
     with TextPages(key, [page]) as pages:
         text = extract_page_text(pages, key, page, regions, policy)
+        if text.origin is Source.OCR:
+            add_lone_pictures(text, pages.images(0), lambda bbox: is_blank(key, page.index, bbox))
         warnings = resolve_visual_text(text, lambda area: _choose(policy, area, text).source, lambda: pages.images(0))
         title = _find_title(text) if is_first else None
         demote_authors(text.areas, title)

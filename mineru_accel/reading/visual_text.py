@@ -10,6 +10,7 @@ from ..pdf.docvortex.pages import TextPage
 from .geometry import centre, holds, scaled, union
 from .page_text import PageText
 from .regions.areas import Area
+from .regions.field_values import join_values
 from .regions.figure_text import Drawing, TextKind, has_axis, is_prose, look_at_drawing, text_in_figure
 from .tables.grid import Grid, build_grid
 from .tables.recover import looks_like_table, read_table, rules_within
@@ -39,7 +40,12 @@ def resolve_visual_text(
     if layer is None:
         return []
     resolver = _Resolver(layer, text.size, source_of, images)
-    text.areas = [one for area in text.areas for one in resolver.resolve(area)]
+    resolved = [(area, resolver.resolve(area)) for area in text.areas]
+    kept = [area for area, result in resolved if result == [area]]
+    for area, result in resolved:
+        if area.region.label == Label.TABLE and area not in result:
+            join_values(kept, result)
+    text.areas = kept + [one for area, result in resolved for one in result if one is not area]
     return resolver.warnings
 
 
@@ -87,6 +93,7 @@ class _Resolver:
     def _resolve_table(self, area: Area) -> list[Area]:
         area.table = read_table(self._layer, area.box, area.fragments)
         if area.table is not None:
+            self._widen(area)
             return [area]
         drawing = self._drawing(area)
         lines = to_lines(area.fragments, split=True)
@@ -95,6 +102,13 @@ class _Resolver:
             return self._resolve_figure(area)
         self.warnings.append(TABLE_AS_TEXT)
         return self._as_text(area, keep_picture=not drawing.is_plain or self._grid(area) is not None)
+
+    def _widen(self, area: Area) -> None:
+        """Grow a table over its text: lines may run on over the edge of the detected box."""
+        if any(not holds(area.box, *centre(f.bbox)) for f in area.fragments):
+            area.box = union([area.box, *(f.bbox for f in area.fragments)])
+            bbox = scaled(area.box, 1 / self._size[0], 1 / self._size[1])
+            area.region = Region(area.region.label, bbox, area.region.score)
 
     def _as_text(self, area: Area, *, keep_picture: bool) -> list[Area]:
         """Areas of a region's paragraphs, or the region as a figure that holds them."""

@@ -59,7 +59,15 @@ class TextPage:
 
     def paths(self) -> list[tuple[BBox, bool]]:
         """Boxes of drawn paths, and whether each is a rectangle."""
-        return [(path.bbox, bool(path.rectangle_bboxes)) for path in self._snapshot.vector_geometry.path_infos]
+        geometry = self._snapshot.vector_geometry
+        edges = {_rounded(line.bbox) for line in geometry.drawing_lines}
+
+        def is_rectangle(path: Any) -> bool:
+            x0, y0, x1, y1 = path.bbox
+            sides = ((x0, y0, x1, y0), (x0, y1, x1, y1), (x0, y0, x0, y1), (x1, y0, x1, y1))
+            return bool(path.rectangle_bboxes) or all(_rounded(side) in edges for side in sides)
+
+        return [(path.bbox, is_rectangle(path)) for path in geometry.path_infos]
 
     def horizontal_rules_of_tables(self) -> list[BBox]:
         """Horizontal ruled lines as the table recovery sees them: edges of filled cells included."""
@@ -97,6 +105,10 @@ class TextPage:
     def _table_page(self) -> PDFTablePage:
         self._tables = self._tables or prepare_table_page(self._page, snapshot=self._snapshot)
         return self._tables
+
+
+def _rounded(box: BBox) -> BBox:
+    return round(box[0]), round(box[1]), round(box[2]), round(box[3])
 
 
 class TextPages:
