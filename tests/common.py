@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "samples"
+CASES = ROOT / "tests" / "cases"
 
 MakePdf = Callable[..., Path]
 """The fixture ``make_pdf``."""

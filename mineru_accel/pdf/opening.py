@@ -223,4 +223,3 @@ def _readable_pdf(data: bytes, password: str | None) -> bytes:
         return out.getvalue()
     finally:
         document.close()
-

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..document import Source
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -25,7 +27,7 @@ class DocumentInfo:
 
 @dataclass(frozen=True, slots=True)
 class OcrLayer:
-    """A scanned page's text layer.
+    """The text layer that was made for a scanned page, or one whose own can't be read.
 
     Its PDF has one page of the size of the scan, straightened about its centre.
     """
@@ -37,6 +39,8 @@ class OcrLayer:
     """Number of lines of text."""
     score: float
     """Mean confidence of the lines, weighted by length; 0 where there are none."""
+    source: Source = Source.OCR
+    """OCR, or the page's own text layer, see :mod:`.plain_layer`."""
 
 
 @dataclass(slots=True)

@@ -57,7 +57,7 @@ def extract_page_text(
         seen = seen_words(lines)
         areas = find_areas(regions, lines, rules, layer.size)
         if page.ocr:
-            return PageText(areas, layer.size, layer, Source.OCR, seen=seen)
+            return PageText(areas, layer.size, layer, page.ocr.source, seen=seen)
         relabel_running_heads(areas, layer.size, neighbour_text_reader(key, page.index))
         find_footnotes(areas, rules, layer.size)
         if policy.compares_with_pixels:
