@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "samples"
 COMMAND = [sys.executable, "-m", "mineru_accel"]
+CASES = ROOT / "tests" / "cases"
 
 MakePdf = Callable[..., Path]
 """The fixture ``make_pdf``."""
