@@ -230,7 +230,8 @@ def _reason(block: PageBlock) -> Reason | None:
         return Reason.BY_OCR
     if block.source in (Source.VLM, Source.FALLBACK):
         return Reason.BY_VLM
-    return Reason.IN_FIGURE if block.raw["type"] in _PICTURES else None
+    formula = block.raw["type"] == "equation" and block.source is Source.IMAGE
+    return Reason.IN_FIGURE if formula or block.raw["type"] in _PICTURES else None
 
 
 def _words_of(block: PageBlock) -> Iterator[str]:
