@@ -1,4 +1,4 @@
-"""Batches of pictures, drawn and worn on the device: size, place, tilt, neighbours' crumbs, cut edges, blur, noise, tint."""
+"""Batches of pictures, drawn and worn on the device: size, place, tilt, crumbs, cut edges, blur, noise, tint."""
 
 import torch
 import torch.nn.functional as F
@@ -7,7 +7,7 @@ from samples.training.formula.crops import CELL
 
 
 def _sample(store, index, scale_x, scale_y, left, top, tilt, height, width):
-    """Pictures resampled (bilinear) into [batch, height, width], ink 0 to 1. left, top: where each begins, in pixels."""
+    """Pictures resampled (bilinear) into [batch, height, width], ink 0 to 1. left, top: where each begins (pixels)."""
     device = store.device
     offset = torch.as_tensor(store.offset[index], device=device).view(-1, 1, 1)
     high = torch.as_tensor(store.height[index], device=device).long().view(-1, 1, 1)

@@ -2,9 +2,9 @@
 
     python -m samples.training.formula.jobs CORPUS OUT --renamed 200000 --made 190000
 
-CORPUS: corpus.py's folder. OUT gets train.jsonl, held.jsonl and slice.jsonl, each line [id, font, style, size in points,
-LaTeX to typeset, number's LaTeX], and labels.json, {id: LaTeX to answer}. Styles: "d" display, "i" inline; a number is
-drawn behind ("r") or before ("l") the formula, in parentheses, and answered as `\\tag{...}`."""
+CORPUS: corpus.py's folder. OUT gets train.jsonl, held.jsonl and slice.jsonl, each line [id, font, style, size in
+points, LaTeX to typeset, number's LaTeX], and labels.json, {id: LaTeX to answer}. Styles: "d" display, "i" inline; a
+number is drawn behind ("r"), before ("l") or below ("b") the formula, in parentheses, and answered as `\\tag{...}`."""
 
 import argparse
 import json
@@ -36,7 +36,7 @@ class Maker:
         if display and rng.random() < number:
             inside = multiline.number(rng)
             answer = [*answer, r"\tag", "{", *inside, "}"]
-            tag = [rng.choices("rl", [88, 12])[0], inside, rng.choices([8, 20, 45, 90, 160], [1, 3, 3, 2, 1])[0]]
+            tag = [rng.choices("rlb", [82, 12, 6])[0], inside, rng.choices([8, 20, 45, 90, 160], [1, 3, 3, 2, 1])[0]]
             style = "d"
         key = len(self.labels)
         self.labels[key] = tokens.join(answer)
@@ -53,7 +53,9 @@ def main():
     parser.add_argument("corpus", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--renamed", type=int, default=200000, help="variants with other symbols")
-    parser.add_argument("--made", type=int, default=190000, help="compositions: several lines, matrices, long lines ...")
+    parser.add_argument(
+        "--made", type=int, default=190000, help="compositions: several lines, matrices, long lines ..."
+    )
     parser.add_argument("--seed", type=int, default=20261129)
     parser.add_argument("--share", type=float, default=1.0, help="of the list's own formulas")
     args = parser.parse_args()
@@ -65,7 +67,9 @@ def main():
     pool = multiline.Pool(train)
     extra = multiline.Pool(held + sliced)
 
-    tests = [maker.job(tokens.split(row[2]), True, rng.choice(["cm"] * 5 + ["fouriernc", "antt", "newtx"])) for row in held]
+    tests = [
+        maker.job(tokens.split(row[2]), True, rng.choice(["cm"] * 5 + ["fouriernc", "antt", "newtx"])) for row in held
+    ]
     # Compositions out of held-out formulas alone: the test of several lines.
     kinds, shares = list(multiline.MAKERS), list(multiline.MAKERS.values())
     lines = [maker.job(rng.choices(kinds, shares)[0](extra, rng), True, number=0.2) for _ in range(600)]
@@ -74,9 +78,7 @@ def main():
     tests = [maker.job(tokens.split(row[2]), True) for row in sliced]
     _write(args.out / "slice.jsonl", sorted(tests, key=lambda job: (job[1], job[3])))
 
-    jobs = [
-        maker.job(tokens.split(row[2]), row[1] == "d", number=0.12) for row in train if rng.random() < args.share
-    ]
+    jobs = [maker.job(tokens.split(row[2]), row[1] == "d", number=0.12) for row in train if rng.random() < args.share]
     # Longer formulas are the rare ones: they are varied most.
     rich = [found for found in (tokens.split(row[2]) for row in train) if 8 <= len(found) <= 140]
     weights = [min(len(found), 60) for found in rich]

@@ -2,8 +2,8 @@
 
 Picture [batch, 1, height, width], ink 0 to 1 -> one vector for each 16 x 8 pixels -> tokens, one after the other.
 
-Batch norm in the stem and on the encoder's output is no matter of taste: pages are mostly blank, and with layer norm the
-part of the encoder's output that depends on the picture (`share` in train.py's log) dies in the first minutes."""
+Batch norm in the stem and on the encoder's output is no matter of taste: pages are mostly blank, and with layer norm
+the part of the encoder's output that depends on the picture (`share` in train.py's log) dies in the first minutes."""
 
 import math
 
@@ -33,12 +33,20 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, x):
         return torch.batch_norm(
-            x, self.weight, self.bias, self.running_mean, self.running_var, self.training, self.momentum, self.eps, False
+            x,
+            self.weight,
+            self.bias,
+            self.running_mean,
+            self.running_var,
+            self.training,
+            self.momentum,
+            self.eps,
+            False,
         )
 
 
 class MemoryNorm(nn.Module):
-    """Batch norm without weights over all cells of the encoder's output: what is the same in all pictures can't grow."""
+    """Batch norm without weights over all cells of the encoder's output: what all pictures share can't grow."""
 
     def __init__(self, width):
         super().__init__()

@@ -2,8 +2,8 @@
 
     python -m samples.training.formula.pack PDFS LABELS.json OUT --mib 52
 
-OUT gets pack_NN.tar (members NAME.pdf.bz2 and NAME.txt.bz2, one label a line, "-" for a page to leave out; the tests are
-in the first) and vocab.json, the tokens that at least 8 formulas hold."""
+OUT gets pack_NN.tar (members NAME.pdf.bz2 and NAME.txt.bz2, one label a line, "-" for a page to leave out; the tests
+are in the first) and vocab.json, the tokens that at least 8 formulas hold."""
 
 import argparse
 import bz2

@@ -24,7 +24,8 @@ _DOCUMENT = r"""\documentclass[%(size)spt]{article}
 %(ams)s
 %(font)s
 %(script)s
-\pdfcompresslevel=0 \pdfobjcompresslevel=0 \pdfinfoomitdate=1 \pdfsuppressptexinfo=-1 \pdfgentounicode=0 \pdfdecimaldigits=2
+\pdfcompresslevel=0 \pdfobjcompresslevel=0 \pdfinfoomitdate=1 \pdfsuppressptexinfo=-1 \pdfgentounicode=0
+\pdfdecimaldigits=2
 \pdfhorigin=0pt \pdfvorigin=0pt \hoffset=0pt \voffset=0pt \topskip=0pt \parindent=0pt
 \newdimen\HH
 \long\def\F#1#2{\noindent\par\wlog{@@B #1}\setbox0\hbox{#2}\HH=\ht0 \advance\HH\dp0
@@ -54,6 +55,8 @@ def _box(job):
     label = rf"\rm({inside})" if "'" not in inside else rf"\rm($\rm {inside}$)"
     if side == "r":
         return rf"{formula}\hskip {gap}pt {label}"
+    if side == "b":
+        return rf"\vtop{{\hbox{{{formula}}}\kern4pt\hbox{{\hskip {2 * gap}pt {label}}}}}"
     return rf"{label}\hskip {gap}pt {formula}"
 
 
@@ -130,7 +133,17 @@ def main():
             fine += sum(key != "-" for key in ids)
             number += 1
         good += fine
-        print(font, size, len(part), "good", fine, "in", len(made), f"total {good} {time.time() - start:.0f} s", flush=True)
+        print(
+            font,
+            size,
+            len(part),
+            "good",
+            fine,
+            "in",
+            len(made),
+            f"total {good} {time.time() - start:.0f} s",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """LaTeX as the recogniser spells it: a list of tokens, and the plain string in between.
 
-A token is a command (`\\frac`), an environment's edge (`\\begin{aligned}`), a character, or `~`, a space inside `\\text`.
+A token is a command (`\\frac`), an environment's edge (`\\begin{aligned}`), a character, or `~`, a space in `\\text`.
 Letters of words (`\\mathrm{sin}`, `\\text{if}`, `\\tag{3a}`) are one token each."""
 
 import re
@@ -52,8 +52,9 @@ def join(tokens):
 
 # Spellings that look alike on paper, or nearly so, in the order in which they are tried; "" is left out.
 _ALIKE = {
-    r"\mid": "|", r"\operatorname": r"\mathrm", r"\text": r"\mathrm", "~": "", r"\quad": "", r"\left": "", r"\right": "",
-    r"\big": "", r"\Big": "", r"\bigg": "", r"\Bigg": "", r"\cdots": r"\ldots", r"\longrightarrow": r"\rightarrow",
+    r"\mid": "|", r"\operatorname": r"\mathrm", r"\text": r"\mathrm", "~": "", r"\quad": "", r"\left": "",
+    r"\right": "", r"\big": "", r"\Big": "", r"\bigg": "", r"\Bigg": "", r"\cdots": r"\ldots",
+    r"\longrightarrow": r"\rightarrow",
     r"\varphi": r"\phi", r"\varepsilon": r"\epsilon", r"\emptyset": r"\varnothing", r"\setminus": r"\backslash",
     r"\mathscr": r"\mathcal", r"\boldsymbol": r"\mathbf", r"\leqslant": r"\leq", r"\geqslant": r"\geq",
     r"\Longrightarrow": r"\Rightarrow", r"\parallel": r"\|", "{": "", "}": "",

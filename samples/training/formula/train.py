@@ -2,10 +2,10 @@
 
     python -m samples.training.formula.train DATA OUT --minutes 9
 
-DATA: pack.py's packs and vocab.json. OUT gets train.log, model.safetensors (the weights' running average, float16, every
-two minutes and at the end) and held.jsonl, slice.jsonl, lines.jsonl (answers to the test formulas). The schedule runs
-over --minutes; a file OUT/minutes holding a number changes them on the way. Several GPUs: one process each, with RANK,
-WORLD_SIZE, MASTER_ADDR and MASTER_PORT set (leg.sh does). --smoke: a minute on a CPU."""
+DATA: pack.py's packs and vocab.json. OUT gets train.log, model.safetensors (the weights' running average, float16,
+every two minutes and at the end) and held.jsonl, slice.jsonl, lines.jsonl (answers to the test formulas). The
+schedule runs over --minutes; a file OUT/minutes holding a number changes them on the way. Several GPUs: one process
+each, with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT set (leg.sh does). --smoke: a minute on a CPU."""
 
 import argparse
 import json
@@ -18,9 +18,9 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from samples.training.formula import augment, crops, pages, score, tokens
+from samples.training.formula import augment, crops, pages, score, tokens, weightfile
 from samples.training.formula.flat import Flat
 from samples.training.formula.network import Recogniser
 
@@ -43,7 +43,7 @@ def arguments():
     parser.add_argument("--bag", type=float, default=0.5, help="weight of the loss on the set of tokens")
     parser.add_argument("--mask", type=float, default=0.1, help="share of the decoder's input masked; falls to half")
     parser.add_argument("--average", type=float, default=0.999)
-    parser.add_argument("--resume", type=Path, help="model.safetensors of an earlier leg")
+    parser.add_argument("--resume", type=Path, help="weights of an earlier leg, of either kind")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--gib", type=float, default=90, help="of pictures on a GPU")
     parser.add_argument("--probe", type=float, default=20, help="seconds between probes")
@@ -98,7 +98,9 @@ class Probe:
                 losses = []
                 for k in (0, len(ids) // 2):
                     logits = model.decode(ids[:, :-1], memory.roll(k, 0)).float()
-                    losses.append(F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), ignore_index=0, reduction="sum"))
+                    losses.append(
+                        F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), ignore_index=0, reduction="sum")
+                    )
             right, wrong = right + float(losses[0]), wrong + float(losses[1])
             count += int((ids[:, 1:] > 0).sum())
             memory = memory.float()
@@ -165,7 +167,7 @@ def main():
     model = Recogniser(vocab, args.width, *args.blocks, args.stem).to(device)
     flat = Flat(model)
     if args.resume:
-        log("resumed, but for", flat.load(load_file(str(args.resume))))
+        log("resumed, but for", flat.load(weightfile.read(args.resume)[0]))
     sizes = {n: sum(p.numel() for p in getattr(model, n).parameters()) / 1e6 for n in ("stem", "encoder", "decoder")}
     log(f"parameters {flat.count / 1e6:.2f} M", {n: round(v, 2) for n, v in sizes.items()}, "vocabulary", len(vocab))
     lr = torch.tensor(args.lr, device=device)
@@ -200,7 +202,7 @@ def main():
                     log("documents", len(library.documents))
                 if not full and not library.waiting and library.passes < 4:
                     library.again()
-            if len(store) < 2000 and not args.smoke or len(store) == 0:
+            if (len(store) < 2000 and not args.smoke) or len(store) == 0:
                 time.sleep(0.3)
                 waited += 0.3
                 continue
@@ -274,8 +276,9 @@ def main():
             loss_, bag_ = torch.stack(stats).float().nan_to_num(99).mean(0).tolist()
             spent = time.time() - clock
             log(
-                f"step {step} loss {loss_:.4f} bag {bag_:.3f} skipped {int(spoilt)} lr {float(rate):.2e} norm {float(norm):.2f}"
-                f" | {world * counted / spent:.0f} formulas/s {len(stats) / spent:.1f} steps/s, last {len(ids)} of"
+                f"step {step} loss {loss_:.4f} bag {bag_:.3f} skipped {int(spoilt)} lr {float(rate):.2e}"
+                f" norm {float(norm):.2f} | {world * counted / spent:.0f} formulas/s {len(stats) / spent:.1f} steps/s,"
+                f" last {len(ids)} of"
                 f" {image.shape[2]}x{image.shape[3]}, seen {seen / 1e6:.2f} M, data {len(store)}, part {part:.3f}"
             )
             stats, counted, clock = [], 0, time.time()
@@ -300,7 +303,7 @@ def main():
     if rank == 0:
         save(flat, vocab, args.out / "model.safetensors", args, step, seen)
         flat.weights.copy_(flat.average)
-        log("PROBE of the average: loss %.3f gap %.3f share %.4f exact %.3f" % probe(model))
+        log("PROBE of the average: loss {:.3f} gap {:.3f} share {:.4f} exact {:.3f}".format(*probe(model)))
         del store
         for kind in pages.TESTS[:1] if args.smoke else pages.TESTS:
             tests = crops.Store(0.5 if fused else 0.1, device)

@@ -6,37 +6,38 @@ import string
 LOWER, UPPER = string.ascii_lowercase, string.ascii_uppercase
 GREEK = [
     "\\" + name
-    for name in """alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi rho sigma
-    tau upsilon phi varphi chi psi omega""".split()
+    for name in """alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi rho
+    sigma tau upsilon phi varphi chi psi omega""".split()
 ]
 GREEK_UPPER = ["\\" + name for name in "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()]
 RELATIONS = [
     name if name in "<>=" else "\\" + name
-    for name in """leq geq < > = neq equiv approx sim simeq cong subset subseteq supset supseteq in notin ll gg propto prec
-    succ preceq succeq perp parallel mid vdash models leqslant geqslant lesssim gtrsim doteq asymp subsetneq""".split()
+    for name in """leq geq < > = neq equiv approx sim simeq cong subset subseteq supset supseteq in notin ll gg propto
+    prec succ preceq succeq perp parallel mid vdash models leqslant geqslant lesssim gtrsim doteq asymp
+    subsetneq""".split()
 ]
 ARROWS = [
     "\\" + name
     for name in """rightarrow leftarrow Rightarrow Leftarrow leftrightarrow Leftrightarrow mapsto longrightarrow
-    hookrightarrow Longrightarrow longmapsto uparrow downarrow rightharpoonup rightleftharpoons nearrow twoheadrightarrow
-    rightsquigarrow Longleftrightarrow longleftarrow""".split()
+    hookrightarrow Longrightarrow longmapsto uparrow downarrow rightharpoonup rightleftharpoons nearrow
+    twoheadrightarrow rightsquigarrow Longleftrightarrow longleftarrow""".split()
 ]
 OPERATORS = [
     name if name in "+-*/" else "\\" + name
-    for name in """+ - times cdot pm mp otimes oplus cup cap wedge vee * circ setminus / div star odot ominus bullet sqcup
-    ltimes rtimes dagger""".split()
+    for name in """+ - times cdot pm mp otimes oplus cup cap wedge vee * circ setminus / div star odot ominus bullet
+    sqcup ltimes rtimes dagger""".split()
 ]
 BIG = [
-    "\\" + name for name in "sum prod int oint bigcup bigcap bigoplus bigotimes coprod iint bigvee bigwedge iiint".split()
+    "\\" + name
+    for name in "sum prod int oint bigcup bigcap bigoplus bigotimes coprod iint bigvee bigwedge iiint".split()
 ]
 OTHER = [
     "\\" + name
-    for name in """infty partial nabla ell hbar emptyset forall exists Re Im aleph varnothing top bot ldots cdots square angle
-    triangle imath wp neg""".split()
+    for name in """infty partial nabla ell hbar emptyset forall exists Re Im aleph varnothing top bot ldots cdots square
+    angle triangle imath wp neg""".split()
 ]
 ACCENTS = [
-    "\\" + name
-    for name in "hat tilde bar vec dot ddot overline widehat widetilde check breve underline".split()
+    "\\" + name for name in "hat tilde bar vec dot ddot overline widehat widetilde check breve underline".split()
 ]
 ALPHABETS = [r"\mathcal", r"\mathscr", r"\mathfrak"]
 _WORDS = {r"\text", r"\mathrm", r"\mathsf", r"\mathtt", r"\mathit", r"\mathbf", r"\tag"}
@@ -93,8 +94,38 @@ def rename(tokens, rng):
     return out
 
 
-_BEFORE = {*RELATIONS, *ARROWS, *OPERATORS, "(", ")", ",", "d", "x", "f", r"\mathrm", r"\frac", r"\sum", r"\int", r"\quad"}
-_NO_SPACE_AFTER = {"^", "_", "{", r"\left", r"\right", r"\big", r"\Big", r"\bigg", r"\Bigg", r"\not", r"\middle", "[", "'"}
+_BEFORE = {
+    *RELATIONS,
+    *ARROWS,
+    *OPERATORS,
+    "(",
+    ")",
+    ",",
+    "d",
+    "x",
+    "f",
+    r"\mathrm",
+    r"\frac",
+    r"\sum",
+    r"\int",
+    r"\quad",
+}
+_TAKE = {r"\frac", r"\sqrt"}
+_NO_SPACE_AFTER = {
+    "^",
+    "_",
+    "{",
+    r"\left",
+    r"\right",
+    r"\big",
+    r"\Big",
+    r"\bigg",
+    r"\Bigg",
+    r"\not",
+    r"\middle",
+    "[",
+    "'",
+}
 
 
 def loosen(tokens, rng):
@@ -111,9 +142,9 @@ def loosen(tokens, rng):
             continue
         after = out[-1] if out else "{"
         takes_argument = re.fullmatch(r"\\[a-zA-Z]+", after) and tokens[at] == "{"
-        if spots and token in _BEFORE and after not in _NO_SPACE_AFTER and not takes_argument and rng.random() < 0.25:
-            if not (after.startswith("\\math") or after in (r"\frac", r"\sqrt")):
-                out.append(rng.choice([r"\,", r"\,", r"\;", r"\:", r"\!", r"\ "]))
+        bound = takes_argument or after in _NO_SPACE_AFTER or after.startswith("\\math") or after in _TAKE
+        if spots and token in _BEFORE and not bound and rng.random() < 0.25:
+            out.append(rng.choice([r"\,", r"\,", r"\;", r"\:", r"\!", r"\ "]))
         out.append(fraction if token == r"\frac" else token)
         at += 1
     return out
