@@ -116,13 +116,22 @@ def main():
     found.sort(key=lambda pair: (pair[0].shape[0] // 32, pair[0].shape[1]))
     recogniser = Recogniser(args.model, args.threads)
     recogniser([found[0][0]])
-    pairs, began, clock = [], time.time(), time.process_time()
+    pairs, sure, began, clock = [], [], time.time(), time.process_time()
     for at in range(0, len(found), args.batch):
         part = found[at : at + args.batch]
-        pairs += [(truth, answer[0]) for (_, truth), answer in zip(part, recogniser([p[0] for p in part]), strict=True)]
+        for (_, truth), (answer, mean, least) in zip(part, recogniser([p[0] for p in part]), strict=True):
+            pairs.append((truth, answer))
+            sure.append((mean, least, tokens.lenient(truth) == tokens.lenient(answer)))
     spent, used = time.time() - began, time.process_time() - clock
     for line in score.summary(pairs):
         print(line)
+    for name, at, limits in (
+        ("mean", 0, (-0.001, -0.003, -0.01, -0.03)),
+        ("least", 1, (-0.05, -0.1, -0.2, -0.3, -0.5, -0.7)),
+    ):
+        for limit in limits:
+            taken = [one[2] for one in sure if one[at] >= limit]
+            print(f"{name} from {limit}: {len(taken) / len(sure):.3f} taken, {np.mean(taken or [0]):.3f} of them right")
     mean = np.mean([len(answer) for _, answer in pairs])
     print(
         f"{len(pairs)} formulas of {mean:.0f} tokens: {len(pairs) / spent:.2f}/s by the clock,"

@@ -148,7 +148,11 @@ def main():
     device = "cuda" if torch.cuda.is_available() else "cpu"
     args.out.mkdir(parents=True, exist_ok=True)
     log = Log(args.out / "train.log", rank)
-    vocab = json.loads((args.data / "vocab.json").read_text(encoding="utf-8"))
+    if args.resume:
+        resumed, notes = weightfile.read(args.resume)
+        vocab = json.loads(notes["vocab"])
+    else:
+        vocab = json.loads((args.data / "vocab.json").read_text(encoding="utf-8"))
     workers = args.workers or max(1, (os.cpu_count() - world) // world)
     # The processes that draw are forked before anything touches the GPU.
     library = pages.Library(args.data, args.cache / str(rank), vocab, workers, seed=17 + rank)
@@ -167,7 +171,7 @@ def main():
     model = Recogniser(vocab, args.width, *args.blocks, args.stem).to(device)
     flat = Flat(model)
     if args.resume:
-        log("resumed, but for", flat.load(weightfile.read(args.resume)[0]))
+        log("resumed, but for", flat.load(resumed))
     sizes = {n: sum(p.numel() for p in getattr(model, n).parameters()) / 1e6 for n in ("stem", "encoder", "decoder")}
     log(f"parameters {flat.count / 1e6:.2f} M", {n: round(v, 2) for n, v in sizes.items()}, "vocabulary", len(vocab))
     lr = torch.tensor(args.lr, device=device)
