@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..options import Method
-from .types import DocumentInfo, Key, PageRead
+from .types import DocumentInfo, HiddenTexts, Key, PageRead
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,14 +45,20 @@ def read(
         InputError: if the page can't be loaded.
     """
     from .ocr import ocr_scale, read_page
-    from .opening import open_page
+    from .opening import open_document, open_page
+    from .page_objects import deactivate
     from .rendering import render, rotate
     from .text_quality import why_ocr
+    from .visibility import find_hidden
 
     started = time.perf_counter()
     with open_page(key, index) as page:
         size = page.get_size()
         reason: str | None = "asked for" if method is Method.OCR else None
+        hidden = HiddenTexts()
+        if method is not Method.OCR:
+            hidden = find_hidden(page, open_document(key).may_hide_layers)
+            deactivate(page, hidden.paths)
         if method is Method.AUTO:
             reason = why_ocr(page)
         timings = {"probe": time.perf_counter() - started}
@@ -72,7 +78,7 @@ def read(
                 image = rotate(image, layer.angle)
             shape = _to_slot(image, slot, slot_bytes)
             timings["render"] = timings.get("render", 0.0) + time.perf_counter() - started
-    return PageRead(size, layer, reason, shape, timings)
+    return PageRead(size, layer, reason, shape, hidden, timings)
 
 
 def picture(key: Key, index: int, side: int) -> bytes:

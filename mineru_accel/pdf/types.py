@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-from ..document import Source
+from ..document import BBox, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,34 @@ class OcrLayer:
     """OCR, or the page's own text layer, see :mod:`.plain_layer`."""
 
 
+class WhyHidden(StrEnum):
+    """Why a text object is not part of what a page says."""
+
+    HIDDEN = "hidden"
+    LAYER = "off layer"
+    OUTSIDE = "outside the page"
+    WATERMARK = "watermark"
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenText:
+    """A text object that is left out."""
+
+    text: str
+    bbox: BBox
+    """In points of the page as displayed, origin top left."""
+    why: WhyHidden
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenTexts:
+    """The text objects of a page that are left out, see :mod:`.visibility`."""
+
+    paths: tuple[tuple[int, ...], ...] = ()
+    """Their places on the page, see :data:`.page_objects.Path`."""
+    texts: tuple[HiddenText, ...] = ()
+
+
 @dataclass(slots=True)
 class PageSource:
     """A page and where its text comes from."""
@@ -53,6 +82,8 @@ class PageSource:
     """The text layer that OCR made; None to use the page's own."""
     why_ocr: str | None = None
     """The reason why the page's own text layer is unsound; None if it is sound."""
+    hidden: HiddenTexts | None = None
+    """What is left out of the page's own text layer; None if that is not known yet."""
 
 
 @dataclass(slots=True)
@@ -67,5 +98,7 @@ class PageRead:
     """The reason for OCR; None where the page's own text layer is sound."""
     pixels: tuple[int, int, int] | None
     """Shape (H, W, 3) of the image in the arena slot, straightened by ``ocr.angle``; None without an image."""
+    hidden: HiddenTexts = HiddenTexts()
+    """What is left out of the page's own text layer."""
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds by step."""

@@ -166,4 +166,5 @@ def _store(content: PageContent, staging: str) -> PageSummary:
 
 def _found(block: PageBlock) -> Found:
     region = block.region
-    return Found(region.label if region else block.raw["type"], region.score if region else None, str(block.source))
+    label, score = (region.label, region.score) if region else (block.raw["type"], None)
+    return Found(label, score, str(block.source), block.formula_text)

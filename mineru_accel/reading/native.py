@@ -13,6 +13,7 @@ from ..document import Block, PageStatus, Source
 from ..pdf.docvortex import native as docvortex
 from ..pdf.docvortex.pages import TextPages
 from ..pdf.types import Key, PageSource
+from .left_out import hidden_words
 from .native_repair import repair_blocks
 from .page_end import account_for_words, finish_page
 from .types import PageBlock, PageContent
@@ -40,7 +41,7 @@ def analyze(
                 _demote_titles(repaired)
             content = _content(pages[number], repaired, [*why, *warnings])
             text = texts.page(number)
-            account_for_words(content, seen_words(text.lines()), text.size)
+            account_for_words(content, seen_words(text.lines()), text.size, hidden_words(texts.hidden(number)))
             results.append(content)
     share = (time.perf_counter() - started) / len(pages)
     for page, content in zip(pages, results, strict=True):

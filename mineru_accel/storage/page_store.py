@@ -20,7 +20,7 @@ def write_page(staging: Path, index: int, blocks: list[Block], found: Iterable[F
     """Write a page's blocks and how each was found, atomically: a half-written page is never read."""
     folder = staging / FOLDER
     folder.mkdir(exist_ok=True)  # not its parents: a document that was given up stays gone
-    page = {"blocks": blocks, "found": [[f.label, f.score, f.source] for f in found]}
+    page = {"blocks": blocks, "found": [[f.label, f.score, f.source, f.formula_text] for f in found]}
     write_file(_path(staging, index), dump(page).encode())
 
 
@@ -37,7 +37,7 @@ def read_page(staging: Path, index: int) -> list[Block]:
 
 
 def read_found(staging: Path, index: int) -> list[Found]:
-    """How each of a page's blocks was found, in their order."""
+    """The label, score and source of each of a page's blocks, in their order."""
     return [Found(*one) for one in _read(staging, index)["found"]]
 
 

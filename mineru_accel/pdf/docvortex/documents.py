@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import Any
 
 import pypdfium2 as pdfium
@@ -11,6 +12,8 @@ from docvortex.document.pdf import PDFDocument, PDFPage
 from loguru import logger
 
 from ..annotations import Annotations
+from ..layers import may_hide_layers
+from ..page_objects import Path, deactivate
 
 _A4 = (595.0, 842.0)
 """Points; the size of a page that has none of its own, or no area."""
@@ -24,7 +27,7 @@ class Document:
     """
 
     def __init__(self, data: bytes) -> None:
-        self._document = _PreparedDocument(data)
+        self._document = _VisibleText(data)
 
     @property
     def data(self) -> bytes:
@@ -45,13 +48,22 @@ class Document:
         size = self._document._pdf_doc.get_page_size(index)
         return size if min(size) > 0 else _A4
 
+    @cached_property
+    def may_hide_layers(self) -> bool:
+        """Whether some of its layers may be off."""
+        return may_hide_layers(self.data)
+
+    def hide(self, index: int, paths: tuple[Path, ...]) -> None:
+        """Leave objects of a page out of what :meth:`page` and :meth:`native_snapshot` give."""
+        self._document.hidden[index] = paths
+
     def open_page(self, index: int) -> AbstractContextManager[pdfium.PdfPage]:
-        """pdfium's page, open inside the ``with`` block.
+        """pdfium's page with all its objects, open inside the ``with`` block.
 
         Raises:
             pypdfium2.PdfiumError: if the page is damaged.
         """
-        return self._document._open_page(index)
+        return _PreparedDocument._open_page(self._document, index)
 
     def page(self, index: int) -> PDFPage:
         """docvortex's page, for this package only."""
@@ -105,3 +117,17 @@ class _PreparedDocument(PDFDocument):
             page.set_cropbox(0, 0, *_A4)
             changed = True
         return changed
+
+
+class _VisibleText(_PreparedDocument):
+    """A document whose pages lack the objects that they don't show."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.hidden: dict[int, tuple[Path, ...]] = {}
+
+    @contextmanager
+    def _open_page(self, page_idx: int) -> Iterator[pdfium.PdfPage]:
+        with super()._open_page(page_idx) as page:
+            deactivate(page, self.hidden.get(page_idx, ()))
+            yield page

@@ -17,7 +17,8 @@ from docvortex.analyzers.pdf import (
 
 from ...document import BBox, Block
 from ..opening import keep_open, open_document
-from ..types import Key, PageSource
+from ..types import HiddenText, Key, PageSource
+from ..visibility import find_hidden
 from .characters import Char
 from .documents import Document
 from .line_cuts import cut_at_others
@@ -55,6 +56,18 @@ class TextPage:
     def ruled_lines(self) -> list[BBox]:
         """Ruled lines, horizontal and vertical, as boxes."""
         return [line.bbox for line in self._snapshot.vector_geometry.drawing_lines]
+
+    def paths(self) -> list[tuple[BBox, bool]]:
+        """Boxes of drawn paths, and whether each is a rectangle."""
+        geometry = self._snapshot.vector_geometry
+        edges = {_rounded(line.bbox) for line in geometry.drawing_lines}
+
+        def is_rectangle(path: Any) -> bool:
+            x0, y0, x1, y1 = path.bbox
+            sides = ((x0, y0, x1, y0), (x0, y1, x1, y1), (x0, y0, x0, y1), (x1, y0, x1, y1))
+            return bool(path.rectangle_bboxes) or all(_rounded(side) in edges for side in sides)
+
+        return [(path.bbox, is_rectangle(path)) for path in geometry.path_infos]
 
     def horizontal_rules_of_tables(self) -> list[BBox]:
         """Horizontal ruled lines as the table recovery sees them: edges of filled cells included."""
@@ -94,6 +107,10 @@ class TextPage:
         return self._tables
 
 
+def _rounded(box: BBox) -> BBox:
+    return round(box[0]), round(box[1]), round(box[2]), round(box[3])
+
+
 class TextPages:
     """Text layers of some pages of a document, which stays open inside the ``with`` block.
 
@@ -106,6 +123,7 @@ class TextPages:
         self._release = keep_open(key)
         self._pages = pages
         self._layers = {p.index: Document(p.ocr.pdf) for p in pages if p.ocr}
+        self._hidden = [self._hide(page) for page in pages]
 
     def __enter__(self) -> TextPages:
         return self
@@ -125,6 +143,24 @@ class TextPages:
             number: place of the page among these pages.
         """
         return TextPage(self._pdf(number), self._index(number))
+
+    def images(self, number: int) -> list[BBox]:
+        """Raster images of a page itself as boxes in points; see :meth:`page`."""
+        index = self._pages[number].index
+        return list(self._document.page(index).pdf_doc.get_page_image_bboxes(index))
+
+    def hidden(self, number: int) -> tuple[HiddenText, ...]:
+        """The text that was left out of a page's text layer, since it is not seen or a watermark."""
+        return self._hidden[number]
+
+    def _hide(self, page: PageSource) -> tuple[HiddenText, ...]:
+        if page.ocr:
+            return ()
+        if page.hidden is None:
+            with self._document.open_page(page.index) as raw:
+                page.hidden = find_hidden(raw, self._document.may_hide_layers)
+        self._document.hide(page.index, page.hidden.paths)
+        return page.hidden.texts
 
     def native_snapshot(self, number: int) -> Any:
         """See :meth:`.documents.Document.native_snapshot`."""
