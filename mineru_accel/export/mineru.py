@@ -10,7 +10,7 @@ import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from docvortex.postprocess.document import model_json_to_middle_json
 from docvortex.render.markdown import render_single_block
@@ -28,10 +28,12 @@ from mineru.render import (
     render_markdown,
 )
 from mineru.types import DocumentMetadata, MiddleJson, ModelJson, Producer
+from pydantic import BaseModel
 
 from ..document import Block
 from ..errors import one_line
 from ..options import Format
+from ..storage.clean_text import clean_values
 from ..version import __version__
 from .formula_text import FormulaTexts, add_formula_texts, with_alternative_texts
 from .inactive_text import escape_document
@@ -39,6 +41,7 @@ from .layout_pdf import layout_pdf
 from .nested_lists import nest_lists
 
 _NO_FORMULAS: FormulaTexts = {}
+M = TypeVar("M", bound=BaseModel)
 
 SUFFIXES = {
     Format.MD: ".md",
@@ -76,10 +79,15 @@ def build_model(
         metadata=DocumentMetadata(
             file_suffix="pdf",
             producer=Producer(name="mineru-accel", version=__version__),
-            document=read_source_properties(pdf, "pdf", None),
+            document=_clean_properties(read_source_properties(pdf, "pdf", None)),
         ),
         extensions=build_metadata(effort=effort, parse_mode=parse_mode),
     )
+
+
+def _clean_properties(properties: M) -> M:
+    """Title, author and the like without what can't be written."""
+    return type(properties).model_validate(clean_values(properties.model_dump(mode="python")))
 
 
 def to_middle(model: ModelJson) -> MiddleJson:

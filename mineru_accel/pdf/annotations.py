@@ -8,6 +8,7 @@ changes, not its bytes.
 from __future__ import annotations
 
 import ctypes
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ _PASSWORD, _COMB = 1 << 13, 1 << 24
 """Flags of text fields: the value is not shown; each character has a cell of its own."""
 _STALE = re.compile(rb"/NeedAppearances\s+true")
 """Viewers are to draw the fields' values anew, since their appearances are old."""
+_MAX_SAMPLES = 200
+"""Characters by which the direction of a page's text is told."""
 _LARGEST = 12.0
 """Font size in points of text that is written into large rectangles: about that of the text beside it."""
 
@@ -63,7 +66,8 @@ class _Field:
             lines = {line.strip() for line in shown.splitlines()}
             some = [(label, chosen) for label, chosen in self.options if chosen or label.strip() in lines]
             return "\n".join(f"{CHECKED if chosen else UNCHECKED} {label}" for label, chosen in some)
-        return self.value if self.value and (self.prefers_value or not shown.strip()) else shown
+        part = "".join(shown.split()) in "".join(self.value.split())  # of a value that is longer than its field
+        return self.value if self.value and (self.prefers_value or part) else shown
 
 
 @dataclass(slots=True)
@@ -230,11 +234,11 @@ def _texts_in(page: pdfium.PdfPage, rects: list[Rect]) -> list[str]:
 
 def _write(document: pdfium.PdfDocument, page: pdfium.PdfPage, texts: list[tuple[str, Rect]]) -> None:
     """Write text into rectangles of a page."""
-    rotation = page.get_rotation()
+    turn = _turn_of_text(page)
     foreign: list[TextRun] = []
     font = None
     for text, rect in texts:
-        for run in text_in_rect(text, rect, rotation, largest=_LARGEST):
+        for run in text_in_rect(text, rect, turn, largest=_LARGEST):
             if not _is_latin(run.text):
                 foreign.append(run)
                 continue
@@ -246,6 +250,19 @@ def _write(document: pdfium.PdfDocument, page: pdfium.PdfPage, texts: list[tuple
         pdfium_c.FPDFFont_Close(font)
     if font or foreign:
         pdfium_c.FPDFPage_GenerateContent(page.raw)
+
+
+def _turn_of_text(page: pdfium.PdfPage) -> int:
+    """Direction of most of a page's text, counter-clockwise in degrees: what is written in fields goes with labels."""
+    text = page.get_textpage()
+    try:
+        count = text.count_chars()
+        some = range(0, count, max(1, count // _MAX_SAMPLES))
+        seen = [number for number in some if not pdfium_c.FPDFText_IsGenerated(text, number)]
+        turns = Counter(round(-math.degrees(pdfium_c.FPDFText_GetCharAngle(text, number)) / 90) % 4 for number in seen)
+    finally:
+        text.close()
+    return turns.most_common(1)[0][0] * 90 if turns else page.get_rotation()
 
 
 def _text_object(document: pdfium.PdfDocument, font: object, run: TextRun) -> object:

@@ -25,7 +25,7 @@ def _on_paper(picture: Image.Image) -> Image.Image:
     for paper in ("white", "black"):
         flat = Image.new("RGB", picture.size, paper)
         flat.paste(picture, mask=alpha)
-        if paper == "black" or flat.convert("L").getextrema()[0] < _WHITE:
+        if paper == "black" or np.asarray(flat.convert("L")).min() < _WHITE:
             break
     return flat
 
@@ -42,8 +42,5 @@ def _to_8_bits(values: np.ndarray) -> np.ndarray:
     values = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
     values -= min(values.min(), 0.0)
     largest = values.max()
-    if largest <= 1.0:
-        white = 1.0
-    else:
-        white = 2.0 ** max(8, np.ceil(np.log2(largest + 1))) - 1
+    white = 1.0 if largest <= 1.0 else 2.0 ** max(8, np.ceil(np.log2(largest + 1))) - 1
     return np.round(values * (255 / white)).astype(np.uint8)

@@ -15,8 +15,9 @@ Rect = tuple[float, float, float, float]
 _ASCENT, _DESCENT = 0.75, -0.25
 """Of the font, in font sizes: its characters' boxes are one font size high."""
 _DESCRIPTOR = (
-    f"<< /Type /FontDescriptor /FontName /Helvetica /Flags 32 /FontBBox [0 {_DESCENT * 1000:g} 1000 {_ASCENT * 1000:g}] "
-    f"/ItalicAngle 0 /Ascent {_ASCENT * 1000:g} /Descent {_DESCENT * 1000:g} /CapHeight 718 /StemV 80 >>"
+    f"<< /Type /FontDescriptor /FontName /Helvetica /Flags 32 "
+    f"/FontBBox [0 {_DESCENT * 1000:g} 1000 {_ASCENT * 1000:g}] /ItalicAngle 0 "
+    f"/Ascent {_ASCENT * 1000:g} /Descent {_DESCENT * 1000:g} /CapHeight 718 /StemV 80 >>"
 )
 
 _SMALLEST = 4.0
@@ -51,16 +52,15 @@ def text_width(text: str) -> float:
     return sum(map(_advance, text)) / 1000
 
 
-def text_in_rect(text: str, rect: Rect, rotation: int, *, largest: float = 12.0) -> list[TextRun]:
-    """Lines of a text as large as a rectangle holds them, upright on the page as displayed.
+def text_in_rect(text: str, rect: Rect, turn: int, *, largest: float = 12.0) -> list[TextRun]:
+    """Lines of a text as large as a rectangle holds them.
 
     Args:
-        rect: in points of the page without its rotation.
-        rotation: of the page, clockwise in degrees: 0, 90, 180 or 270.
+        turn: counter-clockwise rotation of the text in degrees: 0, 90, 180 or 270.
         largest: maximum font size in points.
     """
     x0, y0, x1, y1 = rect
-    width, height = (y1 - y0, x1 - x0) if rotation in (90, 270) else (x1 - x0, y1 - y0)
+    width, height = (y1 - y0, x1 - x0) if turn in (90, 270) else (x1 - x0, y1 - y0)
     size = min(largest, max(height, _SMALLEST))
     while True:
         lines = _wrapped(text, width / size)
@@ -69,14 +69,14 @@ def text_in_rect(text: str, rect: Rect, rotation: int, *, largest: float = 12.0)
         if size <= _SMALLEST:
             break
         size = max(size * 0.9, _SMALLEST)
-    left, bottom = {0: (x0, y0), 90: (x1, y0), 180: (x1, y1), 270: (x0, y1)}[rotation]
+    left, bottom = {0: (x0, y0), 90: (x1, y0), 180: (x1, y1), 270: (x0, y1)}[turn]
     top = height if len(lines) > 1 or height > 3 * size else (height + size) / 2
     runs = []
     for number, line in enumerate(lines):
         up = top - number * size - _ASCENT * size
         if line:
-            sideways, upwards = {0: (0, up), 90: (-up, 0), 180: (0, -up), 270: (up, 0)}[rotation]
-            runs.append(TextRun(line, left + sideways, bottom + upwards, size, turn=rotation))
+            sideways, upwards = {0: (0, up), 90: (-up, 0), 180: (0, -up), 270: (up, 0)}[turn]
+            runs.append(TextRun(line, left + sideways, bottom + upwards, size, turn=turn))
     return runs
 
 

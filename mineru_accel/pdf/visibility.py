@@ -14,7 +14,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from ..document import BBox
-from .docvortex.clips import clipped_texts
+from .docvortex.clips import text_clips
 from .page_objects import Colour, PageObject, deactivate, objects_of
 from .rendering import render
 from .types import HiddenText, HiddenTexts, WhyHidden
@@ -145,14 +145,14 @@ def _suspects(page: pdfium.PdfPage, texts: list[_Text], areas: list[_Area], may_
     doubtful = covered | known & (np.abs(colours - grounds).max(axis=1) < _SUSPICIOUS_CONTRAST)
     for text, ground in zip(texts, grounds.tolist(), strict=True):
         text.ground = tuple(ground)
-    clipped = clipped_texts(page)
+    clips = text_clips(page)
     found = []
     for place, text in enumerate(texts):
         if text.invisible:
             suspicious = not pictured[place]
         else:
             transparent = text.colour is not None and text.colour[3] < _SUSPICIOUS_CONTRAST
-            suspicious = bool(doubtful[place]) or transparent or bool(clipped and text.item.address in clipped)
+            suspicious = bool(doubtful[place]) or transparent or bool(clips and _is_clipped(page, text, clips))
             if not suspicious and may_hide_layers and _is_on_layer(text.item):
                 suspicious, text.why = True, WhyHidden.LAYER
         if suspicious:
@@ -198,6 +198,15 @@ def _surroundings(texts: list[_Text], areas: list[_Area]) -> tuple[np.ndarray, n
         shared = width.clip(0) * height.clip(0)
         covered[part] = (holds & later & covers & (shared >= _COVERED * (x1 - x0) * (y1 - y0))).any(axis=1)
     return grounds, covered, pictured
+
+
+def _is_clipped(page: pdfium.PdfPage, text: _Text, clips: dict[int, BBox]) -> bool:
+    """Whether a text's box lies outside its clipping path."""
+    clip = clips.get(text.item.address)
+    if clip is None:
+        return False
+    x0, y0, x1, y1 = _displayed(page, text.bounds)
+    return x1 <= clip[0] or clip[2] <= x0 or y1 <= clip[1] or clip[3] <= y0
 
 
 def _is_on_layer(item: PageObject) -> bool:

@@ -62,7 +62,7 @@ def extract_page_text(
         seen = seen_words(lines)
         areas = find_areas(regions, lines, rules, layer.size)
         if page.ocr:
-            return PageText(areas, layer.size, layer, Source.OCR, seen=seen, left_out=left_out)
+            return PageText(areas, layer.size, layer, page.ocr.source, seen=seen, left_out=left_out)
         neighbours = neighbour_text_reader(key, page.index)
         relabel_running_heads(areas, layer.size, neighbours)
         find_footnotes(areas, rules, layer.size)

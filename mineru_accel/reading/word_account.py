@@ -183,20 +183,26 @@ def match_words(seen: Sequence[SeenWord], blocks: Sequence[PageBlock], size: tup
         else:
             missing.append((word, owner))
     account.missing = [word for word, _ in missing]
-    account.lost = _lost(missing)
+    account.lost = _lost(missing, Counter(word for one in written for word in one.left()))
     for one in written:
         if one.block.source not in (Source.OCR, Source.VLM, Source.FALLBACK):
             account.invented += one.left()
     return account
 
 
-def _lost(missing: Sequence[tuple[SeenWord, _Written | None]]) -> list[SeenWord]:
-    """Missing words that are nowhere: words that the block at their place has left are too few to be theirs."""
+def _lost(missing: Sequence[tuple[SeenWord, _Written | None]], left: Counter[str]) -> list[SeenWord]:
+    """Missing words that are nowhere: no block has them at another place, and words that the block at their place has
+    left are too few to be theirs.
+
+    Args:
+        left: words of all blocks that no word of the page was found for.
+    """
+    gone = [(word, owner) for word, owner in missing if not left[word.letters]]
     letters: Counter[int] = Counter()
-    for word, owner in missing:
+    for word, owner in gone:
         letters[id(owner)] += len(word.letters)
-    left = {id(owner): sum(map(len, owner.left())) for _, owner in missing if owner}
-    return [word for word, owner in missing if 2 * left.get(id(owner), 0) < letters[id(owner)]]
+    spare = {id(owner): sum(map(len, owner.left())) for _, owner in gone if owner}
+    return [word for word, owner in gone if 2 * spare.get(id(owner), 0) < letters[id(owner)]]
 
 
 def _of_block(block: PageBlock, size: tuple[float, float]) -> _Written:

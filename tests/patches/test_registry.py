@@ -42,9 +42,8 @@ def toys(monkeypatch):
         monkeypatch.setattr(registry, "KNOWN", {toy.name: toy for toy in toys})
 
     yield register
-    for name in list(registry._applied):
+    for name in reversed(registry.names()):
         registry.revert(name)
-    registry._failed.clear()
 
 
 def test_applied_twice_is_applied_once_and_reverted_at_once(toys):

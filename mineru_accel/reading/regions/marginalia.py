@@ -75,5 +75,7 @@ def _is_note(area: Area, flow: Sequence[Area], size: tuple[float, float]) -> boo
     """Whether an area stands below the text of its column in smaller type."""
     if area.box[1] < size[1] / 2 or any(_is_below(other.box, area.box) for other in flow):
         return False
+    if not any(_is_below(area.box, other.box) for other in flow):  # beside the text
+        return False
     usual = median_type_size(a for a in flow if a.region.label == Label.PLAIN_TEXT)
     return median_type_size([area]) <= MAX_NOTE_SIZE * usual
