@@ -12,10 +12,12 @@ from .page_text import PageText
 from .regions.areas import Area
 from .regions.field_values import join_values
 from .regions.figure_text import Drawing, TextKind, has_axis, is_prose, look_at_drawing, text_in_figure
+from .regions.table_overlaps import separate_tables
 from .tables.grid import Grid, build_grid
-from .tables.recover import looks_like_table, read_table, rules_within
-from .text.lines import to_lines
+from .tables.recover import DOUBTFUL, looks_like_table, read_table, rules_within
+from .text.lines import Line, to_lines
 from .text.paragraphs import group_paragraphs
+from .text.wide_gaps import cut_at_wide_gaps
 
 TABLE_AS_TEXT = "a table's rows and columns were not found: its lines are written as text"
 FIGURE_AS_TEXT = "a region that looks like a figure holds text: it is written as text"
@@ -39,6 +41,7 @@ def resolve_visual_text(
     layer = text.layer
     if layer is None:
         return []
+    text.areas = separate_tables(text.areas, text.size)
     resolver = _Resolver(layer, text.size, source_of, images)
     resolved = [(area, resolver.resolve(area)) for area in text.areas]
     kept = [area for area, result in resolved if result == [area]]
@@ -73,7 +76,7 @@ class _Resolver:
         return [area]
 
     def _resolve_figure(self, area: Area) -> list[Area]:
-        lines = to_lines(area.fragments, split=True)
+        lines = _pieces(area)
         if len(lines) < 2 or (has_axis(lines, both=False) and not is_prose(lines)):
             return [area]
         drawing = self._drawing(area)
@@ -92,14 +95,17 @@ class _Resolver:
 
     def _resolve_table(self, area: Area) -> list[Area]:
         area.table = read_table(self._layer, area.box, area.fragments)
-        if area.table is not None:
+        if area.table is not None and area.table[1] != DOUBTFUL:
             self._widen(area)
             return [area]
         drawing = self._drawing(area)
-        lines = to_lines(area.fragments, split=True)
+        lines = _pieces(area)
         if drawing.over_picture > 0.5 or has_axis(lines, both=True):  # a chart or a map, whose labels they are
             area.region = Region(Label.FIGURE, area.region.bbox, area.region.score)
             return self._resolve_figure(area)
+        if area.table is not None:
+            self._widen(area)
+            return [area]
         self.warnings.append(TABLE_AS_TEXT)
         return self._as_text(area, keep_picture=not drawing.is_plain or self._grid(area) is not None)
 
@@ -114,9 +120,10 @@ class _Resolver:
         """Areas of a region's paragraphs, or the region as a figure that holds them."""
         x, y = 1 / self._size[0], 1 / self._size[1]
         paragraphs = []
-        for lines in group_paragraphs(to_lines(area.fragments, split=True)):
+        pieces = cut_at_wide_gaps(area.fragments)
+        for lines in group_paragraphs(to_lines(pieces, split=True)):
             box = union([line.bbox for line in lines])
-            fragments = [f for f in area.fragments if holds(box, *centre(f.bbox))]
+            fragments = [f for f in pieces if holds(box, *centre(f.bbox))]
             region = Region(Label.PLAIN_TEXT, scaled(box, x, y), area.region.score)
             paragraphs.append(Area(region, box, fragments, lines))
         if not keep_picture:
@@ -131,3 +138,8 @@ class _Resolver:
         if self._images is None:
             self._images = self._find_images()
         return look_at_drawing(area.box, area.fragments, self._images, self._layer.paths())
+
+
+def _pieces(area: Area) -> list[Line]:
+    """Lines of an area's text, of each column for itself."""
+    return to_lines(cut_at_wide_gaps(area.fragments), split=True)
