@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..document import Region, Source
 from ..pdf.docvortex.pages import TextPage, TextPages
@@ -37,7 +38,7 @@ class PageText:
     """The reason, where the layer is unsound as a whole."""
     seen: list[SeenWord] | None = None
     """The words of the layer."""
-    left_out: list[tuple[SeenWord, str]] = field(default_factory=list)
+    left_out: Sequence[tuple[SeenWord, str]] = ()
     """What was left out of the layer, with the reasons."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,7 +71,7 @@ class Draft:
     warnings: list[str] = field(default_factory=list)
     seen: list[SeenWord] | None = None
     """The words of the page's text layer, or of OCR's; None where there is none that is sound."""
-    left_out: list[tuple[SeenWord, str]] = field(default_factory=list)
+    left_out: Sequence[tuple[SeenWord, str]] = ()
     """Words that are no part of what the page says, each with its :class:`.word_account.Reason`."""
     page_size: tuple[float, float] = (0.0, 0.0)
     """Width and height in points of the page that they are on."""
