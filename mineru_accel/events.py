@@ -1,4 +1,4 @@
-"""What happens during a run, as data. Progress bars, plain lines, JSON lines and the API all read this one stream."""
+"""The events of a run. Progress bars, plain lines, JSON lines and the API all read this one stream."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class DocumentStarted(Event):
     pages: int
     """Pages to convert."""
     total: int
-    """Pages that it has."""
+    """Pages of the file."""
     resumed: int = 0
-    """How many of them an earlier run had done; no event tells of these."""
+    """Pages that an earlier run has done; they get no events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ class PageDone(Event):
     status: PageStatus
     error: str | None
     seconds: float
-    """Time its stages took."""
+    """Time that its stages took."""
     warnings: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds by stage."""
     staging: Path | None = None
-    """Where the document is being made."""
+    """Folder in which the document is being made."""
 
     def blocks(self) -> list[Block]:
         """The page's blocks in reading order, raw as in ``_model.json``.
@@ -77,7 +77,7 @@ class PageDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class DocumentDone(Event):
-    """A document's files are there, or it failed."""
+    """A document is written, or it failed."""
 
     document: int
     result: DocumentResult
@@ -101,7 +101,7 @@ class DocumentDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunDone(Event):
-    """The run is over: its account, see :class:`~mineru_accel.conversion.statistics.RunStatistics`."""
+    """The run is over: its figures, see :class:`~mineru_accel.conversion.statistics.RunStatistics`."""
 
     documents: int
     failed_documents: int
@@ -119,7 +119,7 @@ class RunDone(Event):
     words: dict[str, Any]
     """Words of all pages by what became of them, as in :attr:`~mineru_accel.document.PageResult.words`."""
     stopped: str | None
-    """Why the run was given up before its end."""
+    """Why the run was given up early; None if it was not."""
     failures: list[dict[str, Any]]
     """``path``, ``error`` and, where it is one page, its 1-based ``page``; at most a thousand."""
 
@@ -129,7 +129,7 @@ class RunDone(Event):
 
 
 def as_json(value: Any, **kwargs: Any) -> str:
-    """JSON as people read it; what UTF-8 can't say (bytes of a file's name) is escaped."""
+    """JSON with readable text; bytes of file names that are no UTF-8 make all of it escaped."""
     text = json.dumps(value, ensure_ascii=False, default=str, **kwargs)
     try:
         text.encode()

@@ -102,8 +102,7 @@ pipeline() {
   "$PY" - <<'PY' || log "some import failed: what follows may fail, too"
 import mineru_accel.conversion.worker_imports, mineru_accel.export.writer, mineru_accel.reading.vlm_answers, mineru_accel.pipeline, mineru_accel.vlm.engines.vllm
 import mineru.backend.analysis.pdf.images
-from mineru_accel.pdf.ocr import _engine
-_engine()
+import mineru_accel.pdf.ocr_preload
 PY
   timeout 90 "$PY" -m mineru_accel "$pdf" -o "$to/plain" -b pipeline --overwrite 2>&1 | tail -1
   rm -rf "$to/plain"

@@ -120,7 +120,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_cluster(parser: argparse.ArgumentParser) -> None:
-    """Where to run."""
+    """This machine or a Ray cluster."""
     group = parser.add_argument_group("cluster")
     group.add_argument("--executor", choices=["local", "ray"], help="where to run; ray: on a cluster, also s3:// etc.")
     group.add_argument(

@@ -35,7 +35,7 @@ _FIELDS = (
     *("engine", "urls", "vlm", "vlm_for", "describe_images", "vlm_replicas", "timeout"),
 )
 _FLAGS = {"urls": "url", "vllm_args": "vllm-arg"}
-"""Where a flag is called other than its field."""
+"""Flags whose names differ from their fields."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    _log(args)
+    _set_up_logging(args)
     options = make_options(args, overwrite=args.overwrite)
     given = [*args.path, *args.paths, *(read_list(args.jobs_from) if args.jobs_from else [])]
     arrivals = _watched(args)
@@ -67,14 +67,14 @@ def _run(args: argparse.Namespace) -> int:
         return dry_run.run(inputs, options, as_json=args.progress == "json", cluster=args.cluster)
     _check_output(args.output)
     reporter = make_reporter("none" if args.quiet and args.progress != "json" else args.progress)
-    keep = _Keep(args.summary)
+    summary_file = _SummaryFile(args.summary)
 
-    def tell(event: Event) -> None:
-        keep.on_event(event)
+    def on_event(event: Event) -> None:
+        summary_file.on_event(event)
         reporter.on_event(event)
 
     failed = False
-    with reporter, Pipeline(options, on_event=tell) as pipeline:
+    with reporter, Pipeline(options, on_event=on_event) as pipeline:
         results = pipeline.run(inputs, args.output, arrivals)
         del inputs  # the run lets go of each as it is done
         for result in results:
@@ -88,7 +88,7 @@ def _run(args: argparse.Namespace) -> int:
     return EXIT_FAILED if failed else EXIT_OK
 
 
-class _Keep:
+class _SummaryFile:
     """Writes a run's summary to a file."""
 
     def __init__(self, path: Path | None) -> None:
@@ -145,8 +145,8 @@ def _check_output(output: Path) -> None:
         raise UsageError(f"{output}: no permission to write there")
 
 
-def _log(args: argparse.Namespace) -> None:
-    """One level for everything; other libraries' chatter stays off the terminal."""
+def _set_up_logging(args: argparse.Namespace) -> None:
+    """Set one level for this package; other libraries log only with debug."""
     import logging
 
     level = "ERROR" if args.quiet else ("WARNING", "INFO", "DEBUG")[min(args.verbose, 2)]

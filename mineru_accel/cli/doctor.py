@@ -1,4 +1,4 @@
-"""``mineru-accel doctor``: one screen on what this machine can run."""
+"""``mineru-accel doctor``: a summary of what this machine can run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PACKAGES = (
 
 
 def run(as_json: bool) -> int:
-    """Print what was found; fails only if nothing could be converted."""
+    """Print the survey; the exit code is that of a failure if nothing could be converted."""
     rows = survey()
     if as_json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -33,7 +33,7 @@ def run(as_json: bool) -> int:
 
 
 def survey() -> dict[str, str]:
-    """What this machine has, line by line."""
+    """The lines of the summary, by title."""
     rows = {
         "mineru-accel": __version__,
         "Python": f"{platform.python_version()} ({sys.executable})",

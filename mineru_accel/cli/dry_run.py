@@ -1,4 +1,4 @@
-"""``mineru-accel --dry-run``: how many pages, and about how long they would take on this machine."""
+"""``mineru-accel --dry-run``: counts pages and estimates their time on this machine."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from ..storage.inputs import Input
 from ..storage.remote import is_url
 
 _DOCUMENTS, _PAGES = 4, 4
-"""Of the probe: documents spread over all, and pages from the middle of each."""
+"""Sizes of the probe: documents spread over all, and pages from the middle of each."""
 
 
 def run(inputs: list[Input], options: Options, as_json: bool, cluster: str | None = None) -> int:
     """Count the pages of documents, convert a few of them into a temporary folder, and print what to expect.
 
     Args:
-        cluster: nodes of which it is to be estimated too, see :func:`mineru_accel.distributed.estimate.parse_cluster`.
+        cluster: Nodes for which to estimate it, too; see :func:`mineru_accel.distributed.estimate.parse_cluster`.
 
     Returns:
         ``EXIT_OK`` if all documents can be opened, else ``EXIT_FAILED``.
 
     Raises:
-        UsageError: for files that are not on this machine, or a cluster that is none.
+        UsageError: for files that are not on this machine, or a cluster that makes no sense.
     """
     if remote := next((item.path for item in inputs if is_url(item.path)), None):
         raise UsageError(f"{remote}: --dry-run looks into files that are on this machine")
@@ -43,19 +43,7 @@ def run(inputs: list[Input], options: Options, as_json: bool, cluster: str | Non
     update = {"profile": None, "max_failed_pages": None, "fail_fast": False, "resume": False}
     quiet = options.model_copy(update={**update, "executor": Executor.LOCAL})
     with Pipeline(quiet) as pipeline:
-        asked = {
-            item.path: pipeline.ask(jobs.inspect, options.page_timeout, path=str(item.path), password=options.password)
-            for item in inputs
-        }
-        pages: dict[Input, list[int]] = {}
-        failures = []
-        for item in inputs:
-            try:
-                count = len(asked[item.path].result().page_sizes)
-            except AccelError as error:
-                failures.append({"path": str(item.path), "error": str(error)})
-                continue
-            pages[item] = select(count, options.pages, options.start, options.end)[: options.max_pages]
+        pages, failures = _count(pipeline, inputs, options)
         rate, results, written = _probe(pipeline, {i: p for i, p in pages.items() if p})
         on_gpu = pipeline.layout_on_gpu
         vlm_here = pipeline.plan.engine in (Engine.VLLM, Engine.TRANSFORMERS)
@@ -82,8 +70,28 @@ def run(inputs: list[Input], options: Options, as_json: bool, cluster: str | Non
     return EXIT_FAILED if failures else EXIT_OK
 
 
+def _count(
+    pipeline: Pipeline, inputs: list[Input], options: Options
+) -> tuple[dict[Input, list[int]], list[dict[str, str]]]:
+    """The 0-based numbers of the pages to convert, by document, and the documents that can't be opened."""
+    asked = {
+        item.path: pipeline.ask(jobs.inspect, options.page_timeout, path=str(item.path), password=options.password)
+        for item in inputs
+    }
+    pages: dict[Input, list[int]] = {}
+    failures = []
+    for item in inputs:
+        try:
+            count = len(asked[item.path].result().page_sizes)
+        except AccelError as error:
+            failures.append({"path": str(item.path), "error": str(error)})
+            continue
+        pages[item] = select(count, options.pages, options.start, options.end)[: options.max_pages]
+    return pages, failures
+
+
 def _probe(pipeline: Pipeline, pages: dict[Input, list[int]]) -> tuple[float | None, list[PageResult], int]:
-    """Pages a second of a short trial, what it says of its pages, and the bytes that it wrote."""
+    """Convert some pages for a trial: pages per second, their results, and the bytes written."""
     items = list(pages)
     chosen = items[:: max(1, len(items) // _DOCUMENTS)][:_DOCUMENTS]
     if not chosen:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends the run in good order, which takes a moment; impatience does not disturb that."""
+"""Ctrl-C and SIGTERM: the first ends the run in good order, which takes a moment; further ones do not disturb that."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from ..errors import EXIT_INTERRUPTED
 
-_PATIENCE = 5.0
-"""Seconds after the first until which more of them change nothing."""
+GRACE_SECONDS = 5.0
+"""After the first signal; further ones within this time are ignored."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -33,7 +33,7 @@ def handled() -> Iterator[None]:
         if first is None:
             first = time.monotonic()
             raise KeyboardInterrupt
-        if time.monotonic() - first > _PATIENCE:
+        if time.monotonic() - first > GRACE_SECONDS:
             os.write(2, b"mineru-accel: interrupted twice\n")
             os._exit(EXIT_INTERRUPTED)
 

@@ -1,4 +1,4 @@
-"""What the command says about documents and runs, in lines for people."""
+"""The command's lines about documents and runs."""
 
 from __future__ import annotations
 

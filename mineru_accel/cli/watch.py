@@ -1,4 +1,4 @@
-"""``--watch``: documents as they arrive in a folder."""
+"""``--watch``: the documents of a folder, as they arrive."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ _SETTLED = 1.5
 """Seconds without a change after which a file counts as complete."""
 _STEP_MS = 500
 _RESCAN = 60.0
-"""Seconds between looks at the folder of which no event told: network file systems have none."""
+"""Seconds between looks at the folder without an event: network file systems send none."""
 
 _State = tuple[int, int]
-"""Size and time of change."""
+"""Size in bytes and time of the last change in ns."""
 
 
 class Arrivals:
-    """The documents of a folder and below: those that are there, then each as it arrives or changes.
+    """The documents in a folder and below: those that are there, then each as it arrives or changes.
 
-    A file is taken once it has stopped growing, and taken again only when :meth:`done` was told of it.
+    A file is taken once it has stopped growing, and taken again only after :meth:`done` was called for it.
 
     Args:
-        folder: is made if it is not there.
+        folder: Made if it is missing.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._events = watch(
-            folder, watch_filter=_counts, rust_timeout=_STEP_MS, yield_on_timeout=True, raise_interrupt=True
+            folder, watch_filter=_is_document, rust_timeout=_STEP_MS, yield_on_timeout=True, raise_interrupt=True
         )
         self._taken: dict[Path, _State] = {}
         self._busy: set[Path] = set()
@@ -41,7 +41,7 @@ class Arrivals:
         self._next_look = 0.0
 
     def __call__(self) -> list[Input]:
-        """What has arrived since the last call; waits up to half a second."""
+        """The documents that have arrived since the last call; waits up to half a second."""
         changes = next(self._events) if self._next_look else set()
         now = time.monotonic()
         if not changes and not self._unsettled and now < self._next_look:
@@ -70,10 +70,10 @@ class Arrivals:
         return ready
 
     def done(self, path: Path) -> None:
-        """A document that was taken is over."""
+        """A document that was taken is done."""
         self._busy.discard(path)
 
 
-def _counts(change: Change, path: str) -> bool:
+def _is_document(change: Change, path: str) -> bool:
     parts = Path(path).parts
     return Path(path).suffix.lower() in SUFFIXES and not any(p.endswith(PARTIAL) for p in parts)

@@ -49,7 +49,7 @@ def page_report(page: PageResult) -> dict[str, Any]:
 
 def pages_of(report: dict[str, Any]) -> list[PageResult]:
     """The pages of an earlier run's report."""
-    fields = ("error", "regions", "sources", "warnings", "timings", "why_ocr", "words")
+    fields = ("error", "regions", "sources", "reasons", "warnings", "timings", "why_ocr", "words")
     return [
         PageResult(p["page_idx"], PageStatus(p["status"]), **{f: p[f] for f in fields if f in p})
         for p in report.get("page_results", [])

@@ -21,7 +21,7 @@ from loguru import logger
 
 from ..conversion.fingerprint import made_from
 from ..conversion.page_jobs import PageJobs
-from ..conversion.startup import make_pool, start
+from ..conversion.startup import Started, make_pool, start
 from ..document import DocumentResult, PageResult, PageStatus
 from ..errors import OutputError, WorkerError
 from ..storage import remote
@@ -30,6 +30,7 @@ from ..storage.fingerprint import difference
 from ..storage.inputs import Input
 from ..storage.output_folder import check_output
 from ..workers.exclusive_lock import ExclusiveLock
+from ..workers.pool import WorkerPool
 from . import batch_archive, batch_store
 from .batch_jobs import BatchFolder, BatchJobs
 from .ledger import LedgerProtocol
@@ -47,9 +48,10 @@ class Open:
     Args:
         settings: of the run.
         ledger: knows the names that other actors have given.
+        pool: looks into files; closed with the actor. By default one is started.
     """
 
-    def __init__(self, settings: Settings, ledger: LedgerProtocol) -> None:
+    def __init__(self, settings: Settings, ledger: LedgerProtocol, pool: WorkerPool | None = None) -> None:
         self._ledger = ledger
         self._settings = settings
         self._output = settings.output
@@ -57,7 +59,7 @@ class Open:
         self._names = DocumentNames()
         self._claimed: dict[int, str] = {}
         self._cache = remote.Cache(scratch_folder() / "inputs")
-        self._pool = make_pool(settings.options, 1)
+        self._pool = pool or make_pool(settings.options, 1)
         if not remote.is_url(self._output):
             check_output(self._output)
 
@@ -141,9 +143,12 @@ class Convert:
         settings: of the run.
         ledger: counts the actors that a batch has lost, and knows which batch of a long document is the last.
         workers: processes, one per CPU of the actor.
+        started: converts batches. By default a pipeline is started.
     """
 
-    def __init__(self, settings: Settings, ledger: LedgerProtocol, workers: int) -> None:
+    def __init__(
+        self, settings: Settings, ledger: LedgerProtocol, workers: int, started: Started | None = None
+    ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._lock = ExclusiveLock()
@@ -152,7 +157,7 @@ class Convert:
         if os.environ.get("OMP_NUM_THREADS") == str(max(1, workers - 1)):  # Ray's: 98 % of them, rounded down
             os.environ["OMP_NUM_THREADS"] = str(workers)  # for a VLM on CPUs
         self._cache = remote.Cache(self._scratch / "inputs")
-        started = start(settings.options, self._plan, workers, lambda event: None, threads=workers)
+        started = started or start(settings.options, self._plan, workers, lambda event: None, threads=workers)
         self.scheduler, self._imgsz = started.scheduler, started.jobs.imgsz
         self._writer = Writer(settings, ledger, self.scheduler, self._scratch, self._cache)
 

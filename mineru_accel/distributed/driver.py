@@ -27,7 +27,7 @@ from ..storage.output_folder import check_output
 from ..storage.remote import is_url
 from .actors import Convert, Open
 from .connection import Connection, nodes
-from .ledger import BatchKey, Ledger
+from .ledger import BatchKey, Ledger, LedgerProtocol
 from .messages import InputTask, PageBatch, Row, StageCall, grouped
 from .opening_in_driver import open_in_driver
 from .pools import Pools, plan_pools
@@ -230,7 +230,7 @@ def _groups(tasks: list[InputTask]) -> list[list[InputTask]]:
     return list(groups.values())
 
 
-class RemoteLedger:
+class RemoteLedger(LedgerProtocol):
     """A :class:`Ledger` from another machine."""
 
     def __init__(self, actor: Any) -> None:
@@ -239,14 +239,14 @@ class RemoteLedger:
     def claim_name(self, name: str, number: int) -> bool:
         return bool(_get(self._actor.claim_name.remote(name, number)))
 
-    def begin(self, batches: Sequence[BatchKey]) -> list[int]:
+    def begin_together(self, batches: Sequence[BatchKey]) -> list[int]:
         tries: list[int] = _get(self._actor.begin_together.remote(batches))
         return tries
 
     def begin_alone(self, batch: BatchKey) -> None:
         _get(self._actor.begin_alone.remote(batch))
 
-    def end(self, batches: Sequence[BatchKey]) -> None:
+    def survived(self, batches: Sequence[BatchKey]) -> None:
         self._actor.survived.remote(batches)
 
     def is_last(self, number: int, start: int, there: frozenset[int], total: int) -> bool:

@@ -1,4 +1,4 @@
-"""What the actors of a run have to agree on: names in OUT, attempts at batches, which batches of a document are done.
+"""The facts on which a run's actors have to agree: names in OUT, attempts at batches, batches that are done.
 
 The ledger is one small actor beside the driver. It is asked once per document, once per converting call, and once per
 batch of a long document.

@@ -82,7 +82,7 @@ class FinishedDocument:
 
 @dataclass(slots=True)
 class StageCall:
-    """The work of one call of a stage: batches of so many pages that the call's cost does not matter."""
+    """The work of one call of a stage: batches of enough pages to make the call's own cost small."""
 
     tasks: list[list[InputTask]] = field(default_factory=list)
     """Inputs to open, in groups of those whose names in OUT could be the same."""

@@ -55,10 +55,10 @@ class Pools:
 
 
 def plan_pools(nodes: list[Node], options: Options, plan: Plan) -> Pools:
-    """Actors for a cluster: one for every so many CPUs, with its share of their node's GPUs.
+    """The actors for a cluster: each has a group of a node's CPUs, and its share of the node's GPUs.
 
     With the VLM's engine in process it is one for every GPU (or ``ray_gpus``), with its share of the node's CPUs,
-    whichever number of engines it starts there.
+    whatever number of engines it starts there.
 
     Raises:
         UsageError: if no node has a CPU.

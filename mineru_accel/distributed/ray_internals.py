@@ -1,4 +1,4 @@
-"""What is replaced or relied on inside Ray (2.60): the place to look first when its version changes.
+"""Replaced and relied-on parts of Ray's inside (2.60): the place to look first when its version changes.
 
 A cluster of one node that is started for one run leaves out processes that have work only for several. They, and the
 CPU time that they took in a run of 83 s (2 cores):
@@ -112,7 +112,7 @@ class DriverBookkeeping:
 
 
 class LocalHandle:
-    """Is called as an actor's handle is, and runs the method in this process.
+    """Stands for an actor's handle, and runs the methods in this process.
 
     Methods that the object does not have do nothing: what they would record is of no use here. Neither does any method
     of a copy in another process.

@@ -1,1 +1,1 @@
-"""From blocks to files: the one place that knows MinerU's types and renderers, and the writer."""
+"""From blocks to files: MinerU's types and renderers, and the writer."""

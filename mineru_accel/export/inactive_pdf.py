@@ -1,4 +1,4 @@
-"""A copy of somebody's PDF runs no scripts, starts no programs and carries no attachments."""
+"""Removing scripts, actions and attachments from a copy of a user's PDF, with pypdf."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import Any
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, DictionaryObject, StreamObject
 
-from .inactive_text import leads_to_the_web
+from .inactive_text import is_web_link
 
 _SIGNS = (
     *(b"/OpenAction", b"/AA", b"/JavaScript", b"/JS", b"/Launch", b"/SubmitForm", b"/ImportData", b"/EmbeddedFile"),
     *(b"/Rendition", b"/RichMedia", b"/XFA", b"/URI"),
 )
-"""pypdf, which wrote the copy, spells names in one way and packs no objects."""
+"""Searched for in the bytes: pypdf, which wrote the copy, spells names in one way and compresses no objects."""
 _KEYS = ("/OpenAction", "/AA", "/JavaScript", "/JS", "/EmbeddedFiles", "/EF", "/AF", "/XFA")
 _HARMLESS = ("/GoTo", "/Named")
 _DANGEROUS = ("/JavaScript", "/Launch", "/SubmitForm", "/ImportData", "/Rendition", "/GoToR", "/GoToE")
 
 
-def disarm(pdf: bytes) -> bytes:
+def remove_active_content(pdf: bytes) -> bytes:
     """The PDF, written by pypdf, without actions but links within it and to the web, and without attachments."""
     if not any(sign in pdf for sign in _SIGNS):
         return pdf
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pdf)))
-    for held in list(writer._objects):
-        _strip(held, set())
+    for value in list(writer._objects):  # private: pypdf has no other list of all objects
+        _strip(value, set())
     out = io.BytesIO()
     writer.write(out)
     return out.getvalue()
 
 
 def _strip(value: Any, seen: set[int]) -> None:
-    """Strip what is held directly; what is held by reference is an object of its own."""
+    """Strip a value and those directly in it; values by reference are objects of their own."""
     if id(value) in seen:
         return
     seen.add(id(value))
@@ -41,7 +41,7 @@ def _strip(value: Any, seen: set[int]) -> None:
         for key in _KEYS:
             value.pop(key, None)
         action = value.get("/A")
-        if isinstance(action, DictionaryObject) and not _harmless(action):
+        if isinstance(action, DictionaryObject) and not _is_harmless(action):
             del value["/A"]
         if value.get("/S") in _DANGEROUS or value.get("/Type") in ("/Filespec", "/F", "/EmbeddedFile"):
             value.clear()
@@ -54,6 +54,6 @@ def _strip(value: Any, seen: set[int]) -> None:
             _strip(inner, seen)
 
 
-def _harmless(action: DictionaryObject) -> bool:
+def _is_harmless(action: DictionaryObject) -> bool:
     kind = action.get("/S")
-    return kind in _HARMLESS or (kind == "/URI" and leads_to_the_web(str(action.get("/URI", ""))))
+    return kind in _HARMLESS or (kind == "/URI" and is_web_link(str(action.get("/URI", ""))))

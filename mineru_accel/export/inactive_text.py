@@ -1,7 +1,7 @@
-"""Nothing that a PDF says becomes active in what is written: no scripts, no links but to the web and mail.
+"""Text of a PDF that becomes nothing active in the output: no scripts, and links to the web and mail only.
 
 Tables are HTML, and Markdown lets HTML and links through, so a page's text could turn into either. docvortex escapes
-the common cases and cleans its HTML output; this is what it leaves.
+the common cases and cleans its HTML output; the rest is done here.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from mineru.types import MiddleJson
 
 from ..document import Block
+from ..storage.clean_text import clean, clean_references
 
 _WEB = re.compile(r"^\s*(?:https?://|ftp://|mailto:|tel:|#)", re.IGNORECASE)
 
@@ -49,15 +50,15 @@ _LINK = re.compile(r"(?<=\])(?=\()")
 _DEFINITION = re.compile(r"^(\s*\[[^\]]*\])(?=:)", re.MULTILINE)
 _DESTINATION = re.compile(r"^(?=\(\s*<?\s*(?:javascript|vbscript|data|file|\w*&))", re.IGNORECASE)
 _BACKSLASH = re.compile(r"\\(?=[!\"'()*+,\-./:;<=>?@\[\\\]^`|~]|\Z)")
-"""What Markdown takes for an escape, at the end of what follows; LaTeX's (``\\$``, ``\\_``) a VLM means as such."""
+"""A backslash that Markdown takes for an escape, or that ends the text; LaTeX's (``\\$``, ``\\_``) are left to it."""
 _EMPHASIS = re.compile(r"(?=[*_`~$])")
 _LINE = re.compile(r"^(?=>|(?:#{1,6}|[+-])\s*$)")
 _FORMULA_TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _EQ = re.compile(r"<eq>(.*?)</eq>", re.IGNORECASE | re.DOTALL)
 
 
-def make_inert(blocks: list[Block]) -> list[Block]:
-    """Raw blocks (changed in place) whose tables hold nothing but a table and whose links lead to the web."""
+def deactivate_blocks(blocks: list[Block]) -> list[Block]:
+    """Clean raw blocks, in place: their tables hold nothing but a table, their links lead to the web."""
     for block in blocks:
         content = block.get("content")
         if isinstance(content, str) and block["type"] in ("table", "image", "chart"):
@@ -71,7 +72,8 @@ def make_inert(blocks: list[Block]) -> list[Block]:
 
 
 def clean_html(markup: str) -> str:
-    """HTML with what tables are made of, and nothing else. What is that already comes back as it is."""
+    """HTML with the tags of tables and their text only. Clean HTML comes back unchanged."""
+    markup = clean_references(markup)
     if "<" in _PLAIN_TAG.sub("", markup):
         import nh3
 
@@ -90,13 +92,13 @@ def _clean_formula(match: re.Match[str]) -> str:
     latex = match[1]
     while (plainer := html.unescape(latex)) != latex:
         latex = plainer
-    if not _FORMULA_TAG.search(latex):
+    if not _FORMULA_TAG.search(latex) and clean(latex) == latex:
         return match[0]
-    return f"<eq>{html.escape(_FORMULA_TAG.sub('< ', latex), quote=False)}</eq>"
+    return f"<eq>{html.escape(_FORMULA_TAG.sub('< ', clean(latex)), quote=False)}</eq>"
 
 
-def leads_to_the_web(url: str) -> bool:
-    """Is a link's target one that may be followed: the web, mail, telephone, or a place in the document?"""
+def is_web_link(url: str) -> bool:
+    """Whether a link leads to the web, mail, a telephone number, or a place in the document."""
     return bool(_WEB.match(url))
 
 
@@ -105,7 +107,7 @@ def _safe_spans(spans: list[Any]) -> list[Any]:
     for span in spans:
         if isinstance(span, dict) and isinstance(span.get("content"), list):
             inner = _safe_spans(span["content"])
-            if "url" in span and not leads_to_the_web(str(span["url"])):
+            if "url" in span and not is_web_link(str(span["url"])):
                 out.extend(inner)
                 continue
             span = {**span, "content": inner}
@@ -113,37 +115,37 @@ def _safe_spans(spans: list[Any]) -> list[Any]:
     return out
 
 
-def inert_text(middle: MiddleJson) -> MiddleJson:
-    """The document for Markdown: text that would be read as a tag or a link says the same without being one."""
+def escape_document(middle: MiddleJson) -> MiddleJson:
+    """The document for Markdown: text that would be read as a tag or a link is escaped."""
     payload = middle.model_dump(mode="python", exclude_unset=True)  # nested blocks refuse fields that are merely set
-    if not _mend(payload["pages"]):
+    if not _escape_spans(payload["pages"]):
         return middle
     return type(middle).model_validate(payload)
 
 
-def _mend(value: Any) -> bool:
-    """Mend text spans and formulas in place, at any depth; whether there was something to mend."""
+def _escape_spans(value: Any) -> bool:
+    """Escape text spans and formulas in place, at any depth; whether anything was changed."""
     if isinstance(value, list):
-        return sum(_mend(item) for item in value) > 0  # every one
+        return sum(_escape_spans(item) for item in value) > 0  # every one
     if not isinstance(value, dict):
         return False
     content = value.get("content")
     if not isinstance(content, str):
-        return sum(_mend(item) for item in value.values()) > 0
+        return sum(_escape_spans(item) for item in value.values()) > 0
     if value.get("type") == "text":
-        mended = plain(content)
+        escaped = escape_markdown(content)
     elif value.get("type") in ("equation", "equation_inline"):
-        mended = _FORMULA_TAG.sub("< ", content)
+        escaped = _FORMULA_TAG.sub("< ", content)
     elif value.get("type") in ("table_body", "image_body", "chart_body"):
-        mended = _LINK.sub(" ", content)
+        escaped = _LINK.sub(" ", content)
     else:
         return False
-    value["content"] = mended
-    return mended != content
+    value["content"] = escaped
+    return escaped != content
 
 
-def plain(text: str) -> str:
-    r"""Text that is but text in Markdown too: ``[a](b)`` becomes ``[a]\(b)``, and ``<`` that opens a tag ``\<``.
+def escape_markdown(text: str) -> str:
+    r"""Text that stays text in Markdown: ``[a](b)`` becomes ``[a]\(b)``, and ``<`` that opens a tag ``\<``.
 
     What docvortex escapes by itself is left to it. It takes a backslash for an escape, though, and its escapes don't
     reach into what looks like a tag, nor to ``>`` at the start of a line and to marks that are a line of their own.

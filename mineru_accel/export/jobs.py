@@ -1,4 +1,4 @@
-"""What the pipeline asks of a worker about a document's files. Imports nothing heavy: the parent names these, too."""
+"""The workers' jobs for a document's files. Imports nothing heavy, since the parent process imports this, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists in lists, told by how far their items stand in."""
+"""Lists in lists, recognized by the indentation of their items."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from itertools import groupby
 from mineru.types import ListBlock, MiddleJson, TextBlock
 
 _INDENT = 0.015
-"""Share of a page's width from which an item stands in."""
+"""Minimum indentation of an inner item, as a share of the page's width."""
 
 
 def nest_lists(middle: MiddleJson) -> MiddleJson:
-    """The document (changed in place) where items that stand in belong to the item above them.
+    """Put indented items into lists below the item above them; the document is changed in place.
 
     MinerU's raw blocks know one level only; its types, and its renderers, know lists in lists.
     """

@@ -1,4 +1,4 @@
-"""One page of a document for people to look at: its regions, and the Markdown of each. Runs in a worker."""
+"""The preview of a page: its regions, and the Markdown of each. Runs in a worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_SIDE = 1100
 
 
 def page(folder: str, index: int) -> PageView:
-    """The view of a spooled page; an empty one for a page that failed.
+    """The preview of a stored page; an empty one for a page that failed.
 
     Args:
         folder: with ``pages/`` and ``images/``, as :mod:`mineru_accel.storage.page_store` makes it.
@@ -31,12 +31,15 @@ def page(folder: str, index: int) -> PageView:
     regions = [
         RegionView(b["type"], f.label, f.score, f.source, tuple(b["bbox"])) for b, f in zip(blocks, found, strict=True)
     ]
-    for block in blocks:
+    formulas: dict[str, str] = {}
+    for block, how in zip(blocks, found, strict=True):
         if picture := block.pop("image_path", None):
             block["image_base64"] = _data_uri(place / picture)
+            if block["image_base64"] and how.formula_text:
+                formulas[block["image_base64"]] = how.formula_text
     passages: list[str] = []
     for block in mineru.page_blocks(blocks):
-        text = mineru.render_block(block)
+        text = mineru.render_block(block, formulas)
         if not text.strip():
             continue
         boxes = {_rounded(box) for box in _boxes(block)}
@@ -61,7 +64,7 @@ def _rounded(bbox: BBox) -> tuple[float, ...]:
 
 
 def _data_uri(path: Path) -> str | None:
-    """A picture small enough to look at."""
+    """A picture as a data URI, at most ``_MAX_SIDE`` pixels a side; None if it can't be read."""
     try:
         with Image.open(path) as image:
             image.thumbnail((_MAX_SIDE, _MAX_SIDE))

@@ -1,4 +1,4 @@
-"""Long documents are put together in parts, so that neither memory nor the wait for the first text grows with them.
+"""Long documents are assembled in parts, so that neither memory nor the wait for the first text grows with them.
 
 A part gives the same bytes as if the whole document had been rendered at once: it sees the pages next to it, and
 Markdown is cut only where no paragraph, list or table goes on over the edge of the page.
@@ -20,6 +20,7 @@ from ..pdf.opening import open_document
 from ..pdf.page_copies import join
 from ..storage import page_store
 from . import mineru
+from .formula_text import FormulaTexts
 from .layout_pdf import layout_pages
 from .pages import assemble
 from .types import PART, Part, PartDone, PartJob, Writing
@@ -27,14 +28,14 @@ from .types import PART, Part, PartDone, PartJob, Writing
 IN_PARTS = frozenset(
     {Format.MD, Format.CONTENT_LIST, Format.CONTENT_LIST_V2, Format.MIDDLE, Format.MODEL, Format.LAYOUT_PDF}
 )
-"""Formats that are; the others are rendered from the whole document."""
+"""Formats that are assembled in parts; the others are rendered from the whole document."""
 _GAP = "\n\n"
 _MOST_TEXT = 4 * PART
-"""Pages in a row whose text may hang together; then it is cut all the same."""
+"""Pages after which the text is cut even where a paragraph goes on."""
 
 
 def write_part(job: PartJob) -> PartDone:
-    """Put a part together and, of the Markdown, show what there is so far. Runs in a worker.
+    """Assemble a part, and append its text to the visible Markdown. Runs in a worker.
 
     Raises:
         OutputError: if the disk is full or the folder not writable.
@@ -44,14 +45,17 @@ def write_part(job: PartJob) -> PartDone:
     staging = Path(document.staging)
     low, _ = part.around
     pdf = open_document(document.key).data
-    model, middle, warned = assemble(document, document.pages, pdf)
-    done = PartDone(_cut(middle, part))
-    done.warnings = {i: w for i, w in warned.items() if i in document.pages[part.start - low : part.stop - low]}
+    assembled = assemble(document, document.pages, pdf)
+    model, middle, formulas = assembled.model, assembled.middle, assembled.formulas
+    done = PartDone(_text_end(middle, part))
+    done.warnings = {
+        i: w for i, w in assembled.warnings.items() if i in document.pages[part.start - low : part.stop - low]
+    }
     own = _slice(middle, part.start - low, part.stop - low)
     text = _slice(middle, part.text_from - low, done.text_to - low)
     make: dict[Format, Any] = {
-        Format.MD: lambda: _text(text),
-        Format.CONTENT_LIST: lambda: _items(mineru.content_list(own)),
+        Format.MD: lambda: _text(text, formulas),
+        Format.CONTENT_LIST: lambda: _items(mineru.content_list(own, formulas)),
         Format.CONTENT_LIST_V2: lambda: _items(mineru.content_list_v2(own)),
         Format.MIDDLE: lambda: _inside(mineru.middle_dict(own)),
         Format.MODEL: lambda: _inside({"pages": model.pages[part.start - low : part.stop - low]}),
@@ -68,13 +72,13 @@ def write_part(job: PartJob) -> PartDone:
                 data = make[fmt]()
             except OSError:
                 raise
-            except Exception as error:  # told when the document is written
+            except Exception as error:  # reported when the document is written
                 logger.opt(exception=error).debug("{} of part {} of {}", fmt, part.number, document.name)
                 path.with_suffix(".failed").write_text(one_line(error, named=True), encoding="utf-8")
                 continue
             page_store.write_file(path, data)
         if Format.MD in job.formats:
-            _show(staging, document.name, part.number)
+            _append_to_markdown(staging, document.name, part.number)
     except OSError as error:
         raise OutputError(f"can't write results: {error.strerror or error}") from error
     done.seconds = time.perf_counter() - started
@@ -82,7 +86,7 @@ def write_part(job: PartJob) -> PartDone:
 
 
 def write_joined(fmt: Format, document: Writing, parts: int, pdf: bytes, target: Path) -> None:
-    """Make a document's file of its parts.
+    """Make a document's file from its parts.
 
     Raises:
         RuntimeError: if a part failed.
@@ -124,16 +128,16 @@ def _path(staging: Path, number: int, fmt: Format) -> Path:
     return staging / page_store.FOLDER / "parts" / f"{fmt}-{number:05}.bin"
 
 
-def _show(staging: Path, name: str, number: int) -> None:
-    """Append a part's text to the Markdown of which everyone can see how it grows."""
+def _append_to_markdown(staging: Path, name: str, number: int) -> None:
+    """Append a part's text to the Markdown in the work folder, for users who watch it grow."""
     before = sum(p.stat().st_size for n in range(number) if (p := _path(staging, n, Format.MD)).exists())
     with (staging / f"{name}{mineru.SUFFIXES[Format.MD]}").open("ab") as out:
         out.truncate(before)  # what a killed run wrote more
         out.write(_path(staging, number, Format.MD).read_bytes())
 
 
-def _cut(middle: MiddleJson, part: Part) -> int:
-    """Where the text of this part ends: before the last page from which nothing goes back to an earlier one."""
+def _text_end(middle: MiddleJson, part: Part) -> int:
+    """Position where the text of this part ends: before the last page that continues nothing of an earlier one."""
     low, high = part.around
     if part.stop == part.count:
         return part.count
@@ -144,7 +148,7 @@ def _cut(middle: MiddleJson, part: Part) -> int:
 
 
 def _starts_afresh(blocks: list[Any]) -> bool:
-    """Is the first block of each type on a page no continuation?"""
+    """Whether the first block of each type on a page continues no earlier one."""
     seen: set[str] = set()
     for block in blocks:
         if block.type not in seen and getattr(block, "continues_prev", None):
@@ -154,21 +158,23 @@ def _starts_afresh(blocks: list[Any]) -> bool:
 
 
 def _slice(middle: MiddleJson, start: int, stop: int) -> MiddleJson:
+    """The document with some of its pages only. They were assembled with their neighbours, so that paragraphs and
+    tables over the edge are joined as in the whole document."""
     return middle.model_copy(update={"pages": middle.pages[start:stop]})
 
 
-def _text(middle: MiddleJson) -> bytes:
-    text = mineru.markdown(middle)
+def _text(middle: MiddleJson, formulas: FormulaTexts) -> bytes:
+    text = mineru.markdown(middle, formulas)
     return (text + _GAP).encode() if text else b""
 
 
 def _items(items: list[Any]) -> bytes:
-    """The inside of a JSON list."""
+    """A JSON list without its brackets."""
     return json.dumps(items, ensure_ascii=False, indent=2)[2:-2].encode() if items else b""
 
 
 def _inside(value: dict[str, Any]) -> bytes:
-    """The inside of the list ``pages`` of a JSON object, as it stands in the whole object."""
+    """The list ``pages`` of a JSON object without its brackets, indented as in the whole object."""
     text = json.dumps({"pages": value["pages"]}, ensure_ascii=False, indent=4)
     return text[text.index("[") + 2 : text.rindex("]") - 5].encode() if value["pages"] else b""
 

@@ -1,4 +1,4 @@
-"""What the pipeline and the writer tell each other. Imports nothing heavy."""
+"""Jobs of the workers that write documents, and their results. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ..options import Format, Images
 from ..pdf.types import Key
 
 PART = 64
-"""Pages of a long document that are put together at a time."""
+"""Pages of a long document that are assembled together."""
 AHEAD = 2
-"""Pages after a part that have to be known for it: where paragraphs go on is told by what follows."""
+"""Pages after a part that have to be converted before it: they tell which paragraphs go on."""
 
 
 @dataclass(slots=True)
 class Writing:
-    """What every job needs that puts spooled pages together."""
+    """A document, or pages around a part of it, to be assembled from its page store."""
 
     key: Key
     name: str
@@ -24,7 +24,7 @@ class Writing:
     pages: list[int]
     """0-based numbers of the converted pages, or of those around a part."""
     whole: bool
-    """Are these all pages of the document?"""
+    """Whether these are all pages of the file."""
     images: Images
     effort: str
     parse_mode: str
@@ -41,17 +41,17 @@ class Part:
     text_from: int
     """Position of the first page whose text is not written yet: a paragraph is never cut."""
     count: int
-    """Converted pages of the document."""
+    """Number of converted pages of the document."""
 
     @property
     def around(self) -> tuple[int, int]:
-        """Positions of the first page that it depends on, and after the last one."""
+        """Positions of the first page that the part depends on, and after the last one."""
         return max(0, min(self.start, self.text_from) - 1), min(self.count, self.stop + AHEAD)
 
 
 @dataclass(slots=True)
 class PartJob:
-    """What a worker needs to put a part together."""
+    """A part to be assembled by a worker."""
 
     document: Writing
     """With the pages around the part."""
@@ -63,29 +63,29 @@ class PartJob:
 
 @dataclass(slots=True)
 class PartDone:
-    """What became of a :class:`PartJob`."""
+    """The result of a :class:`PartJob`."""
 
     text_to: int
     """Position of the first page whose text the next part writes."""
     warnings: dict[int, list[str]] = field(default_factory=dict)
     """By 0-based page."""
     seconds: float = 0.0
-    """Time it took."""
+    """Time that it took."""
 
 
 @dataclass(slots=True)
 class WriteJob:
-    """What a worker needs to write a document's files from its spooled pages."""
+    """A document whose files a worker is to write."""
 
     document: Writing
     formats: tuple[Format, ...]
     parts: int
-    """How many have been put together already; 0 for a document that is no long one."""
+    """Number of parts assembled already; 0 for a document that is not assembled in parts."""
 
 
 @dataclass(slots=True)
 class Written:
-    """What became of a :class:`WriteJob`."""
+    """The result of a :class:`WriteJob`."""
 
     files: dict[str, str] = field(default_factory=dict)
     """File names by format."""
@@ -93,12 +93,12 @@ class Written:
     """By 0-based page."""
     failed_formats: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
-    """Time it took."""
+    """Time that it took."""
 
     def add(self, other: Written) -> None:
-        """Count in what was written of the same document beside this."""
+        """Add the result of another job for the same document."""
         self.files |= other.files
-        self.warnings |= other.warnings  # told by whoever puts the document together: the same
+        self.warnings |= other.warnings  # each job that assembles the document has the same
         self.failed_formats |= other.failed_formats
         self.seconds += other.seconds
 

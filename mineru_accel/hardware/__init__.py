@@ -1,1 +1,1 @@
-"""What this machine has: cores, GPUs, and which of them a process sees."""
+"""This machine: cores, GPUs, the GPUs that a process sees, installed packages."""

@@ -1,4 +1,4 @@
-"""Which Python packages are installed."""
+"""The installed Python packages."""
 
 from __future__ import annotations
 

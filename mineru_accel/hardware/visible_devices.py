@@ -1,4 +1,4 @@
-"""Which GPUs a process sees.
+"""Limiting the GPUs that a process sees.
 
 An engine's process sees its own alone, as the first: code that vLLM compiled for ``cuda:0`` and cached (its AOT
 cache) does not run on ``cuda:1``, and not every vLLM can be told a device.
@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 VARIABLES = {"cuda": ("CUDA_VISIBLE_DEVICES",), "hip": ("HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES")}
-"""By kind of accelerator, what names the GPUs that a process sees; what comes first prevails."""
+"""Environment variables with the GPUs that a process sees, by kind of accelerator; the first one prevails."""
 
 
 def pinned(environment: Mapping[str, str], kind: str, devices: Sequence[int]) -> dict[str, str]:
     """The environment of a process that is to see some GPUs only.
 
     Args:
-        environment: of this process; what it says of GPUs (numbers, UUIDs) names those that `devices` counts.
+        environment: This process's; may limit its GPUs already (by numbers or UUIDs).
         kind: cuda, hip or cpu.
-        devices: numbers among the GPUs that this process sees; none of them changes nothing.
+        devices: Numbers among the GPUs that this process sees; an empty sequence changes nothing.
 
     Raises:
-        ValueError: if there are not so many.
+        ValueError: if a number is too large.
     """
     wanted = dict(environment)
     if not devices or kind not in VARIABLES:

@@ -1,1 +1,1 @@
-"""Where models are: on this machine first, on the network only if asked."""
+"""Finding and downloading models: on this machine first, on the network only if asked."""

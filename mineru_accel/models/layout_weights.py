@@ -1,4 +1,4 @@
-"""Where the layout weights are: on this machine first, on the network only if asked.
+"""Finding the layout weights: on this machine first, on the network only if asked.
 
 The places, in order: the path that was given; the folder ``MINERU_ACCEL_MODELS``; MinerU's model folder; weights that
 come with this package; the caches of Hugging Face and ModelScope; a download, if allowed, from where
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import ModelError
 from . import locate
-from .locate import Found, Model, Place, Verification
+from .locate import FoundWeights, Model, Place, Verification
 
 LAYOUT_FILE = "models/Layout/YOLO/doclayout_yolo_docstructbench_imgsz1280_2501.pt"
 LAYOUT_REPOS = {
@@ -32,7 +32,7 @@ Verify = Callable[[Path], Verification]
 
 def find_layout_weights(
     explicit: Path | str | None = None, *, download_check: Verify | None = None, source: str | None = None
-) -> Found | None:
+) -> FoundWeights | None:
     """Find the layout model's weights.
 
     Args:
@@ -51,11 +51,11 @@ def find_layout_weights(
         path = Path(explicit).expanduser()
         if not path.is_file():
             raise ModelError(f"layout weights {path}: no such file")
-        return Found(path, "--layout-weights")
+        return FoundWeights(path, "--layout-weights")
     source = locate.model_source(source)
     for place in layout_places():
         if place.path:
-            return Found(place.path, place.where)
+            return FoundWeights(place.path, place.where)
     if download_check and source != "local":
         return download_layout_weights(download_check, source)
     return None
@@ -63,7 +63,7 @@ def find_layout_weights(
 
 def require_layout_weights(
     explicit: Path | str | None = None, *, download_check: Verify | None = None, source: str | None = None
-) -> Found:
+) -> FoundWeights:
     """As :func:`find_layout_weights`, but raises where there are none.
 
     Raises:
@@ -103,7 +103,7 @@ def layout_places() -> Iterator[Place]:
     yield Place("ModelScope's cache", locate.modelscope_cache(), _published(folders))
 
 
-def download_layout_weights(check: Verify, source: str | None = None) -> Found:
+def download_layout_weights(check: Verify, source: str | None = None) -> FoundWeights:
     """Download the published layout weights into MinerU's model folder.
 
     Args:
@@ -122,7 +122,7 @@ def download_layout_weights(check: Verify, source: str | None = None) -> Found:
     hub = locate.download(
         "the layout weights", LAYOUT_REPOS, folder, lambda: check(path), source=source, file=LAYOUT_FILE
     )
-    return Found(path, f"downloaded from {hub}")
+    return FoundWeights(path, f"downloaded from {hub}")
 
 
 def _published(folders: Iterable[Path]) -> Path | None:

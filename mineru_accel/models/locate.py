@@ -1,4 +1,4 @@
-"""Where models may be on this machine, what is known of their files, and how they are downloaded: common to all models.
+"""Places of models on this machine, SHA-256 of their files, and downloads: common to all models.
 
 The places are those of this package, of MinerU (its folders and its configuration) and the caches of Hugging Face and
 ModelScope. The network is used by :func:`download` only.
@@ -27,7 +27,7 @@ KNOWN_SHA256: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundWeights:
     """A model's weights, and the place where they were found."""
 
     path: Path
@@ -61,9 +61,9 @@ class Model:
     places: tuple[Place, ...]
 
     @property
-    def found(self) -> Found | None:
+    def found(self) -> FoundWeights | None:
         """The weights that would be used."""
-        return next((Found(p.path, p.where) for p in self.places if p.path), None)
+        return next((FoundWeights(p.path, p.where) for p in self.places if p.path), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +86,13 @@ def mineru_home() -> Path:
 
 
 def mineru_model_dir() -> Path:
-    """Where MinerU 4 keeps models: ``MINERU_MODEL_BASE_DIR``, its configuration file, or ``models`` in its folder."""
+    """MinerU 4's folder of models: ``MINERU_MODEL_BASE_DIR``, its configuration file, or ``models`` in its folder."""
     configured = _env_path("MINERU_MODEL_BASE_DIR") or _mineru_config().get("base_dir")
     return Path(str(configured)).expanduser() if configured else mineru_home() / "models"
 
 
 def mineru2_model_dir() -> Path | None:
-    """Where MinerU 2's ``mineru.json`` says that the pipeline's models are; None if it does not say."""
+    """The folder of the pipeline's models in MinerU 2's ``mineru.json``; None if it names none."""
     path = Path("~").expanduser() / (os.environ.get("MINERU_TOOLS_CONFIG_JSON") or "mineru.json")
     with suppress(OSError, ValueError, AttributeError):
         folder = json.loads(path.read_text("utf-8")).get("models-dir", {}).get("pipeline")
@@ -120,14 +120,14 @@ def modelscope_cache() -> Path:
 
 
 def modelscope_folders(repo: str) -> list[Path]:
-    """Where a repository may lie in ModelScope's cache: its versions differ in prefixes, and in how they write dots."""
+    """Possible folders of a repository in ModelScope's cache, whose versions differ in prefixes and in writing dots."""
     owner, name = repo.split("/")
     names = [f"{owner}/{name}", f"{owner}/{name.replace('.', '___')}"]
     return [modelscope_cache() / prefix / n for prefix in ("hub/models", "models", "hub", "") for n in names]
 
 
 def model_source(source: str | None = None) -> str:
-    """Where downloads come from: the argument, ``MINERU_MODEL_SOURCE``, MinerU's configuration, or ``auto``.
+    """The source of downloads: the argument, ``MINERU_MODEL_SOURCE``, MinerU's configuration, or ``auto``.
 
     Raises:
         UsageError: not one of ``SOURCES``.

@@ -1,4 +1,4 @@
-"""Where the VLM's checkpoint is: on this machine first, on the network only if asked.
+"""Finding the VLM's checkpoint: on this machine first, on the network only if asked.
 
 The places, in order: the folder that was given; ``MINERU_ACCEL_MODELS``; MinerU's model folder; the caches of Hugging
 Face and ModelScope; a download into MinerU's model folder, from where ``MINERU_MODEL_SOURCE`` says.
@@ -16,7 +16,7 @@ from pathlib import Path
 from ..errors import ModelError
 from ..options import DEFAULT_VLM
 from . import locate
-from .locate import Found, Model, Place, Verification
+from .locate import FoundWeights, Model, Place, Verification
 
 REPOS: dict[str, dict[str, str]] = {
     DEFAULT_VLM: {"huggingface": f"opendatalab/{DEFAULT_VLM}", "modelscope": f"OpenDataLab/{DEFAULT_VLM}"},
@@ -29,7 +29,7 @@ _NEEDED = ("config.json", "preprocessor_config.json", "tokenizer_config.json")
 _TOKENIZERS = ("tokenizer.json", "vocab.json")
 
 
-def find_vlm(name: str = DEFAULT_VLM) -> Found | None:
+def find_vlm(name: str = DEFAULT_VLM) -> FoundWeights | None:
     """The checkpoint that a name or a path means; None for a known name that is nowhere. Touches no network.
 
     Raises:
@@ -42,11 +42,11 @@ def find_vlm(name: str = DEFAULT_VLM) -> Found | None:
             raise ModelError(f"--vlm {name}: no such folder, and no known name ({known})")
         if problem := incomplete(path):
             raise ModelError(f"--vlm {name}: {problem}")
-        return Found(path.resolve(), "--vlm")
-    return next((Found(p.path, p.where) for p in places(name) if p.path), None)
+        return FoundWeights(path.resolve(), "--vlm")
+    return next((FoundWeights(p.path, p.where) for p in places(name) if p.path), None)
 
 
-def require_vlm(name: str = DEFAULT_VLM) -> Found:
+def require_vlm(name: str = DEFAULT_VLM) -> FoundWeights:
     """As :func:`find_vlm`, but raises where there is none: two gigabytes are downloaded on request only.
 
     Raises:
@@ -81,7 +81,7 @@ def vlm_model() -> Model:
     return Model("vlm", purpose, DEFAULT_VLM, dict(repos), _LICENCES[DEFAULT_VLM], tuple(places()))
 
 
-def download_vlm(name: str = DEFAULT_VLM, source: str | None = None) -> Found:
+def download_vlm(name: str = DEFAULT_VLM, source: str | None = None) -> FoundWeights:
     """Download a VLM into MinerU's model folder; it goes on where an earlier download was interrupted.
 
     Raises:
@@ -97,7 +97,7 @@ def download_vlm(name: str = DEFAULT_VLM, source: str | None = None) -> Found:
     hub = locate.download("the VLM", REPOS[name], folder, lambda: verify_vlm(folder), source=source)
     with suppress(OSError):
         (folder / _COMPLETE).touch()
-    return Found(folder, f"downloaded from {hub}")
+    return FoundWeights(folder, f"downloaded from {hub}")
 
 
 def verify_vlm(folder: Path) -> Verification:
@@ -112,16 +112,18 @@ def verify_vlm(folder: Path) -> Verification:
     weights = sorted(folder.glob("*.safetensors"))
     for file in weights:
         digest = locate.sha256(file)
-        wanted = locate.expected_sha256(file)
-        if wanted and wanted != digest:
-            return Verification(False, digest, f"{file}: its SHA-256 is {digest}, expected {wanted}: download it again")
-        known += wanted is not None
-    said = "as expected" if known == len(weights) else "not known beforehand"
-    return Verification(True, digest, f"complete: {len(weights)} file(s) of weights; SHA-256 {said}")
+        expected = locate.expected_sha256(file)
+        if expected and expected != digest:
+            return Verification(
+                False, digest, f"{file}: its SHA-256 is {digest}, expected {expected}: download it again"
+            )
+        known += expected is not None
+    checked = "as expected" if known == len(weights) else "not known beforehand"
+    return Verification(True, digest, f"complete: {len(weights)} file(s) of weights; SHA-256 {checked}")
 
 
 def incomplete(folder: Path) -> str | None:
-    """What a folder lacks to be a checkpoint, None if nothing."""
+    """Why a folder is no complete checkpoint; None if it is one."""
     for name in _NEEDED:
         if not (folder / name).is_file():
             return f"is no checkpoint: {name} is missing"

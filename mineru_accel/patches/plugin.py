@@ -12,9 +12,9 @@ def register() -> None:
     import os
 
     try:
-        from ..workers.owner_watch import hold
+        from ..workers import owner_watch
 
-        hold()
+        owner_watch.watch()
     except Exception as error:
         _warn("this process may outlive its owner", error)
     if os.environ.get("MINERU_ACCEL_PATCHES", "none") in ("", "none"):

@@ -15,9 +15,6 @@ from .types import DocumentInfo, HiddenTexts, Key, PageRead
 if TYPE_CHECKING:
     import numpy as np
 
-_OCR_MAX_SIDE = 2600
-"""Pixels; RapidOCR gains nothing above this and posters would take minutes."""
-
 
 def inspect(path: str, password: str | None = None) -> DocumentInfo:
     """Look into a document, see :func:`mineru_accel.pdf.opening.inspect`."""
@@ -47,7 +44,7 @@ def read(
     Raises:
         InputError: if the page can't be loaded.
     """
-    from .ocr import read_page
+    from .ocr import ocr_scale, read_page
     from .opening import open_document, open_page
     from .page_objects import deactivate
     from .rendering import render, rotate
@@ -68,7 +65,7 @@ def read(
         layer = None
         if reason and ocr:
             started = time.perf_counter()
-            pixels = render(page, min(dpi / 72, _OCR_MAX_SIDE / max(size)))
+            pixels = render(page, ocr_scale(dpi, size))
             timings["render"] = time.perf_counter() - started
             started = time.perf_counter()
             layer = read_page(pixels, size)

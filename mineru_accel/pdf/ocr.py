@@ -24,6 +24,8 @@ MIN_SKEW = 0.15
 """Degrees; below this a page counts as straight."""
 _MAX_SKEW = 15
 """Degrees; more is no skew of a page, but text set at an angle."""
+_MAX_SIDE = 2600
+"""Pixels; RapidOCR gains nothing above this and posters would take minutes."""
 _MIN_SCORE = 0.5
 """Confidence; lines with less are dropped. RapidOCR's default."""
 _FONT_SIZE = 0.8
@@ -42,6 +44,16 @@ class OcrLine:
     """(x0, y0, x1, y1) in pixels of the straightened page."""
     text: str
     score: float
+
+
+def ocr_scale(dpi: int, page_size: tuple[float, float]) -> float:
+    """Pixels per point at which a page is rendered for OCR.
+
+    Args:
+        dpi: wanted resolution.
+        page_size: width and height of the page in points.
+    """
+    return min(dpi / 72, _MAX_SIDE / max(page_size))
 
 
 def read_page(pixels: np.ndarray, page_size: tuple[float, float]) -> OcrLayer:

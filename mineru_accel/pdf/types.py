@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ..document import BBox
+from ..document import BBox, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class DocumentInfo:
 
 @dataclass(frozen=True, slots=True)
 class OcrLayer:
-    """A scanned page's text layer.
+    """The text layer that was made for a scanned page, or one whose own can't be read.
 
     Its PDF has one page of the size of the scan, straightened about its centre.
     """
@@ -40,6 +40,8 @@ class OcrLayer:
     """Number of lines of text."""
     score: float
     """Mean confidence of the lines, weighted by length; 0 where there are none."""
+    source: Source = Source.OCR
+    """OCR, or the page's own text layer, see :mod:`.plain_layer`."""
 
 
 class WhyHidden(StrEnum):

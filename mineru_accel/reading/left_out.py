@@ -9,8 +9,8 @@ from ..pdf.types import HiddenText
 from .geometry import union
 from .text.leaders import find_leaders
 from .text.line_numbers import find_line_numbers
-from .types import SeenWord
-from .word_account import Reason, letters_of
+from .types import Reason, SeenWord
+from .word_account import letters_of
 
 LeftOut = tuple[SeenWord, Reason]
 

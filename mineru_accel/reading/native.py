@@ -6,6 +6,7 @@ A scanned page takes this way, too: its text layer is the one that OCR made.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..document import Block, PageStatus, Source
@@ -19,7 +20,9 @@ from .types import PageBlock, PageContent
 from .word_account import seen_words
 
 
-def analyze(key: Key, pages: list[PageSource], images: Path | None, dpi: int, first: bool) -> list[PageContent]:
+def analyze(
+    key: Key, pages: list[PageSource], images: Path | None, dpi: int, first: bool, why: Sequence[str] = ()
+) -> list[PageContent]:
     """Analyse some pages of a document together.
 
     Args:
@@ -27,6 +30,7 @@ def analyze(key: Key, pages: list[PageSource], images: Path | None, dpi: int, fi
         images: folder for pictures of regions; None writes none.
         dpi: resolution of these pictures.
         first: whether the document's first page is among them; later titles become headings.
+        why: warnings of each page, on the way in which it is read.
     """
     started = time.perf_counter()
     results = []
@@ -35,7 +39,7 @@ def analyze(key: Key, pages: list[PageSource], images: Path | None, dpi: int, fi
             repaired, warnings = repair_blocks(texts.page(number), blocks)
             if not first:
                 _demote_titles(repaired)
-            content = _content(pages[number], repaired, warnings)
+            content = _content(pages[number], repaired, [*why, *warnings])
             text = texts.page(number)
             account_for_words(content, seen_words(text.lines()), text.size, hidden_words(texts.hidden(number)))
             results.append(content)
@@ -47,7 +51,7 @@ def analyze(key: Key, pages: list[PageSource], images: Path | None, dpi: int, fi
 
 
 def _content(page: PageSource, raws: list[Block], warnings: list[str]) -> PageContent:
-    text = Source.OCR if page.ocr else Source.TEXT_LAYER
+    text = page.ocr.source if page.ocr else Source.TEXT_LAYER
     blocks = [PageBlock(raw, text if raw.get("content") else Source.IMAGE) for raw in raws]
     return PageContent(page.index, blocks, PageStatus.OK, warnings)
 

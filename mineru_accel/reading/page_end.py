@@ -13,9 +13,10 @@ from .crops import save_crops
 from .geometry import undo_deskew
 from .regions.formula_numbers import fold_formula_numbers
 from .regions.lists import add_list_blocks
+from .rescue import insert_in_order, rescued_blocks
 from .text.inline_styles import make_literal_spans
-from .types import Draft, PageContent, SeenWord
-from .word_account import Reason, match_words
+from .types import Draft, PageContent, Reason, SeenWord
+from .word_account import match_words
 
 _QUOTED = 200
 """Maximum characters of a formula that a warning quotes: one line of a report."""
@@ -73,9 +74,10 @@ def account_for_words(
     content: PageContent,
     seen: list[SeenWord],
     size: tuple[float, float],
-    left_out: Sequence[tuple[SeenWord, str]] = (),
+    left_out: Sequence[tuple[SeenWord, Reason]] = (),
 ) -> None:
-    """Compare the words that the page shows with those of its blocks; a difference becomes a warning.
+    """Compare the words that the page shows with those of its blocks: what no block holds is added, and what is still
+    different becomes a warning.
 
     Args:
         size: of the page in points.
@@ -83,8 +85,13 @@ def account_for_words(
     """
     started = time.perf_counter()
     account = match_words(seen, content.blocks, size)
+    if rescued := rescued_blocks(account.lost, size):
+        for block in rescued:
+            insert_in_order(block, content.blocks)
+        content.warnings.append(f"{len(rescued)} paragraph(s) of words that no block held were added")
+        account = match_words(seen, content.blocks, size)
     account.seen += len(left_out)
-    account.left_out += [(word, Reason(reason)) for word, reason in left_out]
+    account.left_out += left_out
     content.words = account.as_dict(size)
     if warning := account.warning():
         content.warnings.append(warning)

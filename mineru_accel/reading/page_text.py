@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..document import Region, Source
 from ..pdf.docvortex.pages import TextPage, TextPages
@@ -19,7 +18,7 @@ from .regions.marginalia import restore_content
 from .regions.running_heads import neighbour_text_reader, relabel_running_heads
 from .source_policy import SourcePolicy
 from .text.soundness import find_contradiction
-from .types import SeenWord
+from .types import Reason, SeenWord
 from .word_account import seen_words
 
 
@@ -38,7 +37,7 @@ class PageText:
     """The reason, where the layer is unsound as a whole."""
     seen: list[SeenWord] | None = None
     """The words of the layer."""
-    left_out: Sequence[tuple[SeenWord, str]] = ()
+    left_out: list[tuple[SeenWord, Reason]] = field(default_factory=list)
     """What was left out of the layer, with the reasons."""
 
 
@@ -63,7 +62,7 @@ def extract_page_text(
         seen = seen_words(lines)
         areas = find_areas(regions, lines, rules, layer.size)
         if page.ocr:
-            return PageText(areas, layer.size, layer, Source.OCR, seen=seen, left_out=left_out)
+            return PageText(areas, layer.size, layer, page.ocr.source, seen=seen, left_out=left_out)
         neighbours = neighbour_text_reader(key, page.index)
         relabel_running_heads(areas, layer.size, neighbours)
         find_footnotes(areas, rules, layer.size)

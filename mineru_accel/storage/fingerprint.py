@@ -1,4 +1,4 @@
-"""What a result was made from, so that a later run can tell whether it is still good."""
+"""Fingerprints of results, by which a later run tells whether a result is still good."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def fingerprint(digest: str, options: Mapping[str, Any], version: str) -> Finger
 
 
 def difference(was: object, now: Fingerprint) -> str | None:
-    """What has changed between two fingerprints, in words; None if nothing has."""
+    """The difference between two fingerprints in words; None if there is none."""
     if was == now:
         return None
     if not isinstance(was, dict) or was.get("sha256") != now["sha256"]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..document import Block, Found
+from .clean_text import dump
 
 FOLDER = "pages"
 
@@ -19,8 +20,8 @@ def write_page(staging: Path, index: int, blocks: list[Block], found: Iterable[F
     """Write a page's blocks and how each was found, atomically: a half-written page is never read."""
     folder = staging / FOLDER
     folder.mkdir(exist_ok=True)  # not its parents: a document that was given up stays gone
-    page = {"blocks": blocks, "found": [[f.label, f.score, f.source] for f in found]}
-    write_file(_path(staging, index), json.dumps(page, ensure_ascii=False).encode("utf-8", "replace"))
+    page = {"blocks": blocks, "found": [[f.label, f.score, f.source, f.formula_text] for f in found]}
+    write_file(_path(staging, index), dump(page).encode())
 
 
 def write_file(target: Path, data: bytes) -> None:
@@ -36,7 +37,7 @@ def read_page(staging: Path, index: int) -> list[Block]:
 
 
 def read_found(staging: Path, index: int) -> list[Found]:
-    """How each of a page's blocks was found, in their order."""
+    """The label, score and source of each of a page's blocks, in their order."""
     return [Found(*one) for one in _read(staging, index)["found"]]
 
 

@@ -1,4 +1,4 @@
-"""What is used of Gradio (6.31) beside its documented API: the place to look first when its version changes."""
+"""Uses of Gradio (6.31) beside its documented API: the place to look first when its version changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the web page is served: the options of ``mineru-accel ui``."""
+"""Settings of the web page: the options of ``mineru-accel ui``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..options import Options
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the page is served, and the limits of its users."""
+    """Address and users of the page, and their limits."""
 
     options: Options
     """The machine's, and the limit of pages; users choose the rest."""

@@ -1,4 +1,4 @@
-"""What the components show of a conversion, as updates for Gradio."""
+"""Updates for Gradio that make the components show a conversion."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class UpdateMaker:
         self._cache = cache
 
     def progress(self, session: Session, conversion: Conversion, lang: str) -> Updates:
-        """How far the conversion is."""
+        """The progress of the conversion."""
         markup = html.progress(conversion, session.selection, len(self._queue), lang)
         return {self._components.progress: gr.update(value=markup, visible=True)}
 

@@ -23,8 +23,8 @@ class Arena:
     """The parent's side.
 
     Args:
-        slots: how many pages may have pixels at once.
-        slot_bytes: the largest page in bytes.
+        slots: Maximum pages with pixels at once.
+        slot_bytes: Size of the largest page.
     """
 
     def __init__(self, slots: int, slot_bytes: int) -> None:

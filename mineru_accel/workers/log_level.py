@@ -1,4 +1,4 @@
-"""What is said of the work, by every process of it."""
+"""The log level, which all processes of a run share."""
 
 LOG_LEVEL = "MINERU_ACCEL_LOG_LEVEL"
-"""Variable with the command's level, for the processes that it starts."""
+"""Environment variable with the command's level, for the processes that it starts."""

@@ -1,4 +1,4 @@
-"""How much memory a worker may take."""
+"""The memory limit of a worker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.lim
 
 
 def default_limit(workers: int) -> int:
-    """Bytes: a worker's share of three quarters of the machine's memory (or the container's), 1 to 4 GB."""
+    """A worker's share of three quarters of the machine's (or container's) memory, in bytes; 1 to 4 GB."""
     return int(min(max(_SHARE * _total() / workers, _LEAST), _MOST))
 
 

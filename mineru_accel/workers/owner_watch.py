@@ -1,7 +1,7 @@
-"""No engine outlives its owner: every vLLM process watches the process that started the engine, and ends with it.
+"""Every process of an engine watches the process that started it, its owner, and ends with it.
 
 The owner writes itself into the environment, which every process of the engine inherits; the plugin of
-:mod:`mineru_accel.patches` calls `hold` in each. A pidfd tells at once and can't be fooled by a pid that is given anew.
+:mod:`mineru_accel.patches` calls `watch` in each. A pidfd tells at once, and is safe when a pid is reused.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ import time
 VARIABLE = "MINERU_ACCEL_ENGINE_OWNER"
 """``pid:starttime`` of the process that started the engine."""
 
-_held: set[str] = set()
+_watched: set[str] = set()
 
 
-def offer(pid: int | None = None) -> str:
-    """What to put into `VARIABLE` for the processes of an engine that this process (or `pid`) owns."""
+def owner_id(pid: int | None = None) -> str:
+    """The value of `VARIABLE` for the processes of an engine that this process (or `pid`) owns."""
     pid = pid or os.getpid()
     return f"{pid}:{_started(pid)}"
 
 
-def hold() -> bool:
-    """Start to watch the owner that the environment names, once; True if that was to be done."""
+def watch() -> bool:
+    """Start to watch the owner that the environment names, unless that is done already; whether it was started."""
     owner = os.environ.get(VARIABLE, "")
-    if not owner or owner in _held or owner == offer():
+    if not owner or owner in _watched or owner == owner_id():
         return False
-    _held.add(owner)
+    _watched.add(owner)
     pid, _, started = owner.partition(":")
-    threading.Thread(target=_watch, args=(int(pid), started), name="lifeline", daemon=True).start()
+    threading.Thread(target=_watch, args=(int(pid), started), name="owner-watch", daemon=True).start()
     return True
 
 
 def end_children() -> None:
-    """Kill the processes that this one has started for its engines; theirs follow."""
-    mark = f"{VARIABLE}={offer()}".encode()
+    """Kill the processes that this one has started for its engines; those end theirs."""
+    mark = f"{VARIABLE}={owner_id()}".encode()
     for process in multiprocessing.active_children():
         with contextlib.suppress(OSError), open(f"/proc/{process.pid}/environ", "rb") as file:
             if mark in file.read().split(b"\0"):

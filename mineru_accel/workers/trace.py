@@ -15,10 +15,10 @@ from ..errors import OutputError
 
 
 class Tracer:
-    """Writes what was done when, as it is done: a killed run leaves a trace that can be read, too. Thread-safe.
+    """Writes a trace as things happen, so that it can also be read after a kill. Thread-safe.
 
     Args:
-        path: the file, in Chrome's trace event format; None traces nothing.
+        path: The file, in Chrome's trace event format; None writes nothing.
 
     Raises:
         OutputError: if it can't be written.
@@ -38,7 +38,7 @@ class Tracer:
             self._event({"ph": "M", "name": "process_name", "tid": 0, "args": {"name": "mineru-accel"}}, last=False)
 
     def span(self, lane: str, name: str, start: float, **about: Any) -> None:
-        """Something in a lane that began at ``start`` (``time.perf_counter()``) and ends now."""
+        """Record something in a lane that began at ``start`` (``time.perf_counter()``) and ends now."""
         if self._out is None:
             return
         end = time.perf_counter()
@@ -52,7 +52,7 @@ class Tracer:
             self._event(event | times, last=False)
 
     def count(self, name: str, **values: int) -> None:
-        """How many of something there are from now on."""
+        """Record numbers of things, valid from now on."""
         if self._out is not None:
             with self._lock:
                 self._event({"ph": "C", "name": name, "tid": 0, "ts": self._now(), "args": values}, last=False)

@@ -13,8 +13,8 @@ from pypdf import PdfReader, PdfWriter
 
 import mineru_accel.conversion.worker_imports  # noqa: F401
 from mineru_accel.export import mineru
-from mineru_accel.export.inactive_pdf import disarm
-from mineru_accel.export.inactive_text import clean_html, make_inert, plain
+from mineru_accel.export.inactive_pdf import remove_active_content
+from mineru_accel.export.inactive_text import clean_html, deactivate_blocks, escape_markdown
 
 ATTACKS = [
     "<script>alert(1)</script>",
@@ -70,7 +70,7 @@ def _render(blocks: list[dict]) -> tuple[str, str, str]:
         block["bbox"] = (0.1, 0.1, 0.9, 0.9)
         if block["type"] == "text":
             block["lines"] = [{"bbox": (0.1, 0.1, 0.9, 0.9)}]
-    middle = mineru.to_middle(mineru.build_model([make_inert(blocks)], None, "flash", "txt", b""))
+    middle = mineru.to_middle(mineru.build_model([deactivate_blocks(blocks)], None, "flash", "txt", b""))
     return mineru.markdown(middle), str(mineru.content_list(middle)), mineru.render_html(middle, document_title="t")
 
 
@@ -131,7 +131,7 @@ def test_links_lead_to_the_web_only() -> None:
     ],
 )
 def test_ordinary_text_stays(text: str) -> None:
-    assert plain(text) == text
+    assert escape_markdown(text) == text
 
 
 @pytest.mark.parametrize(
@@ -145,18 +145,18 @@ def test_ordinary_tables_stay(table: str) -> None:
     assert clean_html(table) == table
 
 
-def test_layout_pdf_is_disarmed() -> None:
+def test_layout_pdf_has_no_active_content() -> None:
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(zoo.active())))
     out = io.BytesIO()
     writer.write(out)
-    safe = disarm(out.getvalue())
+    safe = remove_active_content(out.getvalue())
     for word in (b"/JavaScript", b"/JS", b"/Launch", b"/OpenAction", b"/AA", b"/EmbeddedFile", b"evil"):
         assert word in out.getvalue() and word not in safe, word
     assert len(PdfReader(io.BytesIO(safe)).pages) == 1
     plain = PdfWriter()
     plain.add_blank_page(100, 100)
     plain.write(out := io.BytesIO())
-    assert disarm(out.getvalue()) is not None and disarm(out.getvalue()) == out.getvalue()
+    assert remove_active_content(out.getvalue()) is not None and remove_active_content(out.getvalue()) == out.getvalue()
 
 
 @pytest.mark.parametrize(

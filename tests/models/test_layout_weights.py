@@ -65,11 +65,11 @@ def test_order(home, tmp_path, monkeypatch):
     monkeypatch.setenv("MINERU_ACCEL_MODELS", str(tmp_path / "mine"))
     for path, where in places:
         put(path)
-        assert layout_weights.find_layout_weights() == locate.Found(path, where)
+        assert layout_weights.find_layout_weights() == locate.FoundWeights(path, where)
     given = put(tmp_path / "given.pt")
-    assert layout_weights.find_layout_weights(given) == locate.Found(given, "--layout-weights")
+    assert layout_weights.find_layout_weights(given) == locate.FoundWeights(given, "--layout-weights")
     listed, _ = catalogue.list_models()
-    assert listed.found == locate.Found(places[-1][0], "MINERU_ACCEL_MODELS")
+    assert listed.found == locate.FoundWeights(places[-1][0], "MINERU_ACCEL_MODELS")
     assert [p.where for p in listed.places if p.path] == [where for _, where in reversed(places)]
 
 
@@ -91,7 +91,7 @@ def test_mineru_home_and_configuration(home, tmp_path, monkeypatch):
     assert locate.mineru_model_dir() == home / "other"
     monkeypatch.setenv("MINERU_MODEL_BASE_DIR", str(tmp_path / "env"))
     weights = put(tmp_path / "env" / PUBLISHED)
-    assert layout_weights.find_layout_weights() == locate.Found(weights, "MinerU's model folder")
+    assert layout_weights.find_layout_weights() == locate.FoundWeights(weights, "MinerU's model folder")
 
 
 @pytest.mark.parametrize("text", [b"", b"[1, 2", b"- a\n", b"model: 3\n", b"\xff\xfe"])
@@ -125,7 +125,7 @@ def test_same_folder_as_mineru(tmp_path):
 def test_mineru_2(home):
     weights = put(home / "kit" / PUBLISHED)
     put(home / "mineru.json", json.dumps({"models-dir": {"pipeline": str(home / "kit")}}).encode())
-    assert layout_weights.find_layout_weights() == locate.Found(weights, "MinerU 2's mineru.json")
+    assert layout_weights.find_layout_weights() == locate.FoundWeights(weights, "MinerU 2's mineru.json")
 
 
 def test_sources(monkeypatch):
@@ -159,7 +159,9 @@ def test_download(home, monkeypatch):
 
     monkeypatch.setattr(locate, "fetch", fetch)
     found = layout_weights.find_layout_weights(download_check=good)
-    assert found == locate.Found(home / ".mineru/models/PDF-Extract-Kit-1.0" / PUBLISHED, "downloaded from modelscope")
+    assert found == locate.FoundWeights(
+        home / ".mineru/models/PDF-Extract-Kit-1.0" / PUBLISHED, "downloaded from modelscope"
+    )
     assert asked == ["opendatalab/PDF-Extract-Kit-1.0", "OpenDataLab/PDF-Extract-Kit-1.0"]
     assert layout_weights.find_layout_weights().where == "MinerU's model folder"
 

@@ -88,6 +88,7 @@ def test_table_printed_sideways() -> None:
     # The detector took a part of it for a figure.
     (area,) = find_areas([region(Label.FIGURE, (110, 500, 140, 720))], lines, [], SIZE)
     assert area.region.label == Label.TABLE and area.rotation == 270 and len(area.fragments) == 30
+    assert sorted(area.text.split()) == sorted(f"c{row}{column}" for row in range(6) for column in range(5))
 
 
 def test_lone_text_in_the_middle_is_kept() -> None:

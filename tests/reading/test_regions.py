@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from common import SAMPLES
 from metrics import reading_order_exact, table_cells, tables_match, text_similarity, truth_blocks
-from read_regions import WITHOUT_VLM
+from read_regions import WITHOUT_VLM, read_regions
+from reportlab.pdfgen import canvas
 
 from mineru_accel.document import PageStatus, Region
 from mineru_accel.export.types import WriteJob, Writing
@@ -80,3 +81,15 @@ def test_text_in_no_region_is_kept(tmp_path: Path, name: str) -> None:
     out = json.dumps(blocks, ensure_ascii=False)
     words = {w for r in pages[0]["regions"] if r["label"] == "plain text" for w in r["text"].split() if w.isalpha()}
     assert sum(w in out for w in words) > 0.97 * len(words)
+
+
+def test_table_printed_sideways_is_read_though_no_region_has_it(tmp_path: Path) -> None:
+    pdf = canvas.Canvas(str(tmp_path / "a.pdf"), pagesize=(595, 842))
+    pdf.rotate(90)
+    for row in range(6):
+        for column in range(5):
+            pdf.drawString(200 + 90 * column, -250 - 20 * row, f"c{row}{column}")
+    pdf.save()
+    (block,) = read_regions(Key(str(tmp_path / "a.pdf")), []).raws
+    assert block["type"] == "table"
+    assert all(f"<td>c{row}{column}</td>" in block["content"] for row in range(6) for column in range(5))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import stand_in as server
 import vlm_checkpoints as tiny
-from common import SAMPLES
+from common import SAMPLES, MakePdf
 from stand_in import read
 
 from mineru_accel import PageStatus
@@ -65,6 +65,17 @@ def test_loops_end_as_other_text(text_layer: bool, serve: Any, tmp_path: Path, v
     assert heat.count(0.0) == heat.count(0.3) == heat.count(0.7) == 6
 
 
+def test_empty_answers_where_there_is_ink(serve: Any, tmp_path: Path, vlm_options: Any) -> None:
+    path = tmp_path / "pages.pdf"
+    path.write_bytes(tiny.pages_pdf(text_layer=False))
+    one = serve(lambda n: "" if one.kind(n) == "text" else server.GOOD)
+    result = read(path, vlm_options, one)
+    assert result.ok and {p.status for p in result.pages} == {PageStatus.FALLBACK}
+    assert "Energy and mass are one" in result.markdown
+    assert result.pages[1].sources[0] == "fallback"
+    assert result.pages[1].reasons[0] == "the VLM's answer is empty; by OCR"
+
+
 class SeesTables:
     """A table at the foot of the first page and at the head of the second."""
 
@@ -115,3 +126,23 @@ def test_tables_go_on_over_pages(
     assert result.markdown.count("Births") == 1
     years = [result.markdown.index(year) for year in ("2019", "2020", "2021", "2022")]
     assert years == sorted(years)
+
+
+def test_vlm_is_not_asked_where_every_page_is_sound(serve: Any, make_pdf: MakePdf) -> None:
+    one = serve(lambda n: server.GOOD)
+    path = make_pdf("a.pdf", ["the first page", "the second page"])
+    result = read(path, {"workers": 1, "imgsz": 320}, one, backend="hybrid")
+    assert result.ok and one.asked == 0
+    assert [page.status for page in result.pages] == [PageStatus.OK] * 2
+    assert {source for page in result.pages for source in page.sources} == {"text-layer"}
+    assert "the first page" in result.markdown and "the second page" in result.markdown
+
+
+def test_pages_on_which_the_vlm_sees_nothing(serve: Any, make_pdf: MakePdf) -> None:
+    """Its layout has no region: nothing more is asked, and the report says so."""
+    one = serve(lambda n: "")
+    result = read(make_pdf("a.pdf", ["the first page"]), {"workers": 1, "layout": "vlm"}, one)
+    assert set(one.kinds) == {"layout"} and result.ok
+    (page,) = result.pages
+    assert (page.status, page.regions) == (PageStatus.FALLBACK, 0)
+    assert "the VLM found nothing on this page" in page.warnings

@@ -145,7 +145,7 @@ def _jobs(args: argparse.Namespace, wanted: dict[str, dict[str, Any]], out: Path
 
 def _start(job: dict[str, Any]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "mineru_accel.bench.vlm.engine_measurement", json.dumps(job)]
-    environment = {**os.environ, **job.get("env", {}), owner_watch.VARIABLE: owner_watch.offer()}
+    environment = {**os.environ, **job.get("env", {}), owner_watch.VARIABLE: owner_watch.owner_id()}
     with job_file(job, "log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 

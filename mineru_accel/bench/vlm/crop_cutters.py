@@ -50,7 +50,7 @@ class CropCutterPool:
 
 
 def _import() -> None:
-    owner_watch.hold()
+    owner_watch.watch()
     for module in MODULES:
         importlib.import_module(module)
     import torch

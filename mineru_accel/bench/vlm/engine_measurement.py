@@ -33,8 +33,8 @@ _WARM_UP_SECONDS = 1.5
 
 async def measure_engine(job: dict[str, Any]) -> None:
     """Start a configuration's engine, compare its logits and measure its rate; the result is saved after each step."""
-    owner_watch.hold()  # ends with the benchmark, and its engine with it
-    os.environ[owner_watch.VARIABLE] = owner_watch.offer()
+    owner_watch.watch()  # ends with the benchmark, and its engine with it
+    os.environ[owner_watch.VARIABLE] = owner_watch.owner_id()
     row: dict[str, Any] = {}
 
     def save() -> None:

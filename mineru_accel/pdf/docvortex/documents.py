@@ -10,22 +10,12 @@ from typing import Any
 import pypdfium2 as pdfium
 from docvortex.document.pdf import PDFDocument, PDFPage
 
+from ..annotations import Annotations
 from ..layers import may_hide_layers
 from ..page_objects import Path, deactivate
 
-
-class _VisibleText(PDFDocument):
-    """docvortex's document, whose pages lack the objects that they don't show."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self.hidden: dict[int, tuple[Path, ...]] = {}
-
-    @contextmanager
-    def _open_page(self, page_idx: int) -> Iterator[pdfium.PdfPage]:
-        with super()._open_page(page_idx) as page:
-            deactivate(page, self.hidden.get(page_idx, ()))
-            yield page
+_A4 = (595.0, 842.0)
+"""Points; the size of a page that has none of its own, or no area."""
 
 
 class Document:
@@ -54,7 +44,8 @@ class Document:
         Raises:
             pypdfium2.PdfiumError: if the page is damaged.
         """
-        return self._document._pdf_doc.get_page_size(index)
+        size = self._document._pdf_doc.get_page_size(index)
+        return size if min(size) > 0 else _A4
 
     @cached_property
     def may_hide_layers(self) -> bool:
@@ -71,7 +62,7 @@ class Document:
         Raises:
             pypdfium2.PdfiumError: if the page is damaged.
         """
-        return PDFDocument._open_page(self._document, index)
+        return _PreparedDocument._open_page(self._document, index)
 
     def page(self, index: int) -> PDFPage:
         """docvortex's page, for this package only."""
@@ -81,6 +72,57 @@ class Document:
         """A page in the form that docvortex's model-free analysis takes, for this package only."""
         return self._document._extract_native_page(index)
 
+    def has_drawn_annotations(self, index: int) -> bool:
+        """Whether a page, which was opened before, now has text that its annotations showed."""
+        return index in self._document.drawn
+
     def close(self) -> None:
         """Close the document and its pages."""
         self._document.close()
+
+
+class _PreparedDocument(PDFDocument):
+    """A document whose pages are made ready when they are first opened: see :mod:`..annotations`."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._prepared: set[int] = set()
+        self._annotations: Annotations | None = None
+        self.drawn: set[int] = set()
+        """Pages with annotations that were made part of them."""
+
+    @contextmanager
+    def _open_page(self, page_idx: int) -> Iterator[pdfium.PdfPage]:
+        with super()._open_page(page_idx) as page:
+            if page_idx in self._prepared or not self._prepare(page_idx, page):
+                yield page
+                return
+        with super()._open_page(page_idx) as page:
+            yield page
+
+    def _prepare(self, index: int, page: pdfium.PdfPage) -> bool:
+        """Whether the page has changed, and is to be opened anew."""
+        self._prepared.add(index)
+        self._annotations = self._annotations or Annotations(self._pdf_doc, self.bytes)
+        changed = self._annotations.draw(index, page)
+        if changed:
+            self.drawn.add(index)
+        if min(page.get_size()) <= 0:
+            page.set_mediabox(0, 0, *_A4)
+            page.set_cropbox(0, 0, *_A4)
+            changed = True
+        return changed
+
+
+class _VisibleText(_PreparedDocument):
+    """A document whose pages lack the objects that they don't show."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.hidden: dict[int, tuple[Path, ...]] = {}
+
+    @contextmanager
+    def _open_page(self, page_idx: int) -> Iterator[pdfium.PdfPage]:
+        with super()._open_page(page_idx) as page:
+            deactivate(page, self.hidden.get(page_idx, ()))
+            yield page

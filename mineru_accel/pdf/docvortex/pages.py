@@ -14,7 +14,6 @@ from docvortex.analyzers.pdf import (
     prepare_text_evidence,
     recover_table_region,
 )
-from docvortex.document.pdf import PDFPage
 
 from ...document import BBox, Block
 from ..opening import keep_open, open_document
@@ -22,6 +21,7 @@ from ..types import HiddenText, HiddenTexts, Key, PageSource
 from ..visibility import find_hidden
 from .characters import Char
 from .documents import Document
+from .line_cuts import cut_at_others
 
 LineCorrection = Callable[[Any, str], Any]
 """Corrects a line of style evidence: (line with ``text``, name of the field with ranges of that text) -> line."""
@@ -41,10 +41,11 @@ class TextPage:
         covered: boxes of letters that something covers, which :meth:`lines` leaves out.
     """
 
-    def __init__(self, page: PDFPage, covered: Sequence[BBox] = ()) -> None:
-        self._page = page
+    def __init__(self, document: Document, index: int, covered: Sequence[BBox] = ()) -> None:
+        self._page = page = document.page(index)
         self._covered = covered
         self._snapshot = page.get_snapshot()
+        self._has_insertions = document.has_drawn_annotations(index)
         self._tables: PDFTablePage | None = None
 
     @property
@@ -54,11 +55,10 @@ class TextPage:
 
     def lines(self) -> list[TextLine]:
         """Lines of characters; each call returns new records, which the caller may change."""
-        lines = [TextLine([c for span in line["spans"] for c in span["chars"]]) for line in self._snapshot.get_lines()]
+        lines = [[c for span in line["spans"] for c in span["chars"]] for line in self._snapshot.get_lines()]
         if self._covered:
-            for line in lines:
-                line.chars = [char for char in line.chars if not self._is_covered(char)]
-        return lines
+            lines = [[char for char in chars if not self._is_covered(char)] for chars in lines]
+        return [TextLine(chars) for chars in (cut_at_others(lines) if self._has_insertions else lines)]
 
     def _is_covered(self, char: Char) -> bool:
         """Whether something covers a character; white space stays."""
@@ -71,6 +71,18 @@ class TextPage:
     def ruled_lines(self) -> list[BBox]:
         """Ruled lines, horizontal and vertical, as boxes."""
         return [line.bbox for line in self._snapshot.vector_geometry.drawing_lines]
+
+    def paths(self) -> list[tuple[BBox, bool]]:
+        """Boxes of drawn paths, and whether each is a rectangle."""
+        geometry = self._snapshot.vector_geometry
+        edges = {_rounded(line.bbox) for line in geometry.drawing_lines}
+
+        def is_rectangle(path: Any) -> bool:
+            x0, y0, x1, y1 = path.bbox
+            sides = ((x0, y0, x1, y0), (x0, y1, x1, y1), (x0, y0, x0, y1), (x1, y0, x1, y1))
+            return bool(path.rectangle_bboxes) or all(_rounded(side) in edges for side in sides)
+
+        return [(path.bbox, is_rectangle(path)) for path in geometry.path_infos]
 
     def horizontal_rules_of_tables(self) -> list[BBox]:
         """Horizontal ruled lines as the table recovery sees them: edges of filled cells included."""
@@ -110,6 +122,10 @@ class TextPage:
         return self._tables
 
 
+def _rounded(box: BBox) -> BBox:
+    return round(box[0]), round(box[1]), round(box[2]), round(box[3])
+
+
 class TextPages:
     """Text layers of some pages of a document, which stays open inside the ``with`` block.
 
@@ -141,7 +157,12 @@ class TextPages:
         Args:
             number: place of the page among these pages.
         """
-        return TextPage(self._pdf(number).page(self._index(number)), self._hidden[number].letters)
+        return TextPage(self._pdf(number), self._index(number), self._hidden[number].letters)
+
+    def images(self, number: int) -> list[BBox]:
+        """Raster images of a page itself as boxes in points; see :meth:`page`."""
+        index = self._pages[number].index
+        return list(self._document.page(index).pdf_doc.get_page_image_bboxes(index))
 
     def hidden(self, number: int) -> tuple[HiddenText, ...]:
         """The text that was left out of a page's text layer, since it is not seen or a watermark."""

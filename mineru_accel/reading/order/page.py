@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from ...document import Region
 from .groups import ANCHOR_LABELS, Grouping
-from .xy_cut import XYCut, estimate_line_height, order_boxes
+from .pair_rules import order_by_pairs
+from .xy_cut import estimate_line_height, order_boxes
 
 _T = TypeVar("_T")
 
@@ -50,10 +51,10 @@ def sort_regions(regions: Sequence[Region], page_size: tuple[float, float]) -> l
     furniture = [i for i, r in enumerate(known) if r.label == "abandon"]
     head = [i for i in furniture if known[i].bbox[1] + known[i].bbox[3] < 1.0]
     foot = [i for i in furniture if known[i].bbox[1] + known[i].bbox[3] >= 1.0]
-    out += [head[i] for i in XYCut([boxes[i] for i in head], line_height, frozenset()).order_by_pairs()]
+    out += [head[i] for i in order_by_pairs([boxes[i] for i in head])]
     groups = Grouping(known, boxes, line_height).groups_of(flow)
     headings = [n for n, group in enumerate(groups) if known[group.members[0]].label == "title"]
     for n in order_boxes([group.bbox for group in groups], line_height=line_height, headings=headings):
         out += groups[n].members
-    out += [foot[i] for i in XYCut([boxes[i] for i in foot], line_height, frozenset()).order_by_pairs()]
+    out += [foot[i] for i in order_by_pairs([boxes[i] for i in foot])]
     return [known[i] for i in out]

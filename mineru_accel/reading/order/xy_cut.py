@@ -13,9 +13,8 @@ single boxes are left. Where this differs:
 - A section also ends at a short heading beside which the other columns are empty, where all columns change, and
   between the rows of a form (blocks far apart whose tops are level).
 - Boxes are shrunk by a tolerance before they are projected, first by a little (detectors are noisy), then by more
-  (pages are skewed). Boxes that still can't be cut (interlocking columns) are ordered by the two pairwise rules of
-  T. Breuel, "High performance document layout analysis" (SDIUT 2003): above comes first, and left comes first
-  unless something that spans both lies between.
+  (pages are skewed). Boxes that still can't be cut (interlocking columns) are ordered by rules on pairs of boxes
+  (:mod:`.pair_rules`).
 """
 
 from __future__ import annotations
@@ -24,9 +23,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-import numpy as np
-
 from ...document import BBox
+from .pair_rules import order_by_pairs
 from .spans import Span, overlap, union_of_spans
 
 _TOLERANCES = ((0.4, 0.25), (0.6, 0.6), (0.8, 1.2))
@@ -43,8 +41,6 @@ _MAX_HEADING_HEIGHT = 3
 """Line heights; a higher band is no short heading."""
 _EMPTY_BESIDE = 2.2
 """Line heights; the least space that is empty in the other columns beside a heading of a section."""
-_MAX_PAIRWISE = 150
-"""Boxes; with more, order_by_pairs does not look at boxes between two others: the time is cubic."""
 _INFINITE = 1e9
 
 
@@ -133,12 +129,12 @@ class XYCut:
             return ids
         for step in range(level, len(_TOLERANCES)):
             bands = self._split_bands(ids, step)
-            parts = self._merge_into_sections(bands) if len(bands) > 1 else []
+            parts = self._parts_of(self._merge_into_sections(bands)) if len(bands) > 1 else []
             if len(parts) < 2:
                 parts = self._split_columns(ids, step) or [band.ids for band in bands]
             if len(parts) > 1:
                 return [i for part in parts for i in self.order(part, step)]
-        return self.order_by_pairs(ids)
+        return [ids[n] for n in order_by_pairs([self.boxes[i] for i in ids])]
 
     def _split_bands(self, ids: list[int], step: int) -> list[Band]:
         """Cut at the empty stripes across the page."""
@@ -175,12 +171,12 @@ class XYCut:
         least = min(sum(b - a for a, b in one), sum(b - a for a, b in two))
         return shared > 0.3 * least or (least == 0 and shared >= 0 and bool(one and two))
 
-    def _merge_into_sections(self, bands: list[Band]) -> list[list[int]]:
-        """Merge bands into sections while they share a gutter; return the parts that are read one after another.
+    def _merge_into_sections(self, bands: list[Band]) -> list[list[Band]]:
+        """Merge bands into sections while they share a gutter.
 
         A band that closes the gutter, or whose boxes all span several of the section's columns, starts a new section.
         Bands before it move to the new section if they belong to it: those that alone make the old one's gutter, or
-        else a heading of what follows. Last, rows of a form and a single first line become parts of their own.
+        else a heading of what follows.
         """
         sections: list[list[Band]] = []
         current, columns = [bands[0]], bands[0].columns
@@ -199,6 +195,10 @@ class XYCut:
                 current.append(band)
                 columns = merged
         sections.append(current)
+        return sections
+
+    def _parts_of(self, sections: list[list[Band]]) -> list[list[int]]:
+        """The sets of boxes that are read one after another: sections; rows of forms and single first lines apart."""
         out: list[list[int]] = []
         for section in sections:
             start, end = self._form_rows(section)
@@ -351,46 +351,3 @@ class XYCut:
 
     def _is_single_line(self, band: Band) -> bool:
         return band.bottom - band.top <= 1.6 * self.line_height
-
-    def order_by_pairs(self, ids: list[int] | None = None) -> list[int]:
-        """A topological order of some boxes (default: all) by Breuel's two rules."""
-        ids = list(range(len(self.boxes))) if ids is None else ids
-        if len(ids) < 2:
-            return ids
-        box = np.array([self.boxes[i] for i in ids])
-        before = self._precedence(box)
-        waiting = before.sum(axis=0)  # for each box the number of boxes that must come first
-        rank = np.lexsort((box[:, 1], box[:, 0])).argsort()
-        done = np.zeros(len(ids), dtype=bool)
-        out: list[int] = []
-        for _ in ids:
-            # Next comes a box that violates the fewest rules; among equals one after the last box, or the leftmost.
-            cost = waiting * 4 * len(ids) + rank
-            if out:
-                cost -= 2 * len(ids) * (before[out[-1]] & (waiting == 0))
-            pick = int(np.where(done, np.iinfo(cost.dtype).max, cost).argmin())
-            done[pick] = True
-            waiting = waiting - before[pick]
-            out.append(pick)
-        return [ids[n] for n in out]
-
-    @staticmethod
-    def _precedence(box: np.ndarray) -> np.ndarray:
-        """Breuel's rules as (n, n) bool: entry [a, b] says that a comes before b.
-
-        Args:
-            box: (n, 4).
-        """
-        count = len(box)
-        width = box[:, 2] - box[:, 0]
-        overlap = np.minimum(box[:, None, 2], box[None, :, 2]) - np.maximum(box[:, None, 0], box[None, :, 0])
-        beside = overlap > 0.3 * np.minimum(width[:, None], width[None, :])  # one stands above the other
-        np.fill_diagonal(beside, False)
-        x, y = box[:, 0] + box[:, 2], box[:, 1] + box[:, 3]
-        above, left = y[:, None] < y[None, :], x[:, None] < x[None, :]
-        spanned = np.zeros((count, count), dtype=bool)
-        if count <= _MAX_PAIRWISE:
-            for c in range(count):
-                ends = np.outer(above[:, c] & beside[:, c], above[c] & beside[c])  # a above c above b
-                spanned |= ends | ends.T
-        return np.where(beside | spanned, above, left)

@@ -58,7 +58,7 @@ class EngineProcess:
             Anything that ``create`` raises; ConnectionError if the process ends.
         """
         ours, theirs = socket.socketpair()
-        environment = {**environment, owner_watch.VARIABLE: owner_watch.offer()}
+        environment = {**environment, owner_watch.VARIABLE: owner_watch.owner_id()}
         command = [sys.executable, "-m", __name__, str(theirs.fileno())]
         with theirs:
             process = subprocess.Popen(
@@ -199,8 +199,8 @@ async def _main(theirs: int) -> None:
 
 
 if __name__ == "__main__":
-    owner_watch.hold()
-    os.environ[owner_watch.VARIABLE] = owner_watch.offer()
+    owner_watch.watch()
+    os.environ[owner_watch.VARIABLE] = owner_watch.owner_id()
     logger.remove()
     level = os.environ.get(LOG_LEVEL, "WARNING")
     logger.add(sys.stderr, level=level, format="{level: <7} {message}", diagnose=False)
