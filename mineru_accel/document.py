@@ -24,7 +24,7 @@ class PageStatus(StrEnum):
     """What became of a page. Every input page ends in exactly one of these."""
 
     OK = "ok"
-    FALLBACK = "fallback"  # converted, but some of it by a lesser method than asked for
+    FALLBACK = "fallback"  # converted, but some of it by a lesser method than asked for, or in doubt: see its warnings
     FAILED = "failed"
 
 
@@ -58,6 +58,8 @@ class Found:
     """The detector's, 0 for text that it missed; None without a detector."""
     source: str
     """Where its content came from, a :class:`Source`."""
+    formula_text: str = ""
+    """Characters of a formula in the text layer: written where the formula is kept as a picture."""
 
 
 @dataclass(slots=True)

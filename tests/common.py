@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "samples"
+COMMAND = [sys.executable, "-m", "mineru_accel"]
 CASES = ROOT / "tests" / "cases"
 
 MakePdf = Callable[..., Path]
@@ -24,6 +27,17 @@ PATIENCE = 300.0
 
 _YARDSTICK = 0.0055
 """CPU seconds of `_loop` on the machine on which bounds in seconds were written."""
+
+
+def run_command(*args: object, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run ``mineru-accel`` with arguments; ``options`` are those of :func:`subprocess.run`."""
+    return subprocess.run(
+        [*COMMAND, *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        **options,  # type: ignore[call-overload]
+    )
 
 
 def wait_until(condition: Callable[[], object], patience: float = PATIENCE) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from common import FILLER, MakePdf
 from hypothesis import HealthCheck, settings
 from reportlab.pdfgen import canvas
+from stand_in_nvml import Driver
 
 # No test may reach the network or a real home.
 os.environ.setdefault("MINERU_MODEL_SOURCE", "local")
@@ -43,3 +46,12 @@ def make_pdf(tmp_path: Path) -> MakePdf:
         return path
 
     return make
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
+    made = Driver()
+    monkeypatch.setitem(sys.modules, "pynvml", made)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    yield made
+    assert made.started == 0  # and every time ended

@@ -33,7 +33,7 @@ class StandIn:
         self.asked = 0
         self.headers: list[dict[str, str]] = []
         self.bodies: list[dict[str, Any]] = []
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
         """Any that is free, and then always the same."""
@@ -66,7 +66,7 @@ class StandIn:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with stand_in._lock:
+                with stand_in.lock:
                     number, stand_in.asked = stand_in.asked, stand_in.asked + 1
                     stand_in.bodies.append(body)
                     stand_in.headers.append(dict(self.headers))

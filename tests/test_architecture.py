@@ -11,6 +11,10 @@ import pytest
 from common import ROOT
 
 PACKAGE = ROOT / "mineru_accel"
+KERNELS = ROOT / "kernels" / "accel_kernels"
+
+PUBLIC = {"__init__", "__main__", "document", "errors", "events", "options", "page_range", "pipeline", "version"}
+"""Files in the package's root: what users of the API import, and nothing else."""
 
 LAYERS = (
     {"version", "errors", "page_range"},
@@ -61,8 +65,12 @@ MODULES = _modules()
 
 def _imports(name: str) -> Iterator[str]:
     """Absolute dotted names of what a module imports; modules of this package start with ``mineru_accel``."""
-    path = MODULES[name]
-    package = ["mineru_accel", *path.relative_to(PACKAGE).parent.parts]
+    return _imports_of_file(MODULES[name], PACKAGE)
+
+
+def _imports_of_file(path: Path, root: Path) -> Iterator[str]:
+    """The same of a file in a package with this folder."""
+    package = [root.name, *path.relative_to(root).parent.parts]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -120,3 +128,19 @@ def test_third_parties_are_touched_in_one_place(package: str) -> None:
     }
     assert touching, f"nothing imports {package}: leave it out of OWNERS"
     assert not sorted(path for path in touching if not path.startswith(OWNERS[package]))
+
+
+def test_kernels_know_nothing_of_this_package() -> None:
+    files = sorted(KERNELS.rglob("*.py"))
+    assert files
+    wrong = [
+        f"{path.name} -> {imported}"
+        for path in files
+        for imported in _imports_of_file(path, KERNELS)
+        if imported.partition(".")[0] == "mineru_accel"
+    ]
+    assert not wrong
+
+
+def test_root_holds_the_public_files_only() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} == PUBLIC

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import zoo
-from common import PATIENCE, MakePdf
+from common import COMMAND, PATIENCE, MakePdf
 
 from mineru_accel import PageStatus, Pipeline, UsageError
 from mineru_accel.cli.messages import printable
@@ -150,7 +149,7 @@ def test_file_whose_name_is_no_utf8(tmp_path: Path) -> None:
         file.write(zoo.one_page())
     summary = tmp_path / "summary.json"
     options = ["--layout", "native", "--formats", "md", "--progress", "json", "--summary", str(summary)]
-    command = [sys.executable, "-m", "mineru_accel", str(folder), "-o", str(tmp_path / "out"), *options]
+    command = [*COMMAND, str(folder), "-o", str(tmp_path / "out"), *options]
     for skipped in (0, 2):
         done = subprocess.run(command, capture_output=True, timeout=2 * PATIENCE)
         assert done.returncode == 0 and done.stderr == b""

@@ -8,14 +8,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import zoo
-from common import PATIENCE, wait_until
+from common import COMMAND, PATIENCE, wait_until
 from pypdf import PdfReader, PdfWriter
 
 from mineru_accel import PageStatus, Pipeline
@@ -42,7 +41,7 @@ def reference(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 def start(corpus: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "mineru_accel", str(corpus), "-o", str(out), *FAST, *more],
+        [*COMMAND, str(corpus), "-o", str(out), *FAST, *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -102,6 +101,7 @@ def _killed_at_random(corpus: Path, reference: dict[str, bytes], tmp_path: Path,
     out = tmp_path / "out"
     shared = segments()
     rng = random.Random(times)
+    print(f"seed {times}")
     seen = -1
     for _ in range(times):
         process = start(corpus, out)

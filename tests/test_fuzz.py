@@ -16,7 +16,11 @@ SEEDS = sorted(SAMPLES.glob("*.pdf"))
 
 
 def mutant(number: int) -> bytes:
-    """One of the samples (or a small hand-made file), hurt in one of the ways that files are hurt."""
+    """One of the samples (or a small hand-made file), hurt in one of the ways that files are hurt.
+
+    Args:
+        number: the seed; files are named after it.
+    """
     rng = random.Random(number)
     small = rng.random() < 0.5
     data = bytearray(zoo.one_page() if small else rng.choice(SEEDS).read_bytes())

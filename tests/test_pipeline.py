@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -298,23 +299,18 @@ def test_threads_share_a_pipeline(tmp_path: Path, make_pdf: MakePdf) -> None:
 
 def test_worker_killed_in_mid_run(tmp_path: Path, make_pdf: MakePdf) -> None:
     paths = [make_pdf(f"k{i}.pdf", [f"page {p} of document {i}" for p in range(6)]) for i in range(6)]
-    with Pipeline(workers=2, **NATIVE) as pipeline:
-        stop = threading.Event()
+    pages, killed = itertools.count(), list[int]()
 
-        def killer() -> None:
-            for _ in range(4):
-                if stop.wait(0.15):
-                    return
-                for pid in pipeline.executor.pool.pids[:1]:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+    def listen(event: Event) -> None:
+        if isinstance(event, PageDone) and next(pages) in (1, 7, 13, 19):
+            for pid in pipeline.executor.pool.pids[:1]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
 
-        thread = threading.Thread(target=killer)
-        thread.start()
+    with Pipeline(workers=2, on_event=listen, **NATIVE) as pipeline:
         results = list(pipeline.convert_batch(paths, tmp_path))
-        stop.set()
-        thread.join()
-    assert len(results) == 6
+    assert killed and len(results) == 6
     for result in results:
         assert len(result.pages) == 6 or result.error  # every page accounted for
         assert [p.index for p in result.pages if p.status is PageStatus.FAILED] == [] or result.pages

@@ -6,6 +6,7 @@ import os
 import time
 
 import numpy as np
+from common import wait_until
 
 from mineru_accel.errors import InputError
 from mineru_accel.workers import arena
@@ -14,7 +15,7 @@ _IMPORTED_BY = os.getpid()
 
 
 def imported_here() -> bool:
-    """Was this module imported in this process, rather than in the one it was forked from?"""
+    """Whether this module was imported in this process, rather than in the one it was forked from."""
     return os.getpid() == _IMPORTED_BY
 
 
@@ -43,12 +44,10 @@ def hang() -> None:
 
 
 def wait_for(path: str) -> None:
-    while not os.path.exists(path):
-        time.sleep(0.01)
+    wait_until(lambda: os.path.exists(path))
 
 
 def pid() -> int:
-    time.sleep(0.05)
     return os.getpid()
 
 

@@ -23,7 +23,6 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from ._ops import split_columns
 from .conv2d import conv2d_kernel, default_config, epilogue_kernel
 from .depthwise_conv2d import depthwise_kernel
 from .dilated_block import block_mode, branch_columns, dilated_block_kernel
@@ -31,6 +30,7 @@ from .dilated_conv2d import dilated_conv2d_kernel
 from .image_conv2d import image_conv2d_kernel
 from .letterbox import letterbox_kernel
 from .max_pool2d import max_pool2d_kernel
+from .ops import split_columns
 from .patch_embed import patch_gemm_kernel
 from .shape_cache import SHIPPED, Config
 

@@ -21,9 +21,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ._ops import LIBRARY, run_triton, split_columns
 from ._tile import is_inside, silu, taps_inside, tile_pixels
 from .dilated_conv2d import precision, tile_options, tiles
+from .ops import LIBRARY, run_triton, split_columns
 from .shape_cache import Config
 
 IMPLEMENTATIONS = ("triton", "hybrid", "vendor")

@@ -12,9 +12,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ._ops import LIBRARY, interpreting
 from ._tile import silu, tile_pixels
 from .conv2d import evenly_spaced, pixel_stride
+from .ops import LIBRARY, interpreting
 
 
 @triton.jit(do_not_specialize=["B", "H", "W"])

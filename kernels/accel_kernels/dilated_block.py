@@ -27,9 +27,9 @@ import triton.language as tl
 from torch import Tensor
 
 from . import reference
-from ._ops import choose, register, run_triton, split_columns
 from ._tile import accumulate, accumulate3, sigmoid, silu, tile_pixels
 from .dilated_conv2d import _vendor, pixel_strided, precision, tile_options, tiles
+from .ops import choose, register, run_triton, split_columns
 from .shape_cache import Config
 
 LOOP, SPLIT, JOINT = 0, 1, 2  # a configuration's MODE

@@ -14,8 +14,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ._ops import register, run_triton, split_columns
 from ._tile import accumulate, silu, tile_pixels
+from .ops import register, run_triton, split_columns
 from .packing import pack_conv
 from .shape_cache import Config
 

@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ._ops import LIBRARY, interpreting
+from .ops import LIBRARY, interpreting
 
 FIELDS = 7
 """Numbers a page in `places`: first byte in `pixels`, height, width, inner height, inner width, top, left."""

@@ -6,9 +6,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ._ops import LIBRARY
 from ._tile import tile_pixels
 from .conv2d import evenly_spaced, pixel_stride
+from .ops import LIBRARY
 
 
 @triton.jit(do_not_specialize=["B", "H", "W"])

@@ -23,8 +23,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ._ops import register, run_triton, tma_descriptors
 from .dilated_conv2d import precision
+from .ops import register, run_triton, tma_descriptors
 from .packing import PACKED
 from .shape_cache import Config
 

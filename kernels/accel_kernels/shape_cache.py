@@ -95,13 +95,16 @@ def bucket(size: int) -> int:
     return limit
 
 
+_SOURCES = {"patch_embed_uint8": "patch_embed"}
+"""Modules of ops that have another name."""
+
+
 @functools.lru_cache(maxsize=16)
 def source_hash(op: str) -> str:
     """Hash of the op's kernel source and what it includes; measurements of another source don't count."""
     digest = hashlib.sha256()
-    for name in ("_tile.py", f"{op}.py"):
-        path = Path(__file__).parent / name
-        digest.update(path.read_bytes() if path.exists() else b"")
+    for name in ("_tile", _SOURCES.get(op, op)):
+        digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
     return digest.hexdigest()[:16]
 
 

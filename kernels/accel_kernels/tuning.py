@@ -12,8 +12,8 @@ import torch
 import triton.testing
 from torch import Tensor
 
-from ._ops import split_columns
 from .dilated_block import JOINT, SPLIT
+from .ops import split_columns
 from .problems import Problem
 from .shape_cache import SHAPES, Choice, Config, arch_of, forced
 

@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ._ops import _is_triton_error
+from .ops import is_triton_error
 
 log = logging.getLogger("accel_kernels")
 IMPLEMENTATIONS = ("triton", "vendor")
@@ -178,7 +178,7 @@ def _run(implementation, x, kernel, vendor):  # type: ignore[no-untyped-def]
     try:
         return kernel()
     except Exception as error:
-        if implementation == "triton" or not _is_triton_error(error):
+        if implementation == "triton" or not is_triton_error(error):
             raise
         log.warning("%s, using the vendor's kernels", error)
         return vendor()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ..errors import EXIT_INTERRUPTED
 
-_GRACE_SECONDS = 5.0
+GRACE_SECONDS = 5.0
 """After the first signal; further ones within this time are ignored."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -33,7 +33,7 @@ def handled() -> Iterator[None]:
         if first is None:
             first = time.monotonic()
             raise KeyboardInterrupt
-        if time.monotonic() - first > _GRACE_SECONDS:
+        if time.monotonic() - first > GRACE_SECONDS:
             os.write(2, b"mineru-accel: interrupted twice\n")
             os._exit(EXIT_INTERRUPTED)
 

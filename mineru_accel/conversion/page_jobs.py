@@ -103,7 +103,7 @@ class PageJobs:
             self._options.page_timeout,
             self._what(folder, page),
             key=self._key(folder, [page]),
-            page=PageSource(page.index, None, page.read.why_ocr),
+            page=PageSource(page.index, None, page.read.why_ocr, page.read.hidden),
             regions=page.regions,
             policy=self._policy,
             describe=self._options.describe_images,
@@ -128,7 +128,9 @@ class PageJobs:
             "dpi": self._options.dpi,
             "images": self._options.images is not Images.NONE,
         }
-        sources = [PageSource(p.index, p.read.ocr if p.read else None) for p in pages]
+        sources = [
+            PageSource(p.index, p.read.ocr, hidden=p.read.hidden) if p.read else PageSource(p.index) for p in pages
+        ]
         if first.vlm is not None:
             draft, answers = first.vlm
             common |= {"page": sources[0], "describe": self._options.describe_images}

@@ -50,7 +50,7 @@ def page_report(page: PageResult) -> dict[str, Any]:
 
 def pages_of(report: dict[str, Any]) -> list[PageResult]:
     """The pages of an earlier run's report."""
-    fields = ("error", "regions", "sources", "warnings", "timings", "why_ocr", "turned", "words")
+    fields = ("error", "regions", "sources", "reasons", "warnings", "timings", "why_ocr", "turned", "words")
     return [
         PageResult(p["page_idx"], PageStatus(p["status"]), **{f: p[f] for f in fields if f in p})
         for p in report.get("page_results", [])

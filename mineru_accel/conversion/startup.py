@@ -30,8 +30,8 @@ WORKER_OUTPUT = "MINERU_ACCEL_WORKER_OUTPUT"
 """Environment variable: if set, output of native libraries in workers is shown."""
 _MAX_WORKERS = 32
 _MAX_IMGSZ = 2048
-_SLOT_BYTES = 3 * 2200 * 2200
-"""A page at 200 dpi, of A4 or Letter; crops of a larger one that don't fit travel otherwise."""
+SLOT_BYTES = 3 * 2200 * 2200
+"""A page at 200 dpi, of A4 or Letter; crops of a larger one that don't fit are sent as bytes (``Crop.data``)."""
 _VLM_PAGES = 192
 """Maximum pages in flight with a VLM."""
 _VLM_BYTES = 1 << 30
@@ -79,7 +79,7 @@ def start(
             failed.callback(detector.close)
         if plan.engine and arena:
             vlm = _start_vlm(engine() if engine else make_engine(options, plan), arena, options.timeout, tracer)
-        failed.pop_all()  # it is the scheduler that closes them
+        failed.pop_all()  # from here on the scheduler closes them
     scheduler = Scheduler(choose_route(plan), pool, on_event, arena=arena, detector=detector, vlm=vlm, tracer=tracer)
     return Started(scheduler, PageJobs(options, plan, detector.imgsz if detector else 0), pool)
 
@@ -114,7 +114,7 @@ def _make_arena(options: Options, plan: Plan, workers: int) -> Arena | None:
     if plan.engine:
         pages = 8 if plan.engine is Engine.TRANSFORMERS else _VLM_PAGES
         room = max(_VLM_BYTES, _available_bytes() // 8)
-        return Arena(slots=max(2 * workers, min(pages, room // _SLOT_BYTES)), slot_bytes=_SLOT_BYTES)
+        return Arena(slots=max(2 * workers, min(pages, room // SLOT_BYTES)), slot_bytes=SLOT_BYTES)
     if plan.layout is Layout.DOCLAYOUT_YOLO:
         return Arena(slots=max(8, 2 * workers), slot_bytes=3 * (options.imgsz or _MAX_IMGSZ) ** 2)
     return None

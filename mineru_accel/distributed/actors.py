@@ -21,7 +21,7 @@ from loguru import logger
 
 from ..conversion.fingerprint import made_from
 from ..conversion.page_jobs import PageJobs
-from ..conversion.startup import make_pool, start
+from ..conversion.startup import Started, make_pool, start
 from ..document import DocumentResult, PageResult, PageStatus
 from ..errors import OutputError, WorkerError
 from ..storage import remote
@@ -30,6 +30,7 @@ from ..storage.fingerprint import difference
 from ..storage.inputs import Input
 from ..storage.output_folder import check_output
 from ..workers.exclusive_lock import ExclusiveLock
+from ..workers.pool import WorkerPool
 from . import batch_archive, batch_store
 from .batch_jobs import BatchFolder, BatchJobs
 from .ledger import LedgerProtocol
@@ -47,9 +48,10 @@ class Open:
     Args:
         settings: of the run.
         ledger: knows the names that other actors have given.
+        pool: looks into files; closed with the actor. By default one is started.
     """
 
-    def __init__(self, settings: Settings, ledger: LedgerProtocol) -> None:
+    def __init__(self, settings: Settings, ledger: LedgerProtocol, pool: WorkerPool | None = None) -> None:
         self._ledger = ledger
         self._settings = settings
         self._output = settings.output
@@ -57,7 +59,7 @@ class Open:
         self._names = DocumentNames()
         self._claimed: dict[int, str] = {}
         self._cache = remote.Cache(scratch_folder() / "inputs")
-        self._pool = make_pool(settings.options, 1)
+        self._pool = pool or make_pool(settings.options, 1)
         if not remote.is_url(self._output):
             check_output(self._output)
 
@@ -103,7 +105,7 @@ class Open:
         return self._batches(OpenedDocument(task, name, fingerprint, key, tuple(pages), len(info.page_sizes), began))
 
     def _claim(self, item: Input, number: int) -> tuple[str, dict[str, Any] | None]:
-        if number in self._claimed:  # asked again: what was found was lost on its way
+        if number in self._claimed:  # asked again: the first answer was lost
             self._names.release(self._output, self._claimed.pop(number))
         while True:
             with contextlib.nullcontext() if remote.is_url(self._output) else naming_lock(self._output):
@@ -124,7 +126,7 @@ class Open:
             return [PageBatch(document, 0, count, stored=False)]
         starts = range(0, count, size)
         found = batch_store.stored(self._output, document.key) if self._settings.options.resume is not False else set()
-        there = frozenset(found.intersection(starts) - {starts[-1]})  # one has to say that all are there
+        there = frozenset(found.intersection(starts) - {starts[-1]})  # a last batch to convert completes the document
         missing = [start for start in starts if start not in there]
         return [PageBatch(document, i, min(i + size, count), True, there, len(starts)) for i in missing]
 
@@ -141,9 +143,12 @@ class Convert:
         settings: of the run.
         ledger: counts the actors that a batch has lost, and knows which batch of a long document is the last.
         workers: processes, one per CPU of the actor.
+        started: converts batches. By default a pipeline is started.
     """
 
-    def __init__(self, settings: Settings, ledger: LedgerProtocol, workers: int) -> None:
+    def __init__(
+        self, settings: Settings, ledger: LedgerProtocol, workers: int, started: Started | None = None
+    ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._lock = ExclusiveLock()
@@ -152,7 +157,7 @@ class Convert:
         if os.environ.get("OMP_NUM_THREADS") == str(max(1, workers - 1)):  # Ray's: 98 % of them, rounded down
             os.environ["OMP_NUM_THREADS"] = str(workers)  # for a VLM on CPUs
         self._cache = remote.Cache(self._scratch / "inputs")
-        started = start(settings.options, self._plan, workers, lambda event: None, threads=workers)
+        started = started or start(settings.options, self._plan, workers, lambda event: None, threads=workers)
         self.scheduler, self._imgsz = started.scheduler, started.jobs.imgsz
         self._writer = Writer(settings, ledger, self.scheduler, self._scratch, self._cache)
 

@@ -11,12 +11,13 @@ from .ledger import Ledger
 from .messages import FinishedDocument, InputTask, PageBatch
 from .settings import Settings
 
-_PATIENCE = 1.0
-"""Seconds to wait for the document that is being opened when Ray is ready."""
-
 
 def open_in_driver(
-    started: Future[None], settings: Settings, ledger: Ledger, groups: Sequence[list[InputTask]]
+    started: Future[None],
+    settings: Settings,
+    ledger: Ledger,
+    groups: Sequence[list[InputTask]],
+    patience: float = 1.0,
 ) -> tuple[list[PageBatch | FinishedDocument], list[list[InputTask]]]:
     """Open documents until Ray is ready.
 
@@ -25,6 +26,7 @@ def open_in_driver(
         settings: Of the run.
         ledger: Takes the documents' names.
         groups: Inputs, those whose names in OUT could be the same together.
+        patience: Seconds to wait for the document that is being opened when Ray is ready.
 
     Returns:
         The batches and finished documents of the opened inputs, and the groups that are left.
@@ -39,7 +41,7 @@ def open_in_driver(
             found = thread.submit(list, opener.open(group))
             both: list[Future[Any]] = [found, started]
             wait(both, return_when=FIRST_COMPLETED)
-            if started.done() and not wait([found], timeout=_PATIENCE).done:
+            if started.done() and not wait([found], timeout=patience).done:
                 break
             opened += found.result()
             count += 1

@@ -13,6 +13,7 @@ from typing import Any
 from mineru.types import MiddleJson
 
 from ..document import Block
+from ..storage.clean_text import clean, clean_references
 
 _WEB = re.compile(r"^\s*(?:https?://|ftp://|mailto:|tel:|#)", re.IGNORECASE)
 
@@ -72,6 +73,7 @@ def deactivate_blocks(blocks: list[Block]) -> list[Block]:
 
 def clean_html(markup: str) -> str:
     """HTML with the tags of tables and their text only. Clean HTML comes back unchanged."""
+    markup = clean_references(markup)
     if "<" in _PLAIN_TAG.sub("", markup):
         import nh3
 
@@ -90,9 +92,9 @@ def _clean_formula(match: re.Match[str]) -> str:
     latex = match[1]
     while (plainer := html.unescape(latex)) != latex:
         latex = plainer
-    if not _FORMULA_TAG.search(latex):
+    if not _FORMULA_TAG.search(latex) and clean(latex) == latex:
         return match[0]
-    return f"<eq>{html.escape(_FORMULA_TAG.sub('< ', latex), quote=False)}</eq>"
+    return f"<eq>{html.escape(_FORMULA_TAG.sub('< ', clean(latex)), quote=False)}</eq>"
 
 
 def is_web_link(url: str) -> bool:
@@ -124,7 +126,7 @@ def escape_document(middle: MiddleJson) -> MiddleJson:
 def _escape_spans(value: Any) -> bool:
     """Escape text spans and formulas in place, at any depth; whether anything was changed."""
     if isinstance(value, list):
-        return sum(_escape_spans(item) for item in value) > 0  # every one
+        return sum(_escape_spans(item) for item in value) > 0  # not any(): every item must be escaped
     if not isinstance(value, dict):
         return False
     content = value.get("content")

@@ -10,7 +10,7 @@ import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from docvortex.postprocess.document import model_json_to_middle_json
 from docvortex.render.markdown import render_single_block
@@ -28,14 +28,20 @@ from mineru.render import (
     render_markdown,
 )
 from mineru.types import DocumentMetadata, MiddleJson, ModelJson, Producer
+from pydantic import BaseModel
 
 from ..document import Block
 from ..errors import one_line
 from ..options import Format
+from ..storage.clean_text import clean_values
 from ..version import __version__
+from .formula_text import FormulaTexts, add_formula_texts, with_alternative_texts
 from .inactive_text import escape_document
 from .layout_pdf import layout_pdf
 from .nested_lists import nest_lists
+
+_NO_FORMULAS: FormulaTexts = {}
+M = TypeVar("M", bound=BaseModel)
 
 SUFFIXES = {
     Format.MD: ".md",
@@ -73,10 +79,15 @@ def build_model(
         metadata=DocumentMetadata(
             file_suffix="pdf",
             producer=Producer(name="mineru-accel", version=__version__),
-            document=read_source_properties(pdf, "pdf", None),
+            document=_clean_properties(read_source_properties(pdf, "pdf", None)),
         ),
         extensions=build_metadata(effort=effort, parse_mode=parse_mode),
     )
+
+
+def _clean_properties(properties: M) -> M:
+    """Title, author and the like without what can't be written."""
+    return type(properties).model_validate(clean_values(properties.model_dump(mode="python")))
 
 
 def to_middle(model: ModelJson) -> MiddleJson:
@@ -124,13 +135,14 @@ def page_blocks(blocks: list[Block]) -> list[PageBlock]:
     return [block for page in middle.pages for block in page.blocks if block.type not in PAGE_AUXILIARY_BLOCK_TYPES]
 
 
-def render_block(block: PageBlock) -> str:
+def render_block(block: PageBlock, formulas: FormulaTexts = _NO_FORMULAS) -> str:
     """One block as Markdown."""
-    return render_single_block(block, delimiters=config.render.latex_delimiters, asset_base_url="").strip("\n")
+    text = render_single_block(block, delimiters=config.render.latex_delimiters, asset_base_url="").strip("\n")
+    return with_alternative_texts(text, formulas)
 
 
 def empty(model: ModelJson, whole: bool, pages: list[int]) -> tuple[ModelJson, MiddleJson]:
-    """The raw and the structured document without their pages, of which ``model`` has none either.
+    """The raw and the structured document without pages; ``model`` must have none.
 
     Args:
         whole: whether all pages of the file were converted.
@@ -143,14 +155,18 @@ def empty(model: ModelJson, whole: bool, pages: list[int]) -> tuple[ModelJson, M
     )
 
 
-def markdown(middle: MiddleJson) -> str:
-    """Markdown without anything active."""
-    return render_markdown(escape_document(middle))
+def markdown(middle: MiddleJson, formulas: FormulaTexts = _NO_FORMULAS) -> str:
+    """Markdown of which nothing is active, whatever the text says.
+
+    Args:
+        formulas: characters of formulas that are kept as pictures.
+    """
+    return with_alternative_texts(render_markdown(escape_document(middle)), formulas)
 
 
-def content_list(middle: MiddleJson) -> list[Any]:
-    """MinerU's flat list of blocks."""
-    return render_content_list(escape_document(middle))
+def content_list(middle: MiddleJson, formulas: FormulaTexts = _NO_FORMULAS) -> list[Any]:
+    """MinerU's flat list of blocks; see :func:`markdown`."""
+    return add_formula_texts(render_content_list(escape_document(middle)), formulas)
 
 
 def content_list_v2(middle: MiddleJson) -> list[Any]:
@@ -163,14 +179,27 @@ def middle_dict(middle: MiddleJson) -> dict[str, Any]:
     return middle.to_dict(exclude_block_fields={"image_base64"})
 
 
-def render(fmt: Format, model: ModelJson, middle: MiddleJson, pdf: bytes, title: str, assets: Path) -> bytes:
+def render(
+    fmt: Format,
+    model: ModelJson,
+    middle: MiddleJson,
+    formulas: FormulaTexts,
+    pdf: bytes,
+    title: str,
+    assets: Path,
+) -> bytes:
     """One output file.
 
     Args:
+        formulas: see :func:`markdown`.
         pdf: the source, for the layout PDF.
         title: for formats that need one.
         assets: the folder that holds ``images/``.
     """
+    if fmt is Format.MD:
+        return markdown(middle, formulas).encode()
+    if fmt is Format.CONTENT_LIST:
+        return _json(content_list(middle, formulas))
     return _RENDERERS[fmt](model, middle, pdf, title, lambda name: (assets / name).read_bytes())
 
 
@@ -182,8 +211,6 @@ def _json(value: Any) -> bytes:
 
 
 _RENDERERS: dict[Format, Callable[[ModelJson, MiddleJson, bytes, str, _Resolver], bytes]] = {
-    Format.MD: lambda model, middle, pdf, title, assets: markdown(middle).encode(),
-    Format.CONTENT_LIST: lambda model, middle, pdf, title, assets: _json(content_list(middle)),
     Format.CONTENT_LIST_V2: lambda model, middle, pdf, title, assets: _json(content_list_v2(middle)),
     Format.MIDDLE: lambda model, middle, pdf, title, assets: middle.to_json(
         exclude_block_fields={"image_base64"}

@@ -31,12 +31,15 @@ def page(folder: str, index: int) -> PageView:
     regions = [
         RegionView(b["type"], f.label, f.score, f.source, tuple(b["bbox"])) for b, f in zip(blocks, found, strict=True)
     ]
-    for block in blocks:
+    formulas: dict[str, str] = {}
+    for block, how in zip(blocks, found, strict=True):
         if picture := block.pop("image_path", None):
             block["image_base64"] = _data_uri(place / picture)
+            if block["image_base64"] and how.formula_text:
+                formulas[block["image_base64"]] = how.formula_text
     passages: list[str] = []
     for block in mineru.page_blocks(blocks):
-        text = mineru.render_block(block)
+        text = mineru.render_block(block, formulas)
         if not text.strip():
             continue
         boxes = {_rounded(box) for box in _boxes(block)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mineru.types import MiddleJson, ModelJson
@@ -13,15 +14,26 @@ from ..document import VISUAL_TYPES, Block
 from ..options import Images
 from ..storage import page_store
 from . import mineru
+from .formula_text import FormulaTexts, as_text_block
 from .inactive_text import deactivate_blocks
 from .turned_pages import make_displayed, make_upright
 from .types import Writing
 
 
-def assemble(
-    document: Writing, indices: Sequence[int], pdf: bytes, whole: bool = False
-) -> tuple[ModelJson, MiddleJson, dict[int, list[str]]]:
-    """Some pages as MinerU's documents, and warnings on the blocks that its types refuse, by page.
+@dataclass(slots=True)
+class Assembled:
+    """Some pages of a document as MinerU has them."""
+
+    model: ModelJson
+    middle: MiddleJson
+    formulas: FormulaTexts
+    """Characters of the formulas that are kept as pictures."""
+    warnings: dict[int, list[str]]
+    """On blocks that MinerU would not have, by 0-based page."""
+
+
+def assemble(document: Writing, indices: Sequence[int], pdf: bytes, whole: bool = False) -> Assembled:
+    """Put some pages of a document together.
 
     Args:
         indices: 0-based numbers of the pages.
@@ -31,13 +43,13 @@ def assemble(
     map_ = None if whole else list(indices)
     warnings: dict[int, list[str]] = {}
     turns = [page_store.read_turn(Path(document.staging), index) for index in indices]
-    pages = read_pages(document, indices)
+    pages, formulas = read_pages(document, indices)
     make_upright(pages, turns)
     try:
         model = mineru.build_model(pages, map_, document.effort, document.parse_mode, pdf)
         middle = mineru.to_middle(model)
     except ValueError:
-        pages = read_pages(document, indices)
+        pages, _ = read_pages(document, indices)
         make_upright(pages, turns)
         for number, reason in mineru.drop_invalid(pages):
             warnings.setdefault(indices[number], []).append(reason)
@@ -45,18 +57,34 @@ def assemble(
         middle = mineru.to_middle(model)
     make_displayed(model.pages, turns)
     make_displayed(middle.pages, turns)
-    return model, middle, warnings
+    return Assembled(model, middle, formulas, warnings)
 
 
-def read_pages(document: Writing, indices: Sequence[int]) -> list[list[Block]]:
-    """Stored blocks without active content, with their pictures as the options say."""
+def read_pages(document: Writing, indices: Sequence[int]) -> tuple[list[list[Block]], FormulaTexts]:
+    """Stored blocks without active content, with their pictures as the options say.
+
+    Returns:
+        The blocks of each page, and the characters of formulas that are kept as pictures; without a picture they
+        become text blocks.
+    """
     staging = Path(document.staging)
     pages = [deactivate_blocks(page_store.read_page(staging, index)) for index in indices]
     if document.images is Images.EMBED:
         _embed(pages, staging)
-    if document.images is Images.NONE:  # what is only a picture is nothing then
+    formulas: dict[str, str] = {}
+    for index, blocks in zip(indices, pages, strict=True):
+        for number, found in enumerate(page_store.read_found(staging, index)):
+            block = blocks[number]
+            if not found.formula_text or block["type"] != "equation" or block.get("content"):
+                continue
+            picture = block.get("image_path") or block.get("image_base64")
+            if picture and document.images is not Images.NONE:
+                formulas[picture] = found.formula_text
+            else:
+                blocks[number] = as_text_block(block, found.formula_text)
+    if document.images is Images.NONE:  # a block that is only a picture is left out then
         pages = [[b for b in page if b.get("content") or b["type"] not in VISUAL_TYPES] for page in pages]
-    return pages
+    return pages, formulas
 
 
 def _embed(pages: list[list[Block]], staging: Path) -> None:

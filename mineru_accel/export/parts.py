@@ -20,6 +20,7 @@ from ..pdf.opening import open_document
 from ..pdf.page_copies import join
 from ..storage import page_store
 from . import mineru
+from .formula_text import FormulaTexts
 from .layout_pdf import layout_pages
 from .pages import assemble
 from .types import PART, Part, PartDone, PartJob, Writing
@@ -44,14 +45,17 @@ def write_part(job: PartJob) -> PartDone:
     staging = Path(document.staging)
     low, _ = part.around
     pdf = open_document(document.key).data
-    model, middle, warned = assemble(document, document.pages, pdf)
+    assembled = assemble(document, document.pages, pdf)
+    model, middle, formulas = assembled.model, assembled.middle, assembled.formulas
     done = PartDone(_text_end(middle, part))
-    done.warnings = {i: w for i, w in warned.items() if i in document.pages[part.start - low : part.stop - low]}
+    done.warnings = {
+        i: w for i, w in assembled.warnings.items() if i in document.pages[part.start - low : part.stop - low]
+    }
     own = _slice(middle, part.start - low, part.stop - low)
     text = _slice(middle, part.text_from - low, done.text_to - low)
     make: dict[Format, Any] = {
-        Format.MD: lambda: _text(text),
-        Format.CONTENT_LIST: lambda: _items(mineru.content_list(own)),
+        Format.MD: lambda: _text(text, formulas),
+        Format.CONTENT_LIST: lambda: _items(mineru.content_list(own, formulas)),
         Format.CONTENT_LIST_V2: lambda: _items(mineru.content_list_v2(own)),
         Format.MIDDLE: lambda: _inside(mineru.middle_dict(own)),
         Format.MODEL: lambda: _inside({"pages": model.pages[part.start - low : part.stop - low]}),
@@ -159,8 +163,8 @@ def _slice(middle: MiddleJson, start: int, stop: int) -> MiddleJson:
     return middle.model_copy(update={"pages": middle.pages[start:stop]})
 
 
-def _text(middle: MiddleJson) -> bytes:
-    text = mineru.markdown(middle)
+def _text(middle: MiddleJson, formulas: FormulaTexts) -> bytes:
+    text = mineru.markdown(middle, formulas)
     return (text + _GAP).encode() if text else b""
 
 

@@ -29,7 +29,8 @@ def write(job: WriteJob) -> Written:
     pdf = open_document(document.key).data
     written = Written()
     if job.parts == 0 or any(fmt not in IN_PARTS for fmt in job.formats):
-        model, middle, written.warnings = assemble(document, document.pages, pdf, document.whole)
+        whole = assemble(document, document.pages, pdf, document.whole)
+        written.warnings = whole.warnings
     try:
         for fmt in job.formats:
             name = document.name + mineru.SUFFIXES[fmt]
@@ -37,7 +38,9 @@ def write(job: WriteJob) -> Written:
                 if job.parts and fmt in IN_PARTS:
                     write_joined(fmt, document, job.parts, pdf, staging / name)
                 else:
-                    (staging / name).write_bytes(mineru.render(fmt, model, middle, pdf, document.name, staging))
+                    (staging / name).write_bytes(
+                        mineru.render(fmt, whole.model, whole.middle, whole.formulas, pdf, document.name, staging)
+                    )
             except OSError:
                 raise
             except Exception as error:  # one format that a document breaks must not cost the others

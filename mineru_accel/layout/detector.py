@@ -61,11 +61,12 @@ class DocLayoutYolo:
         if imgsz < self.stride:
             raise UsageError(f"layout imgsz {imgsz}: must be at least {self.stride}")
         self.imgsz = -(-imgsz // self.stride) * self.stride
-        self._runtime: Runtime | None = open_runtime(
+        self.runtime: Runtime | None = open_runtime(
             graph, kind, place, imgsz=self.imgsz, threads=threads, precision=precision
         )
-        self.max_batch = self._runtime.max_batch
-        self.name = f"doclayout-yolo-{checkpoint.scale or '?'} ({self.weights.name}, {self._runtime.name})"
+        """Runs the network; None once the detector is closed."""
+        self.max_batch = self.runtime.max_batch
+        self.name = f"doclayout-yolo-{checkpoint.scale or '?'} ({self.weights.name}, {self.runtime.name})"
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Region]]:
         """Find the regions of pages, best score first. May be called from several threads.
@@ -84,7 +85,7 @@ class DocLayoutYolo:
             RuntimeError: if the detector is closed.
         """
         return [
-            self._regions(found, image.shape[0], image.shape[1])
+            self.to_regions(found, image.shape[0], image.shape[1])
             for found, image in zip(self.detect_raw(images), images, strict=True)
         ]
 
@@ -95,7 +96,7 @@ class DocLayoutYolo:
             ValueError: if an image has another shape or dtype, or no pixels.
             RuntimeError: if the detector is closed.
         """
-        runtime = self._runtime
+        runtime = self.runtime
         if runtime is None:
             raise RuntimeError("the layout detector is closed")
         pages = [as_rgb(image) for image in images]
@@ -108,13 +109,13 @@ class DocLayoutYolo:
                 found[j] = page
         return [page for page in found if page is not None]
 
-    def close(self) -> None:
-        """Free the network."""
-        runtime, self._runtime = self._runtime, None
-        if runtime is not None:
-            runtime.close()
+    def to_regions(self, found: Detections, height: int, width: int) -> list[Region]:
+        """The regions of a page from its boxes: near-copies and boxes without an area are dropped.
 
-    def _regions(self, found: Detections, height: int, width: int) -> list[Region]:
+        Args:
+            found: in pixels of the page.
+            height, width: of the page in pixels.
+        """
         area = (found.boxes[:, 2:] - found.boxes[:, :2]).min(1, initial=np.inf) > 0
         found = suppress_duplicates(found.take(area))
         unit = found.boxes.astype(np.float64) / [width, height, width, height]
@@ -124,6 +125,12 @@ class DocLayoutYolo:
                 unit.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True
             )
         ]
+
+    def close(self) -> None:
+        """Free the network."""
+        runtime, self.runtime = self.runtime, None
+        if runtime is not None:
+            runtime.close()
 
 
 def _batches(shapes: Sequence[tuple[int, int]], max_batch: int) -> Iterator[list[int]]:

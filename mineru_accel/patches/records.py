@@ -1,6 +1,6 @@
 """Every patch: its name, its texts and its two functions.
 
-``docs/patches.md`` is made of these records: ``python -m mineru_accel.patches.page > docs/patches.md``. Texts are
+``docs/patches.md`` is made of these records: ``python -m mineru_accel.patches.docs_page > docs/patches.md``. Texts are
 Markdown.
 """
 

@@ -10,14 +10,13 @@ import time
 from typing import TYPE_CHECKING
 
 from ..options import Method
-from .types import DocumentInfo, Key, OcrLayer, PageRead
+from .types import DocumentInfo, HiddenTexts, Key, OcrLayer, PageRead
 
 if TYPE_CHECKING:
     import numpy as np
     import pypdfium2 as pdfium
 
-_OCR_MAX_SIDE = 2600
-"""Pixels; RapidOCR gains nothing above this and posters would take minutes."""
+    from .docvortex.documents import Document
 
 
 def inspect(path: str, password: str | None = None) -> DocumentInfo:
@@ -48,19 +47,20 @@ def read(
     Raises:
         InputError: if the page can't be loaded.
     """
-    from .opening import open_page
+    from .ocr import ocr_scale
+    from .opening import open_document, open_page
     from .rendering import render, rotate
     from .rendering import turn as turned
 
     started = time.perf_counter()
     with open_page(key, index) as page:
         size = page.get_size()
-        reason, turn = _probe(page, method)
+        reason, turn, hidden = _probe(page, method, open_document(key))
         timings = {"probe": time.perf_counter() - started}
         layer = None
         if reason:
             started = time.perf_counter()
-            pixels = render(page, min(dpi / 72, _OCR_MAX_SIDE / max(size)))
+            pixels = render(page, ocr_scale(dpi, size))
             timings["render"] = time.perf_counter() - started
             started = time.perf_counter()
             layer, turn = _by_pixels(pixels, size, ocr)
@@ -73,20 +73,24 @@ def read(
                 image = rotate(image, layer.angle)
             shape = _to_slot(image, slot, slot_bytes)
             timings["render"] = timings.get("render", 0.0) + time.perf_counter() - started
-    return PageRead(size, layer, reason, shape, timings, turn)
+    return PageRead(size, layer, reason, shape, None if turn else hidden, timings, turn)
 
 
-def _probe(page: pdfium.PdfPage, method: Method) -> tuple[str | None, int]:
-    """The reason for OCR, if there is one, else the page's turn by its text layer."""
+def _probe(page: pdfium.PdfPage, method: Method, document: Document) -> tuple[str | None, int, HiddenTexts]:
+    """The reason for OCR, if there is one, else the page's turn by its text layer; and what that layer hides."""
+    from .page_objects import deactivate
     from .text_direction import text_turn
     from .text_quality import why_ocr
+    from .visibility import find_hidden
 
     if method is Method.OCR:
-        return "asked for", 0
+        return "asked for", 0, HiddenTexts()
+    hidden = find_hidden(page, document.may_hide_layers)
+    deactivate(page, hidden.paths)
     textpage = page.get_textpage()
     try:
         reason = why_ocr(page, textpage) if method is Method.AUTO else None
-        return reason, 0 if reason else text_turn(page, textpage)
+        return reason, 0 if reason else text_turn(page, textpage), hidden
     finally:
         textpage.close()
 

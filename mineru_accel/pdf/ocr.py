@@ -25,6 +25,8 @@ MIN_SKEW = 0.15
 """Degrees; below this a page counts as straight."""
 _MAX_SKEW = 15
 """Degrees; more is no skew of a page, but text set at an angle."""
+_MAX_SIDE = 2600
+"""Pixels; RapidOCR gains nothing above this and posters would take minutes."""
 _MIN_SCORE = 0.5
 """Confidence; lines with less are dropped. RapidOCR's default."""
 _SURE = 0.8
@@ -51,6 +53,16 @@ class OcrLine:
     """(x0, y0, x1, y1) in pixels of the straightened page."""
     text: str
     score: float
+
+
+def ocr_scale(dpi: int, page_size: tuple[float, float]) -> float:
+    """Pixels per point at which a page is rendered for OCR.
+
+    Args:
+        dpi: wanted resolution.
+        page_size: width and height of the page in points.
+    """
+    return min(dpi / 72, _MAX_SIDE / max(page_size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +137,11 @@ def read_page(pixels: np.ndarray, page_size: tuple[float, float]) -> tuple[OcrLa
     reading, turned = read_upright(pixels)
     size = (page_size[1], page_size[0]) if turned % 180 else page_size
     return _as_layer(reading, turn(pixels, turned), size), turned
+
+
+def read_upright_page(pixels: np.ndarray, page_size: tuple[float, float]) -> OcrLayer:
+    """:func:`read_page` for a page image that is upright."""
+    return _as_layer(Reading(*_recognise(pixels)), pixels, page_size)
 
 
 def _as_layer(reading: Reading, pixels: np.ndarray, page_size: tuple[float, float]) -> OcrLayer:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
-from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+from PIL import Image, ImageSequence, UnidentifiedImageError
 
 from ..errors import InputError
 from ..storage.inputs import IMAGE_SUFFIXES, input_sha256, why_unreadable
 from .docvortex.documents import Document
+from .image_modes import upright_opaque
 from .types import DocumentInfo, Key
 
 MAX_IMAGE_PIXELS = 200_000_000
@@ -184,7 +185,7 @@ def _image_to_pdf(data: bytes) -> bytes:
                 raise InputError(f"image of more than {_MAX_FRAMES} frames")
             one = io.BytesIO()
             resolution = dpi if 72 <= dpi <= 600 else 200.0
-            _upright_opaque(frame).save(one, "PDF", resolution=resolution, quality=95, subsampling=0)
+            upright_opaque(frame).save(one, "PDF", resolution=resolution, quality=95, subsampling=0)
             page = pdfium.PdfDocument(one.getvalue())
             whole.import_pages(page)  # frame by frame: a long scan's pixels would fill the memory
             page.close()
@@ -202,19 +203,8 @@ def _image_to_pdf(data: bytes) -> bytes:
     return out.getvalue()
 
 
-def _upright_opaque(frame: Image.Image) -> Image.Image:
-    """A frame as grey or RGB pixels on white, turned as its EXIF data says."""
-    upright = ImageOps.exif_transpose(frame)
-    if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-        upright = upright.convert("RGBA")
-        flat = Image.new("RGB", upright.size, "white")
-        flat.paste(upright, mask=upright.getchannel("A"))
-        upright = flat
-    return upright.convert("L" if upright.mode in ("1", "L", "I;16") else "RGB")
-
-
 def _readable_pdf(data: bytes, password: str | None) -> bytes:
-    """A PDF without encryption and with its form fields flattened; ``data`` itself where it has neither.
+    """A PDF without encryption; ``data`` itself where it has none.
 
     Raises:
         InputError: if pdfium can't open it, the password is missing or wrong, or it has no pages.
@@ -235,10 +225,7 @@ def _readable_pdf(data: bytes, password: str | None) -> bytes:
     try:
         if len(document) == 0:
             raise InputError("has no pages")
-        forms = document.get_formtype() != pdfium_c.FORMTYPE_NONE
-        if forms:
-            _flatten(document)
-        if not encrypted and not forms:
+        if not encrypted:
             return data
         # docvortex and MinerU's layout PDF open the bytes again, without a password.
         out = io.BytesIO()
@@ -246,14 +233,3 @@ def _readable_pdf(data: bytes, password: str | None) -> bytes:
         return out.getvalue()
     finally:
         document.close()
-
-
-def _flatten(document: pdfium.PdfDocument) -> None:
-    """Make the values of form fields part of the pages: text layers don't contain them."""
-    for index in range(len(document)):
-        try:
-            page = document[index]
-        except pdfium.PdfiumError:  # reported when the page is read
-            continue
-        pdfium_c.FPDFPage_Flatten(page.raw, pdfium_c.FLAT_NORMALDISPLAY)
-        page.close()

@@ -67,15 +67,16 @@ def _around_ink(pixels: np.ndarray) -> np.ndarray | None:
     scale = max(1.0, max(pixels.shape[:2]) / _SMALL_SIDE)
     size = (max(1, round(pixels.shape[1] / scale)), max(1, round(pixels.shape[0] / scale)))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    grey = small.mean(axis=2)
-    ink = np.abs(grey - np.median(grey)) > _CONTRAST
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    paper = int(np.searchsorted(np.cumsum(np.bincount(grey.ravel(), minlength=256)), grey.size / 2))  # the median
+    ink = cv2.absdiff(grey, np.full_like(grey, paper)) > _CONTRAST
     rows, columns = np.flatnonzero(ink.sum(axis=1) > 1), np.flatnonzero(ink.sum(axis=0) > 1)  # 1: dust
     if not len(rows) or not len(columns):
         return None
     height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
     margin = max(2, round(_MARGIN * max(height, width)))
     part = small[max(0, rows[0] - margin) : rows[-1] + margin, max(0, columns[0] - margin) : columns[-1] + margin]
-    return _without_strip(part, int(np.median(grey)))
+    return _without_strip(part, paper)
 
 
 def _without_strip(part: np.ndarray, paper: int) -> np.ndarray:

@@ -81,7 +81,8 @@ def _is_unmapped(textpage: pdfium.PdfTextPage, index: int, count: int) -> bool:
         return pdfium_c.FPDFText_HasUnicodeMapError(textpage, i) == 1 and not char(i).isdigit()
 
     def char(i: int) -> str:
-        return chr(pdfium_c.FPDFText_GetUnicode(textpage, i))
+        code = pdfium_c.FPDFText_GetUnicode(textpage, i)
+        return chr(code) if code < 0x110000 else "\ufffd"
 
     return (
         0 < index < count - 1

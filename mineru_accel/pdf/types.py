@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ..document import BBox, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class DocumentInfo:
 
 @dataclass(frozen=True, slots=True)
 class OcrLayer:
-    """A scanned page's text layer.
+    """The text layer that was made for a scanned page, or one whose own can't be read.
 
     Its PDF has one page of the size of the scan, which is turned upright first and then straightened about its centre.
     """
@@ -49,6 +52,39 @@ class OcrLayer:
     """Number of lines of text."""
     score: float
     """Mean confidence of the lines, weighted by length; 0 where there are none."""
+    source: Source = Source.OCR
+    """OCR, or the page's own text layer, see :mod:`.plain_layer`."""
+
+
+class WhyHidden(StrEnum):
+    """Why a text object is not part of what a page says."""
+
+    HIDDEN = "hidden"
+    LAYER = "off layer"
+    OUTSIDE = "outside the page"
+    WATERMARK = "watermark"
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenText:
+    """A text object that is left out."""
+
+    text: str
+    bbox: BBox
+    """In points of the page as displayed, origin top left."""
+    why: WhyHidden
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenTexts:
+    """The text objects of a page that are left out, see :mod:`.visibility`."""
+
+    paths: tuple[tuple[int, ...], ...] = ()
+    """Their places on the page, see :data:`.page_objects.Path`."""
+    texts: tuple[HiddenText, ...] = ()
+    """These texts, and parts of others that something covers."""
+    letters: tuple[BBox, ...] = ()
+    """Boxes of the letters of those parts, as :attr:`HiddenText.bbox`."""
 
 
 @dataclass(slots=True)
@@ -61,6 +97,8 @@ class PageSource:
     """The text layer that OCR made; None to use the page's own."""
     why_ocr: str | None = None
     """The reason why the page's own text layer is unsound; None if it is sound."""
+    hidden: HiddenTexts | None = None
+    """What is left out of the page's own text layer; None if that is not known yet."""
 
 
 @dataclass(slots=True)
@@ -76,6 +114,8 @@ class PageRead:
     pixels: tuple[int, int, int] | None
     """Shape (H, W, 3) of the image in the arena slot, turned by ``turn``, then straightened by ``ocr.angle``; None
     without an image."""
+    hidden: HiddenTexts | None = HiddenTexts()
+    """What is left out of the page's own text layer; None where it is to be found on the turned page."""
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds by step."""
     turn: int = 0

@@ -1,6 +1,6 @@
 """The one way from a page's regions to its blocks, for every back end.
 
-The source policy alone decides where a region's content comes from. Blocks for the VLM stay empty and carry a task.
+The source policy decides where a region's content is sought. Blocks for the VLM stay empty and carry a task.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ from ..layout.classes import Label
 from ..pdf.docvortex.pages import TextPages
 from ..pdf.types import Key, PageSource
 from .geometry import clamped, rounded, scaled
+from .lone_picture import add_lone_pictures
 from .order.page import in_reading_order
 from .page_text import PageText, extract_page_text
-from .region_ocr import read_region
+from .region_ocr import is_blank, read_region
 from .regions.areas import Area
 from .regions.formula_numbers import FORMULA_NUMBER
 from .regions.furniture import furniture_type
 from .regions.lists import split_items
 from .regions.titles import demote_authors, document_title
 from .source_policy import LayerQuality, SourcePolicy
-from .tables.recover import UNREADABLE, read_table
+from .tables.recover import UNREADABLE
 from .text.inline_styles import apply_styles, set_scripts
 from .text.lines import Line
 from .text.soundness import SourceChoice, choose_source, ocr_says_more
 from .types import Draft, PageBlock, VlmTask
+from .visual_text import resolve_visual_text
 
 BLOCK_TYPES = {
     Label.TITLE: "paragraph_title",
@@ -75,9 +77,12 @@ def build_draft(
     """
     with TextPages(key, [page]) as pages:
         text = extract_page_text(pages, key, page, regions, policy)
+        if text.origin is Source.OCR:
+            add_lone_pictures(text, pages.images(0), lambda bbox: is_blank(key, page.index, bbox))
+        warnings = resolve_visual_text(text, lambda area: _choose(policy, area, text).source, lambda: pages.images(0))
         title = _find_title(text) if is_first else None
         demote_authors(text.areas, title)
-        draft = Draft(page.index, seen=text.seen, page_size=text.size)
+        draft = Draft(page.index, warnings=warnings, seen=text.seen, left_out=text.left_out, page_size=text.size)
         builder = _BlockBuilder(key, page.index, text, dpi, title, draft.warnings)
         styled: list[tuple[Block, list[Line]]] = []
         for area, choice in _ordered_areas(text, policy):
@@ -101,9 +106,15 @@ def _find_title(text: PageText) -> Area | None:
 def _ordered_areas(text: PageText, policy: SourcePolicy) -> Iterator[tuple[Area, SourceChoice]]:
     """A page's areas and their sources, in reading order; lists from the text layer are split into items."""
     for area in in_reading_order(text.areas, [a.region for a in text.areas], text.size):
-        choice = choose_source(policy, area, text.why_unsound, text.origin, text.areas)
+        choice = _choose(policy, area, text)
         for item in split_items(area) if choice.source is Source.TEXT_LAYER else [area]:
             yield item, choice
+        for inner in in_reading_order(area.beside, [a.region for a in area.beside], text.size):
+            yield inner, _choose(policy, inner, text)
+
+
+def _choose(policy: SourcePolicy, area: Area, text: PageText) -> SourceChoice:
+    return choose_source(policy, area, text.why_unsound, text.origin, text.areas)
 
 
 def _set_styles(text: PageText, draft: Draft, styled: list[tuple[Block, list[Line]]]) -> None:
@@ -156,8 +167,8 @@ class _BlockBuilder:
         block.raw["angle"] = area.rotation
         warning = None
         if block.source is Source.TEXT_LAYER:
-            assert self.text.layer is not None
-            block.raw["type"], block.raw["content"], warning = read_table(self.text.layer, area.box, area.fragments)
+            assert area.table is not None
+            block.raw["content"], warning = area.table
             block.source = self.text.origin if block.raw["content"] else Source.IMAGE
         elif block.source is Source.IMAGE:
             warning = UNREADABLE

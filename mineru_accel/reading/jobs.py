@@ -25,8 +25,13 @@ if TYPE_CHECKING:
 def native(key: Key, pages: list[PageSource], staging: str, dpi: int, images: bool, first: bool) -> list[PageSummary]:
     """Analyse pages together with docvortex, see :func:`mineru_accel.reading.native.analyze`."""
     from .native import analyze
+    from .plain_reading import read_again
 
-    return [_store(content, staging) for content in analyze(key, pages, _folder(staging, images), dpi, first)]
+    folder = _folder(staging, images)
+    if len(pages) > 1:  # if one of them can't be read, they come again one by one
+        return [_store(content, staging) for content in analyze(key, pages, folder, dpi, first)]
+    contents = read_again(key, pages[0], dpi, lambda page, why: analyze(key, [page], folder, dpi, first, why))
+    return [_store(content, staging) for content in contents]
 
 
 def regions(
@@ -42,10 +47,16 @@ def regions(
     """Read the regions of one page without a VLM, see :func:`mineru_accel.reading.blocks.build_draft`."""
     from .blocks import build_draft
     from .page_end import complete_page
+    from .plain_reading import read_again
 
     started = time.perf_counter()
-    draft = build_draft(key, page, regions, policy, dpi, first)
-    return [_store(complete_page(key, page, draft, _folder(staging, images), dpi, started), staging)]
+
+    def read(source: PageSource, warnings: list[str]) -> PageContent:
+        draft = build_draft(key, source, regions, policy, dpi, first)
+        draft.warnings += warnings
+        return complete_page(key, source, draft, _folder(staging, images), dpi, started)
+
+    return [_store(read_again(key, page, dpi, read), staging)]
 
 
 def prepare(
@@ -84,8 +95,14 @@ def prepare(
     crop_slot = vlm_requests.Slot(slot, slot_bytes, png, cutter)
     if regions is not None:
         from .blocks import build_draft
+        from .plain_reading import read_again
 
-        draft = build_draft(key, page, regions, policy, dpi, first)
+        def read(source: PageSource, warnings: list[str]) -> Draft:
+            built = build_draft(key, source, regions, policy, dpi, first)
+            built.warnings += warnings
+            return built
+
+        draft = read_again(key, page, dpi, read)
     elif draft is None:
         crops = vlm_requests.layout_crops(key, page.index, crop_slot)
         return Prepared(Draft(page.index, asks_layout=True), crops, {"prepare": time.perf_counter() - started})
@@ -149,4 +166,5 @@ def _store(content: PageContent, staging: str) -> PageSummary:
 
 def _found(block: PageBlock) -> Found:
     region = block.region
-    return Found(region.label if region else block.raw["type"], region.score if region else None, str(block.source))
+    label, score = (region.label, region.score) if region else (block.raw["type"], None)
+    return Found(label, score, str(block.source), block.formula_text)

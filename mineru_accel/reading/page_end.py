@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..document import VISUAL_TYPES, PageStatus, Source
@@ -12,8 +13,9 @@ from .crops import save_crops
 from .geometry import to_displayed
 from .regions.formula_numbers import fold_formula_numbers
 from .regions.lists import add_list_blocks
+from .rescue import insert_in_order, rescued_blocks
 from .text.inline_styles import make_literal_spans
-from .types import Draft, PageContent, SeenWord
+from .types import Draft, PageContent, Reason, SeenWord
 from .word_account import match_words
 
 _QUOTED = 200
@@ -37,7 +39,7 @@ def complete_page(
     make_literal_spans(block.raw for block in content.blocks if block.source is not Source.VLM)
     _add_warnings(content)
     if draft.seen is not None:
-        account_for_words(content, draft.seen, draft.page_size)
+        account_for_words(content, draft.seen, draft.page_size, draft.left_out)
     content.timings["extract"] = time.perf_counter() - started
     finish_page(key, page, content, images, dpi)
     return content
@@ -83,14 +85,28 @@ def _place_as_displayed(content: PageContent, angle: float, size: tuple[float, f
             raw["angle"] = (int(raw.get("angle") or 0) + turn) % 360
 
 
-def account_for_words(content: PageContent, seen: list[SeenWord], size: tuple[float, float]) -> None:
-    """Compare the words that the page shows with those of its blocks; a difference becomes a warning.
+def account_for_words(
+    content: PageContent,
+    seen: list[SeenWord],
+    size: tuple[float, float],
+    left_out: Sequence[tuple[SeenWord, Reason]] = (),
+) -> None:
+    """Compare the words that the page shows with those of its blocks: what no block holds is added, and what is still
+    different becomes a warning.
 
     Args:
         size: of the page in points.
+        left_out: words of the text layer that are not among ``seen``, each with its reason.
     """
     started = time.perf_counter()
     account = match_words(seen, content.blocks, size)
+    if rescued := rescued_blocks(account.lost, size):
+        for block in rescued:
+            insert_in_order(block, content.blocks)
+        content.warnings.append(f"{len(rescued)} paragraph(s) of words that no block held were added")
+        account = match_words(seen, content.blocks, size)
+    account.seen += len(left_out)
+    account.left_out += left_out
     content.words = account.as_dict(size)
     if warning := account.warning():
         content.warnings.append(warning)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..document import Region, Source
 from ..pdf.docvortex.pages import TextPage, TextPages
 from ..pdf.opening import open_page
 from ..pdf.types import Key, PageSource
 from .geometry import scaled
+from .left_out import hidden_words, leave_out_marks
 from .region_ocr import read_one_line
 from .regions.areas import Area, find_areas
 from .regions.cleanup import without_nested
 from .regions.footnotes import find_footnotes
+from .regions.marginalia import restore_content
 from .regions.running_heads import neighbour_text_reader, relabel_running_heads
 from .source_policy import SourcePolicy
 from .text.soundness import find_contradiction
-from .types import SeenWord
+from .types import Reason, SeenWord
 from .word_account import seen_words
 
 
@@ -35,6 +37,8 @@ class PageText:
     """The reason, where the layer is unsound as a whole."""
     seen: list[SeenWord] | None = None
     """The words of the layer."""
+    left_out: list[tuple[SeenWord, Reason]] = field(default_factory=list)
+    """What was left out of the layer, with the reasons."""
 
 
 def extract_page_text(
@@ -53,18 +57,21 @@ def extract_page_text(
     if why is None:
         layer = pages.page(0)
         rules = layer.ruled_lines()
-        lines = layer.lines()
+        lines, left_out = leave_out_marks(layer.lines())
+        left_out = hidden_words(pages.hidden(0)) + left_out
         seen = seen_words(lines)
         areas = find_areas(regions, lines, rules, layer.size)
         if page.ocr:
-            return PageText(areas, layer.size, layer, Source.OCR, seen=seen)
-        relabel_running_heads(areas, layer.size, neighbour_text_reader(key, page.index))
+            return PageText(areas, layer.size, layer, page.ocr.source, seen=seen, left_out=left_out)
+        neighbours = neighbour_text_reader(key, page.index)
+        relabel_running_heads(areas, layer.size, neighbours)
         find_footnotes(areas, rules, layer.size)
+        restore_content(areas, layer.size, neighbours)
         if policy.compares_with_pixels:
             x, y = 1 / layer.size[0], 1 / layer.size[1]
             why = find_contradiction(areas, lambda box: read_one_line(key, page.index, scaled(box, x, y)))
         if why is None:
-            return PageText(areas, layer.size, layer, seen=seen)
+            return PageText(areas, layer.size, layer, seen=seen, left_out=left_out)
     with open_page(key, page.index) as raw:
         size = raw.get_size()
     areas = [Area(region, scaled(region.bbox, *size)) for region in without_nested(regions)]

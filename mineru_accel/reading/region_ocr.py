@@ -16,6 +16,8 @@ _MARGIN = 0.15
 """Margin around a line as a share of its height: recognition models expect some."""
 _MIN_CONTRAST = 4
 """Standard deviation of pixel values (0..255); below it a region is blank."""
+_MIN_PAPER_CONTRAST = 16
+"""As above, for a scanned sheet: its shadows and specks deviate less than a photograph."""
 
 
 def read_region(key: Key, index: int, bbox: BBox, dpi: int) -> str:
@@ -31,6 +33,17 @@ def read_region(key: Key, index: int, bbox: BBox, dpi: int) -> str:
     with open_page(key, index) as page:
         pixels = render(page, dpi / 72, bbox)
     return join_texts(read_lines(pixels)) if pixels.size and pixels.std() >= _MIN_CONTRAST else ""
+
+
+def is_blank(key: Key, index: int, bbox: BBox) -> bool:
+    """Whether a region shows nothing but paper.
+
+    Raises:
+        InputError: if the page can't be loaded.
+    """
+    with open_page(key, index) as page:
+        pixels = render(page, _LINE_DPI / 288, bbox)
+    return pixels.size == 0 or bool(pixels.std() < _MIN_PAPER_CONTRAST)
 
 
 def read_one_line(key: Key, index: int, bbox: BBox) -> str:

@@ -1,4 +1,7 @@
-"""The only place that decides where a region's content comes from: the text layer, the VLM, OCR, or a picture."""
+"""Where a region's content is first sought: in the text layer, by the VLM, by OCR, or as a picture.
+
+Where that gives nothing, :mod:`.blocks` and :mod:`.vlm_answers` fall back to what there is, and say so.
+"""
 
 from __future__ import annotations
 

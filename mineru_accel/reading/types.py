@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from ..document import BBox, Block, PageStatus, Region, Source
@@ -11,6 +12,20 @@ from ..vlm.types import Crop
 PAGES_PER_ANALYSIS = 16
 """Pages that one native analysis takes together: it compares them to find running heads and headings. A fixed number:
 results don't depend on the number of workers, nor memory on the document's length."""
+
+
+class Reason(StrEnum):
+    """Why a word of the page is in no block."""
+
+    HIDDEN = "hidden"
+    LAYER = "off layer"
+    OUTSIDE = "outside the page"
+    WATERMARK = "watermark"
+    LINE_NUMBER = "line number"
+    LEADER = "leader dots"
+    IN_FIGURE = "inside a figure"
+    BY_OCR = "replaced by OCR"
+    BY_VLM = "replaced by the VLM"
 
 
 @dataclass(slots=True)
@@ -52,7 +67,7 @@ class PageBlock:
     """The detected region; None where no detector ran."""
     task: VlmTask | None = None
     formula_text: str = ""
-    """Characters of the text layer within a formula, quoted in a warning if it is kept as a picture."""
+    """Characters of the text layer within a formula, written with its picture if it is kept as one."""
 
 
 @dataclass(slots=True)
@@ -70,6 +85,8 @@ class Draft:
     warnings: list[str] = field(default_factory=list)
     seen: list[SeenWord] | None = None
     """The words of the page's text layer, or of OCR's; None where there is none that is sound."""
+    left_out: list[tuple[SeenWord, Reason]] = field(default_factory=list)
+    """Words that are no part of what the page says, each with its :class:`.word_account.Reason`."""
     page_size: tuple[float, float] = (0.0, 0.0)
     """Width and height in points of the page that they are on."""
 

@@ -117,9 +117,12 @@ def _read_without_vlm(key: Key, index: int, block: PageBlock, task: VlmTask, rea
     raw, how = block.raw, "kept as a picture"
     if task.kind == "table":
         if task.is_sound:
-            raw["type"], raw["content"] = _table_from_text_layer(key, index, task.bbox)
+            raw["content"] = _table_from_text_layer(key, index, task.bbox)
         if raw["content"]:
             how = "from the text layer"
+        elif task.text_layer:
+            raw.update(type="text", content=task.text_layer, lines=[{"bbox": task.bbox}])
+            how = "its lines from the text layer"
     elif task.kind != "equation":
         raw["content"], how = task.text_layer, "from the text layer"
         if not (task.text_layer and task.is_sound) and (read := read_region(key, index, _bbox_of(task), _OCR_DPI)):
@@ -135,15 +138,15 @@ def _read_without_vlm(key: Key, index: int, block: PageBlock, task: VlmTask, rea
     return True
 
 
-def _table_from_text_layer(key: Key, index: int, bbox: Sequence[float]) -> tuple[str, str]:
-    """(block type, HTML) of a table in the text layer; the HTML is empty where no table is found."""
+def _table_from_text_layer(key: Key, index: int, bbox: Sequence[float]) -> str:
+    """HTML of a table in the text layer; empty where no table is found."""
     with TextPages(key, [PageSource(index)]) as pages:
         page = pages.page(0)
         region = Region(Label.TABLE, (bbox[0], bbox[1], bbox[2], bbox[3]))
         areas = find_areas([region], page.lines(), page.ruled_lines(), page.size)
         area = next(a for a in areas if a.region.label == Label.TABLE)
-        kind, html, _ = read_table(page, area.box, area.fragments)
-        return kind, html
+        table = read_table(page, area.box, area.fragments)
+        return table[0] if table else ""
 
 
 def _bbox_of(task: VlmTask) -> BBox:

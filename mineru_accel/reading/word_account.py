@@ -14,7 +14,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +21,7 @@ from ..document import BBox, Block, Source
 from ..pdf.docvortex.pages import TextLine
 from .geometry import box_area, centre, holds, rounded, scaled, union
 from .text.inline_styles import plain_text
-from .types import PageBlock, SeenWord
+from .types import PageBlock, Reason, SeenWord
 
 _NEAR = 12.0
 """Points by which a word may stand outside the box of the block that has it: a line, since detected boxes cut lines."""
@@ -33,14 +32,6 @@ _MAX_NAMED = 1000
 """Maximum words of a page that the report names one by one: a map's labels are no text to be read."""
 _MAX_QUOTED = 8
 _DOTLESS = str.maketrans("ıȷ", "ij")
-
-
-class Reason(StrEnum):
-    """Why a word of the page is in no block."""
-
-    IN_FIGURE = "inside a figure"
-    BY_OCR = "replaced by OCR"
-    BY_VLM = "replaced by the VLM"
 
 
 @dataclass(slots=True)
@@ -54,6 +45,8 @@ class WordAccount:
     """Words in running heads, feet, page numbers and notes."""
     left_out: list[tuple[SeenWord, Reason]] = field(default_factory=list)
     missing: list[SeenWord] = field(default_factory=list)
+    lost: list[SeenWord] = field(default_factory=list)
+    """Those of the missing words that are nowhere, not even in another form in the block at their place."""
     invented: list[str] = field(default_factory=list)
     """Words, as compared, that blocks have more often than the page."""
 
@@ -181,17 +174,35 @@ def match_words(seen: Sequence[SeenWord], blocks: Sequence[PageBlock], size: tup
         one.join()
     for reach in (0.0, _NEAR):
         waiting = [word for word in waiting if not _matched(word, written, reach, account, _Written.take_piece)]
+    missing: list[tuple[SeenWord, _Written | None]] = []
     for word in waiting:
         owner = next((one for one in written if holds(one.box, *centre(word.bbox))), None)
         reason = _reason(owner.block) if owner else None
-        if reason is None:
-            account.missing.append(word)
-        else:
+        if reason is not None:
             account.left_out.append((word, reason))
+        else:
+            missing.append((word, owner))
+    account.missing = [word for word, _ in missing]
+    account.lost = _lost(missing, Counter(word for one in written for word in one.left()))
     for one in written:
         if one.block.source not in (Source.OCR, Source.VLM, Source.FALLBACK):
             account.invented += one.left()
     return account
+
+
+def _lost(missing: Sequence[tuple[SeenWord, _Written | None]], left: Counter[str]) -> list[SeenWord]:
+    """Missing words that are nowhere: no block has them at another place, and words that the block at their place has
+    left are too few to be theirs.
+
+    Args:
+        left: words of all blocks that no word of the page was found for.
+    """
+    gone = [(word, owner) for word, owner in missing if not left[word.letters]]
+    letters: Counter[int] = Counter()
+    for word, owner in gone:
+        letters[id(owner)] += len(word.letters)
+    spare = {id(owner): sum(map(len, owner.left())) for _, owner in gone if owner}
+    return [word for word, owner in gone if 2 * spare.get(id(owner), 0) < letters[id(owner)]]
 
 
 def _of_block(block: PageBlock, size: tuple[float, float]) -> _Written:
@@ -219,7 +230,8 @@ def _reason(block: PageBlock) -> Reason | None:
         return Reason.BY_OCR
     if block.source in (Source.VLM, Source.FALLBACK):
         return Reason.BY_VLM
-    return Reason.IN_FIGURE if block.raw["type"] in _PICTURES else None
+    formula = block.raw["type"] == "equation" and block.source is Source.IMAGE
+    return Reason.IN_FIGURE if formula or block.raw["type"] in _PICTURES else None
 
 
 def _words_of(block: PageBlock) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """OUT: checking that it can be written, moving finished documents into it, and sweeping what killed runs left.
 
-A document is made in ``OUT/{name}.partial`` (same file system), which its run holds by a lock, and is moved to
-``OUT/{name}`` in one rename: a kill at any moment leaves no half result, and two runs never make the same document.
+A document is made in ``OUT/{name}.partial`` (same file system), which its run locks (:mod:`.work_folder`), and is
+moved to ``OUT/{name}`` in one rename: a kill at any moment leaves no half result, and two runs never make the same
+document.
 """
 
 from __future__ import annotations

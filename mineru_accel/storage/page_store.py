@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..document import Block, Found
+from .clean_text import dump
 
 FOLDER = "pages"
 
@@ -23,10 +24,10 @@ def write_page(staging: Path, index: int, blocks: list[Block], found: Iterable[F
     """
     folder = staging / FOLDER
     folder.mkdir(exist_ok=True)  # not its parents: a document that was given up stays gone
-    page: dict[str, Any] = {"blocks": blocks, "found": [[f.label, f.score, f.source] for f in found]}
+    page: dict[str, Any] = {"blocks": blocks, "found": [[f.label, f.score, f.source, f.formula_text] for f in found]}
     if turn:
         page["turn"] = turn
-    write_file(_path(staging, index), json.dumps(page, ensure_ascii=False).encode("utf-8", "replace"))
+    write_file(_path(staging, index), dump(page).encode())
 
 
 def write_file(target: Path, data: bytes) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError
+from .clean_text import clean, dump
 
 
 def report_path(output: Path, name: str) -> Path:
@@ -37,12 +38,15 @@ def write_report(staging: Path, name: str, report: dict[str, Any], pages: Iterab
         OutputError: if it can't be written.
     """
     path = staging / f"{name}_report.json"
-    before = json.dumps(report, ensure_ascii=False, indent=2).removesuffix("\n}")
+    before = dump(report, indent=2).removesuffix("\n}")
+    source = str(report.get("source"))
+    if clean(source) != source:  # a file's name is compared with it: kept, but escaped
+        before = before.replace(dump(source), json.dumps(source), 1)
     try:
         with path.open("w", encoding="utf-8") as file:
             file.write(f'{before},\n  "page_results": [')
             for number, page in enumerate(pages):
-                text = json.dumps(page, ensure_ascii=False, indent=2).replace("\n", "\n    ")
+                text = dump(page, indent=2).replace("\n", "\n    ")
                 file.write(f"{',' if number else ''}\n    {text}")
             file.write("\n  ]\n}")
     except OSError as error:

@@ -92,8 +92,9 @@ class VlmStage:
         self._down = False
         self._last_answer = 0.0
         self.counts = {"crops": 0, "retries": 0, "fallbacks": 0}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="vlm", daemon=True)
+        self.loop = asyncio.new_event_loop()
+        """Of the stage's own thread."""
+        self._thread = threading.Thread(target=self.loop.run_forever, name="vlm", daemon=True)
         self._thread.start()
         self._closed = False
         self._starting: asyncio.Task[None] | None = None
@@ -109,7 +110,7 @@ class VlmStage:
             self._starting = asyncio.current_task()
             await self.engine.start()
 
-        asyncio.run_coroutine_threadsafe(begin(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(begin(), self.loop).result()
 
     def ask(self, key: tuple[int, int], crops: Sequence[Crop], slot: int | None, on_answered: OnAnswered) -> None:
         """Answer a page's crops.
@@ -146,17 +147,17 @@ class VlmStage:
             await self.engine.close()
 
         try:
-            asyncio.run_coroutine_threadsafe(end(), self._loop).result(timeout=30)
+            asyncio.run_coroutine_threadsafe(end(), self.loop).result(timeout=30)
         except Exception as error:
             logger.debug("closing the VLM engine: {}", error)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(timeout=10)
 
     # The methods below, but for `_call`, run in the stage's own thread.
 
     def _call(self, function: Callable[..., None], *args: Any) -> None:
         if not self._closed:
-            self._loop.call_soon_threadsafe(function, *args)
+            self.loop.call_soon_threadsafe(function, *args)
 
     def _enqueue(self, page: _Page) -> None:
         self._pages.add(page)
@@ -183,7 +184,7 @@ class VlmStage:
         if not self._busy:
             self._busy_since = time.perf_counter()
         self._busy += 1
-        task = self._loop.create_task(self._run(page, number))
+        task = self.loop.create_task(self._run(page, number))
         page.tasks.add(task)
         task.add_done_callback(lambda t: self._taken(page, t))
 
@@ -192,7 +193,7 @@ class VlmStage:
         if not self._busy:
             self._tracer.span("vlm", "generate", self._busy_since, what=self.engine.name)
         page.tasks.discard(task)
-        if task.cancelled():  # not by the stage, unless the page is finished
+        if task.cancelled():  # by the engine: the stage cancels tasks of finished pages only
             self._finish(page, NoAnswer("the request was given up"))
         elif (error := task.exception()) is not None:
             logger.opt(exception=error).error(
@@ -248,7 +249,7 @@ class VlmStage:
             reason = "the VLM's answer was cut off" if generated.truncated else loop_reason(generated.text, crop.kind)
             if reason is None or (
                 generated.text == before and not generated.truncated
-            ):  # a text that comes again though sampled otherwise does repeat itself on the page
+            ):  # the same text at another temperature: the page itself repeats it
                 return Answer(generated.text, None, attempt + 1)
             before = generated.text
         return Answer(before or "", reason, len(_SAMPLING))
@@ -281,7 +282,7 @@ class VlmStage:
             return
         page.finished = True
         self._pages.discard(page)
-        current = asyncio.current_task(self._loop) if threading.current_thread() is self._thread else None
+        current = asyncio.current_task(self.loop) if threading.current_thread() is self._thread else None
         for task in page.tasks:
             if task is not current:
                 task.cancel()

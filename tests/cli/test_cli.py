@@ -13,20 +13,8 @@ from pathlib import Path
 import pypdfium2 as pdfium
 import pytest
 import zoo
-from common import PATIENCE, SAMPLES, MakePdf, slowness, wait_until
+from common import COMMAND, PATIENCE, SAMPLES, MakePdf, run_command, slowness, wait_until
 from PIL import Image
-
-COMMAND = [sys.executable, "-m", "mineru_accel"]
-
-
-def run(*args: object, **kwargs: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=2 * PATIENCE,
-        **kwargs,  # type: ignore[call-overload]
-    )
 
 
 def _cpu_of(command: list[str]) -> tuple[float, str]:
@@ -79,20 +67,20 @@ def test_import_is_light(statement: str, limit: float) -> None:
     ],
 )
 def test_usage_errors(args: list[str], message: str, tmp_path: Path) -> None:
-    done = run(*args, cwd=tmp_path)
+    done = run_command(*args, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr and "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_missing_weights_are_one_line(tmp_path: Path) -> None:
-    done = run("a.pdf", "--layout-weights", tmp_path / "gone.pt")
+    done = run_command("a.pdf", "--layout-weights", tmp_path / "gone.pt")
     assert done.returncode == 1 and "gone.pt" in done.stderr and len(done.stderr.strip().splitlines()) == 1
 
 
 def test_success_and_json_progress(tmp_path: Path, make_pdf: MakePdf) -> None:
     path = make_pdf("a.pdf", ["first page of text", "second page of text"])
-    done = run("convert", path, "-o", tmp_path / "out", "--layout", "native", "--progress", "json")
+    done = run_command("convert", path, "-o", tmp_path / "out", "--layout", "native", "--progress", "json")
     assert done.returncode == 0 and done.stderr == ""
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [e["event"] for e in events].count("page_done") == 2
@@ -102,23 +90,23 @@ def test_success_and_json_progress(tmp_path: Path, make_pdf: MakePdf) -> None:
 
 def test_mixed_run_exits_with_one(tmp_path: Path, make_pdf: MakePdf) -> None:
     good, bad = make_pdf("good.pdf", ["a page of text"]), zoo.write(tmp_path, "bad.pdf", b"")
-    done = run(good, bad, "-o", tmp_path / "out", "--layout", "native")
+    done = run_command(good, bad, "-o", tmp_path / "out", "--layout", "native")
     assert done.returncode == 1
     assert f"{bad}: empty file" in done.stderr and "Traceback" not in done.stderr
     assert (tmp_path / "out" / "good" / "good.md").exists()
-    quiet = run(good, bad, "-o", tmp_path / "out2", "--layout", "native", "-q")
+    quiet = run_command(good, bad, "-o", tmp_path / "out2", "--layout", "native", "-q")
     assert quiet.returncode == 1 and quiet.stderr.strip() == f"mineru-accel: {bad}: empty file" and quiet.stdout == ""
 
 
 def test_failed_page_exits_with_one(tmp_path: Path) -> None:
-    done = run(zoo.write(tmp_path, "d.pdf", zoo.damaged_page()), "-o", tmp_path / "out", "--layout", "native")
+    done = run_command(zoo.write(tmp_path, "d.pdf", zoo.damaged_page()), "-o", tmp_path / "out", "--layout", "native")
     assert done.returncode == 1 and "1 failed (page 2)" in done.stderr
 
 
 def test_paths_from_mineru_flags_and_lists(tmp_path: Path, make_pdf: MakePdf) -> None:
     a, b = make_pdf("a.pdf", ["the text of a"]), make_pdf("b.pdf", ["the text of b"])
     (tmp_path / "list").write_text(f"# mine\n{b}\n")
-    done = run("-p", a, "--jobs-from", tmp_path / "list", "-o", tmp_path / "out", "-m", "txt", "-b", "pipeline")
+    done = run_command("-p", a, "--jobs-from", tmp_path / "list", "-o", tmp_path / "out", "-m", "txt", "-b", "pipeline")
     assert done.returncode == 0 and sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a", "b"]
 
 
@@ -175,7 +163,7 @@ def test_nothing_reaches_the_network(tmp_path: Path, make_pdf: MakePdf) -> None:
     env = {k: v for k, v in os.environ.items() if k not in ("MINERU_MODEL_SOURCE", "HF_HUB_OFFLINE")}
     env |= {"PYTHONPATH": str(tmp_path / "guard"), "HOME": str(home), "TELL": str(tell)}
     Image.new("L", (300, 200), "white").save(tmp_path / "scan.png")
-    done = run(make_pdf("a.pdf", ["some text to read"]), tmp_path / "scan.png", "-o", tmp_path / "out", env=env)
+    done = run_command(make_pdf("a.pdf", ["some text to read"]), tmp_path / "scan.png", "-o", tmp_path / "out", env=env)
     assert done.returncode == 0, done.stderr
     assert not tell.exists(), tell.read_text()
     assert list(home.rglob("*")) == []  # and writes nothing into the home either
@@ -189,8 +177,8 @@ def test_reader_that_leaves(tmp_path: Path, make_pdf: MakePdf) -> None:
 
 
 def test_doctor_and_models() -> None:
-    doctor = run("doctor")
+    doctor = run_command("doctor")
     assert doctor.returncode == 0 and "auto picks" in doctor.stdout and len(doctor.stdout.splitlines()) < 35
-    assert "auto picks" in json.loads(run("doctor", "--json").stdout)
-    listed = run("models", "list")
+    assert "auto picks" in json.loads(run_command("doctor", "--json").stdout)
+    listed = run_command("models", "list")
     assert listed.returncode == 0 and "in use:" in listed.stdout

@@ -1,13 +1,9 @@
-"""What a long run needs: limits, summary, trace, dry run, watching a folder."""
+"""What a long run needs: limits, resuming, summary, trace."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,18 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 import zoo
-from common import PATIENCE, MakePdf, wait_until
+from common import PATIENCE, MakePdf, run_command, wait_until
 
 from mineru_accel import PageStatus, Pipeline
-from mineru_accel.cli import interrupts
 from mineru_accel.events import DocumentDone, DocumentStarted, Event, PageDone, RunDone
 
-COMMAND = [sys.executable, "-m", "mineru_accel"]
 FAST = {"layout": "native", "formats": "md", "workers": 1}
-
-
-def run(*args: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, args)], capture_output=True, text=True, timeout=2 * PATIENCE)
 
 
 def _damaged(folder: Path, count: int) -> list[Path]:
@@ -153,7 +143,7 @@ def test_summary_and_trace(tmp_path: Path) -> None:
     zoo.write(tmp_path / "in", "bad.pdf", b"")
     summary, trace = tmp_path / "summary.json", tmp_path / "trace.json"
     files = ("--summary", summary, "--profile", trace)
-    done = run(tmp_path / "in", "-o", tmp_path / "out", "--layout", "native", "--formats", "md", *files)
+    done = run_command(tmp_path / "in", "-o", tmp_path / "out", "--layout", "native", "--formats", "md", *files)
     assert done.returncode == 1 and "empty file" in done.stderr and "page 2: the page is damaged" in done.stderr
     told = json.loads(summary.read_text())
     assert told["documents"] == 2 and told["failed_documents"] == 2 and told["page_status"] == {"ok": 2, "failed": 1}
@@ -167,74 +157,3 @@ def test_summary_and_trace(tmp_path: Path) -> None:
 def test_a_full_disk_costs_the_trace_not_the_run(make_pdf: MakePdf) -> None:
     with Pipeline(profile="/dev/full", **FAST) as pipeline:  # type: ignore[arg-type]
         assert pipeline.convert(make_pdf("a.pdf", ["some text"])).ok
-
-
-def test_dry_run_counts_and_writes_nothing(tmp_path: Path, make_pdf: MakePdf) -> None:
-    make_pdf("in/a.pdf", ["some text"] * 30)
-    make_pdf("in/b.pdf", ["some text"] * 5)
-    zoo.write(tmp_path / "in", "bad.pdf", b"")
-    done = run(tmp_path / "in", "-o", tmp_path / "out", "--layout", "native", "--dry-run", "--pages", "1-20")
-    assert done.returncode == 1 and "3 document(s), 25 page(s); 1 document(s) can't be opened; about" in done.stdout
-    assert "bad.pdf: empty file" in done.stderr and not (tmp_path / "out").exists()
-    place = ["--layout", "native", "--dry-run", "--cluster", "100x64"]
-    done = run(tmp_path / "in" / "b.pdf", "-o", tmp_path / "out", *place)
-    assert done.returncode == 0 and "100 node(s) of 64 CPUs: about" in done.stdout and "limited by" in done.stdout
-
-
-def test_watch(tmp_path: Path, make_pdf: MakePdf) -> None:
-    inbox, out = tmp_path / "inbox", tmp_path / "out"
-    first, second = make_pdf("first.pdf", ["the first text"]), make_pdf("second.pdf", ["the second text"])
-    inbox.mkdir()
-    shutil.copy(first, inbox)
-    process = subprocess.Popen(
-        [*COMMAND, "--watch", str(inbox), "-o", str(out), "--layout", "native", "--formats", "md"],
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    try:
-        assert wait_until(lambda: "first text" in _text(out / "first" / "first.md"))
-        data, breaks = second.read_bytes(), [0.0]
-        with (inbox / "second.pdf").open("wb") as file:  # arrives slowly
-            for start in range(0, len(data), len(data) // 10 + 1):
-                before = time.monotonic()
-                file.write(data[start : start + len(data) // 10 + 1])
-                file.flush()
-                time.sleep(0.2)
-                breaks.append(time.monotonic() - before)
-        assert wait_until(lambda: "second text" in _text(out / "second" / "second.md"))
-        shutil.copy(second, inbox / "first.pdf")
-        assert wait_until(lambda: "second text" in _text(out / "first" / "first.md"))
-    finally:
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130 and "Traceback" not in err
-    assert "not a PDF" not in err or max(breaks) > 1  # this machine stood still, and the file was taken for complete
-    assert err.startswith("waiting for documents; ")
-
-
-def test_impatience_does_not_disturb_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = [signal.signal(s, signal.default_int_handler) for s in (signal.SIGINT, signal.SIGTERM)]
-    exits: list[int] = []
-    monkeypatch.setattr(interrupts.os, "_exit", exits.append)
-    try:
-        with pytest.raises(KeyboardInterrupt), interrupts.handled():
-            try:
-                signal.raise_signal(signal.SIGTERM)
-            finally:
-                signal.raise_signal(signal.SIGINT)
-                signal.raise_signal(signal.SIGTERM)
-                assert exits == []
-                monkeypatch.setattr(interrupts, "_GRACE_SECONDS", 0.0)
-                signal.raise_signal(signal.SIGINT)
-                assert exits == [130]
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with interrupts.handled():  # as under nohup
-            signal.raise_signal(signal.SIGINT)
-    finally:
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
-            signal.signal(number, handler)
-
-
-def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""

@@ -7,10 +7,8 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import Any
 import pytest
 import vlm_checkpoints as tiny
 import zoo
-from common import SAMPLES, MakePdf
+from common import COMMAND, PATIENCE, SAMPLES, MakePdf, wait_until
 from loguru import logger
 
 from mineru_accel import PageStatus, Pipeline, UsageError
@@ -202,7 +200,7 @@ def test_killed_driver_from_store_to_store(cluster: TwoNodes, tmp_path: Path, ma
     """The second run does only what is missing. ``file://`` through fsspec is a store that all processes see."""
     inputs = [make_pdf(f"in/d{n}.pdf", [f"document {n} page {p}" for p in range(40)]) for n in range(4)]
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "mineru_accel", f"file://{tmp_path}/in", "-o", f"file://{out}"]
+    command = [*COMMAND, f"file://{tmp_path}/in", "-o", f"file://{out}"]
     options = ["--executor", "ray", "--ray-address", cluster.address, "--layout", "native", "--progress", "json"]
 
     def start() -> subprocess.Popen[str]:
@@ -245,7 +243,7 @@ def test_memory_does_not_grow_with_the_run(tmp_path: Path, make_pdf: MakePdf) ->
     """2000 pages on a cluster of its own: memory of all its processes, after 500 pages and at the end."""
     for n in range(20):
         make_pdf(f"in/d{n}.pdf", [f"document {n} page {p}" for p in range(100)])
-    command = [sys.executable, "-m", "mineru_accel", str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    command = [*COMMAND, str(tmp_path / "in"), "-o", str(tmp_path / "out")]
     options = ["--executor", "ray", "--ray-address", "local", "--layout", "native", "--progress", "json"]
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
     taken, pages = [], 0
@@ -266,7 +264,7 @@ def test_memory_does_not_grow_with_the_run(tmp_path: Path, make_pdf: MakePdf) ->
 def test_interrupted_with_a_cluster_of_its_own(tmp_path: Path, make_pdf: MakePdf) -> None:
     """It ends soon, says so in one line, and no process of Ray's daemons, actors or ours is left."""
     inputs = [str(make_pdf(f"d{n}.pdf", [f"document {n} page {p}" for p in range(64)])) for n in range(8)]
-    command = [sys.executable, "-m", "mineru_accel", *inputs, "-o", str(tmp_path / "out"), "--executor", "ray"]
+    command = [*COMMAND, *inputs, "-o", str(tmp_path / "out"), "--executor", "ray"]
     mark = f"TEST_OF_RAY={tmp_path}"
     process = subprocess.Popen(
         [*command, "--ray-address", "local", "--layout", "native", "--progress", "json"],
@@ -282,13 +280,10 @@ def test_interrupted_with_a_cluster_of_its_own(tmp_path: Path, make_pdf: MakePdf
             break
     assert _marked(mark)
     process.send_signal(signal.SIGINT)
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130 and errors.strip() == "mineru-accel: interrupted"
     assert all(json.loads(line) for line in out.splitlines())
-    limit = time.monotonic() + 10
-    while (left := _marked(mark)) and time.monotonic() < limit:
-        time.sleep(0.1)
-    assert not left
+    assert wait_until(lambda: not _marked(mark)), _marked(mark)
 
 
 def _marked(mark: str) -> list[str]:

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 import zoo
-from common import SAMPLES, MakePdf
+from common import PATIENCE, SAMPLES, MakePdf
 from stand_in import StandIn
 
 from mineru_accel import PageStatus, Pipeline
 from mineru_accel.conversion.plan import make_plan
+from mineru_accel.conversion.startup import Started, start
 from mineru_accel.distributed import batch_store
 from mineru_accel.distributed.actors import Convert, Open
 from mineru_accel.distributed.ledger import Ledger
@@ -28,8 +29,6 @@ from mineru_accel.errors import ModelError
 from mineru_accel.options import Options
 from mineru_accel.storage import remote
 from mineru_accel.storage.digest import file_sha256
-from mineru_accel.storage.document_names import DocumentNames
-from mineru_accel.storage.output_folder import check_output
 
 pytest.importorskip("upath")
 
@@ -41,22 +40,25 @@ def settings(output: Path | str, **fields: object) -> Settings:
 
 
 class Stages:
-    """Both."""
+    """Both actors of a run.
 
-    def __init__(self, settings: Settings) -> None:
-        self.open = Open(settings, Ledger())
-        self.convert = Convert(settings, Ledger(), 1)
+    Args:
+        started: serves several runs; by default one is started for this run.
+    """
 
-    def start(self, output: Path) -> None:
-        """A new run. Its workers have been started already."""
-        ledger = Ledger()
-        now = settings(output, layout="native")
-        for actor in (self.open, self.convert, self.convert._writer):
-            actor._settings = now
-        self.open._output, self.open._names, self.open._given = now.output, DocumentNames(), {}
-        self.open._ledger = self.convert._ledger = self.convert._writer._ledger = ledger
-        if not remote.is_url(output):
-            check_output(output)
+    def __init__(self, settings: Settings, started: Started | None = None) -> None:
+        self.started = started
+        self.begin(settings)
+
+    def begin(self, settings: Settings) -> None:
+        """A new run, with actors and a ledger of its own."""
+        self.ledger = Ledger()
+        self.open = Open(settings, self.ledger, self.started.pool if self.started else None)
+        self.convert = Convert(settings, self.ledger, 1, self.started)
+
+    def start(self, output: Path | str) -> None:
+        """A new run into another output."""
+        self.begin(settings(output, layout="native"))
 
     def run(self, *paths: Path) -> dict[str, FinishedDocument]:
         call = StageCall(tasks=[[InputTask(i, path) for i, path in enumerate(paths)]])
@@ -85,17 +87,17 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def actors(scratch: Path) -> Iterator[Stages]:
-    made = Stages(settings(scratch.parent / "none", layout="native"))
+def started(scratch: Path) -> Iterator[Started]:
+    now = settings(scratch.parent / "none", layout="native")
+    made = start(now.options, now.plan, 1, lambda event: None, threads=1)
     yield made
-    made.close()
+    made.scheduler.close()
 
 
 @pytest.fixture
-def stages(actors: Stages, tmp_path: Path) -> Stages:
+def stages(started: Started, tmp_path: Path) -> Stages:
     """In a run with an output on this machine."""
-    actors.start(tmp_path / "ray")
-    return actors
+    return Stages(settings(tmp_path / "ray", layout="native"), started)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -232,7 +234,7 @@ def test_vlm_behind_a_server(scratch: Path, tmp_path: Path, make_pdf: MakePdf) -
 
 def test_part_that_loses_actors_is_tried_alone_and_given_up(stages: Stages, make_pdf: MakePdf) -> None:
     good, bad = make_pdf("good.pdf", ["text"]), make_pdf("bad.pdf", ["text"])
-    ledger, batches = stages.convert._ledger, stages.batches(good, bad)
+    ledger, batches = stages.ledger, stages.batches(good, bad)
     keys = [batch.key for batch in batches]
     assert ledger.begin_together(keys) == [0, 0]  # and then the actor was lost
     assert ledger.begin_together(keys) == [1, 1]
@@ -290,14 +292,14 @@ def test_what_hangs_while_the_cluster_starts_is_left(tmp_path: Path, monkeypatch
 
         def open(self, group: list[InputTask]) -> Iterator[PageBatch]:
             started.set_result(None)
-            go.wait(30)
+            go.wait(PATIENCE)
             yield from ()
 
         def close(self) -> None:
             go.set()
 
     monkeypatch.setattr("mineru_accel.distributed.opening_in_driver.Open", Hanging)
-    monkeypatch.setattr("mineru_accel.distributed.opening_in_driver._PATIENCE", 0.1)
     groups = [[InputTask(0, tmp_path / "a.pdf")], [InputTask(1, tmp_path / "b.pdf")]]
-    assert open_in_driver(started, settings(tmp_path, layout="native"), Ledger(), groups) == ([], groups)
+    now = settings(tmp_path, layout="native")
+    assert open_in_driver(started, now, Ledger(), groups, patience=0.1) == ([], groups)
     assert go.is_set()

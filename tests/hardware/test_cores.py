@@ -28,7 +28,7 @@ def test_a_containers_share_counts(
     quota: str | None, period: str | None, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(48)))
-    monkeypatch.setattr(cores, "_QUOTAS", (str(tmp_path / "quota"),))
+    monkeypatch.setattr(cores, "QUOTAS", (str(tmp_path / "quota"),))
     for name, text in (("quota", quota), ("cpu.cfs_period_us", period)):
         if text is not None:
             (tmp_path / name).write_text(text)

@@ -34,7 +34,7 @@ def _own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def device():
-    from accel_kernels._ops import interpreting
+    from accel_kernels.ops import interpreting
 
     cuda = torch.cuda.is_available()
     assert cuda or interpreting(), "accel_kernels was imported before TRITON_INTERPRET=1 was set"

@@ -30,7 +30,7 @@ def ops(device):
 @pytest.mark.parametrize("name", ["dilated_conv2d", "dilated_block", "patch_embed", "patch_embed_uint8"])
 def test_fullgraph(device, name):
     function, x = ops(device)[name]
-    torch._dynamo.reset()
+    torch.compiler.reset()
     compiled = torch.compile(lambda x: function(x) * 2, fullgraph=True, backend="aot_eager", dynamic=True)
     with torch.no_grad():
         assert rms(compiled(x), function(x).double() * 2) <= 1e-6

@@ -77,14 +77,14 @@ def test_conv2d_steps_of_two_parts(device, c, bk):
     [("auto", "shipped exact", "hybrid"), ("own", "shipped exact", "triton"), ("own", "unknown", "vendor")],
 )
 def test_own_leaves_the_vendors_library_out(monkeypatch, device, implementation, tier, ran):
-    from accel_kernels import _ops
+    from accel_kernels import ops
     from accel_kernels.shape_cache import Choice
 
     choice = Choice("vendor" if tier == "unknown" else "hybrid", {"BM": 32}, tier)
-    monkeypatch.setattr(_ops, "choose", lambda *_: choice)
+    monkeypatch.setattr(ops, "choose", lambda *_: choice)
     seen = []
     runners = {name: lambda config, name=name: seen.append((name, config)) for name in ("triton", "hybrid", "vendor")}
-    _ops.run_triton("conv2d", torch.empty(0, device=device), "f", "e", 1, implementation, {}, runners)
+    ops.run_triton("conv2d", torch.empty(0, device=device), "f", "e", 1, implementation, {}, runners)
     assert seen == [(ran, {"BM": 32})]
 
 

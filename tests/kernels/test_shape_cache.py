@@ -5,7 +5,7 @@ import threading
 
 import pytest
 import torch
-from common import PATIENCE
+from common import PATIENCE, ROOT
 
 CPU = torch.device("cpu")
 ENTRY = {"implementation": "triton", "config": {"BM": 64}, "ms": 0.5}
@@ -169,3 +169,12 @@ def test_forced_choice_is_this_threads_only(cache):
         thread.start()
         thread.join()
     assert seen == [None] and lookup(cache) is None
+
+
+def test_every_tuned_op_has_its_source() -> None:
+    """Measurements of another source don't count: each op's hash is of its own file."""
+    from accel_kernels import shape_cache
+
+    ops = {path.stem for path in (ROOT / "kernels/accel_kernels/configs").rglob("*.json")}
+    assert len({shape_cache.source_hash(op) for op in ops - {"patch_embed_uint8"}}) == len(ops) - 1
+    assert shape_cache.source_hash("patch_embed_uint8") == shape_cache.source_hash("patch_embed")

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from common import SAMPLES
 
-SAMPLES = Path(__file__).parents[2] / "samples"
 IMGSZ = 320
 """Small, to keep the tests quick; the network does not care."""
 

@@ -60,7 +60,7 @@ def test_batched_forward_gives_the_same_boxes(small_model, pages, runtime):
     """What a GPU does: pages of one shape in one call."""
     one = DocLayoutYolo(small_model.pt, runtime=runtime, device="cpu", conf=0.1)
     many = DocLayoutYolo(small_model.pt, runtime=runtime, device="cpu", conf=0.1)
-    many._runtime.max_batch = 3
+    many.runtime.max_batch = 3
     batch = [pages[0], pages[1], pages[0][::-1], pages[4], pages[0][:, ::-1], pages[1][::-1]]
     for a, b in zip(one.detect(batch), many.detect(batch), strict=True):
         assert [r.label for r in a] == [r.label for r in b]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
-from pathlib import Path
 
 import numpy as np
 import pypdfium2 as pdfium
 import pytest
+from common import SAMPLES
 
 from mineru_accel.layout.checkpoint import load_checkpoint
 from mineru_accel.layout.classes import CLASSES
@@ -16,7 +16,6 @@ from mineru_accel.layout.detector import DocLayoutYolo
 from mineru_accel.layout.postprocess import iou_matrix
 from mineru_accel.models.layout_weights import EMBEDDED
 
-SAMPLES = Path(__file__).parents[2] / "samples"
 WEIGHTS = sorted(EMBEDDED.glob("*.safetensors"))
 
 

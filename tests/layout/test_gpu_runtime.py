@@ -6,12 +6,12 @@ import logging
 import subprocess
 import sys
 import threading
-import time
 import weakref
 from typing import ClassVar
 
 import numpy as np
 import pytest
+from common import PATIENCE
 
 torch = pytest.importorskip("torch")
 
@@ -166,7 +166,7 @@ def test_huge_pages_are_scaled_on_the_host(runtime, pages, monkeypatch):
     monkeypatch.setattr(staging, "LARGE_PAGE", 30_000)
     monkeypatch.setattr(staging, "BUFFER", 200_000)
     assert share_found(wanted, runtime.detect(images, places, CONF)) > 0.9
-    assert all(slot.pinned.numel() <= 2 * 200_000 for slot in runtime._staging.slots)
+    assert all(slot.pinned.numel() <= 2 * 200_000 for slot in runtime.staging.slots)
 
 
 def test_threads(runtime, pages):
@@ -190,14 +190,14 @@ def test_too_little_memory(runtime, pages, monkeypatch, caplog):
     images, places = batch(pages)
     wanted = runtime.detect(images, places, CONF)
     limit = 2
-    launch = GpuRuntime._launch
+    launch = GpuRuntime.launch
 
     def scarce(self, slot, shape):
         if slot.batch > limit:
             raise torch.OutOfMemoryError("no memory")
         launch(self, slot, shape)
 
-    monkeypatch.setattr(GpuRuntime, "_launch", scarce)
+    monkeypatch.setattr(GpuRuntime, "launch", scarce)
     with caplog.at_level(logging.WARNING):
         assert_same(runtime.detect(images, places, CONF), wanted, 1e-2, 1e-4)
         limit = 1
@@ -249,16 +249,7 @@ def graphs(runtime, monkeypatch):
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(Graph, "pools", {})
     monkeypatch.setattr(Graph, "captured", 0)
-    run = GpuRuntime._run
-
-    def on_gpu(self, ready):
-        self._on_gpu = True
-        try:
-            return run(self, ready)
-        finally:
-            self._on_gpu = False
-
-    monkeypatch.setattr(GpuRuntime, "_run", on_gpu)
+    runtime.use_graphs = True
     monkeypatch.setattr(gpu, "GRAPHS", 3)
     return runtime
 
@@ -272,7 +263,7 @@ def test_graphs_come_and_go(graphs, pages):
             calls = 1 if side == 96 else 2
             found = [graphs.detect([image], [place], CONF)[0] for _ in range(calls)]
             assert_same(found[1:], found[:1] * (calls - 1), 0, 0)
-            assert len(graphs._programs) <= 3
+            assert len(graphs.programs) <= 3
     assert Graph.captured == 9
     assert sum(len(alive) > 0 for alive in Graph.pools.values()) == 1, "all graphs share a pool"
 
@@ -280,14 +271,14 @@ def test_graphs_come_and_go(graphs, pages):
 def test_a_capture_without_memory(graphs, pages, monkeypatch):
     images, places = batch(pages, 1)
     wanted = graphs.detect(images, places, CONF)
-    forward = GpuRuntime._forward
+    original = gpu.decode_maps
     failures = []
 
-    def scarce(self, canvas, program):
+    def scarce(levels, strides):
         if Graph.capturing:
             failures.append(1)
             raise torch.OutOfMemoryError("no memory")
-        return forward(self, canvas, program)
+        return original(levels, strides)
 
     monkeypatch.setattr(Graph, "capturing", False, raising=False)
     begin = Graph.capture_begin
@@ -302,7 +293,7 @@ def test_a_capture_without_memory(graphs, pages, monkeypatch):
 
     monkeypatch.setattr(Graph, "capture_begin", capture_begin)
     monkeypatch.setattr(Graph, "capture_end", capture_end)
-    monkeypatch.setattr(GpuRuntime, "_forward", scarce)
+    monkeypatch.setattr(gpu, "decode_maps", scarce)
     for _ in range(5):
         assert_same(graphs.detect(images, places, CONF), wanted, 0, 0)
     assert len(failures) == 1 and graphs.chunk == 4
@@ -313,28 +304,24 @@ def test_compiling_ends_with_the_kernel_at_hand(ends):
     """A thread that Python ends inside a compiler aborts the process ("FATAL: exception not rethrown"): it is waited
     for, but not until all kernels are there."""
     code = """
-import threading, time
-from mineru_accel.layout.runtime.fused_network import Program
-from mineru_accel.layout.runtime.gpu import GpuRuntime
+import threading
+from mineru_accel.layout.runtime.gpu import compile_kernels
 
-runtime, done = object.__new__(GpuRuntime), []
-runtime._closed = False
+launched, closed = [], threading.Event()
 
 def launch():
-    time.sleep(0.1)
-    done.append(1)
-    if ENDS == "runtime" and len(done) == 3:
-        runtime._closed = True
+    launched.append(1)
+    if len(launched) == 3 and ENDS == "runtime":
+        closed.set()
+    elif len(launched) == 3:
+        threading.main_thread().join()
 
 def compile_all():
-    print(runtime._compile(Program([launch] * 300, [])), len(done), flush=True)
+    print(compile_kernels([launch] * 300, closed.is_set), len(launched), flush=True)
 
-thread = threading.Thread(target=compile_all)
-thread.start()
-time.sleep(0.3)
+threading.Thread(target=compile_all).start()
 """.replace("ENDS", repr(ends))
-    began = time.monotonic()
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     finished, kernels = ran.stdout.split()
     assert (ran.returncode, finished, ran.stderr) == (0, "False", "")
-    assert int(kernels) < 50, f"{kernels} kernels in {time.monotonic() - began:.1f} s"
+    assert int(kernels) == 3

@@ -46,10 +46,10 @@ def test_every_shape_is_a_multiple_of_the_stride():
     rng = np.random.default_rng(0)
     for height, width in rng.integers(1, 3000, (300, 2)).tolist():
         box = Letterbox.fit(height, width, 320)
-        assert box.shape[0] % 32 == box.shape[1] % 32 == 0
-        assert max(box.shape) == 320
-        assert 0 <= box.top <= box.shape[0] - box.inner[0] < 32
-        assert 0 <= box.left <= box.shape[1] - box.inner[1] < 32
+        assert box.shape[0] % 32 == box.shape[1] % 32 == 0, (height, width)
+        assert max(box.shape) == 320, (height, width)
+        assert 0 <= box.top <= box.shape[0] - box.inner[0] < 32, (height, width)
+        assert 0 <= box.left <= box.shape[1] - box.inner[1] < 32, (height, width)
 
 
 def test_a_page_of_layout_size_is_not_resized():

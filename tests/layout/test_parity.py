@@ -35,7 +35,7 @@ def test_raw_maps(model, pages):
     wanted = torch.cat([m.flatten(2) for m in maps], 2).numpy()
     for runtime in RUNTIMES:
         detector = DocLayoutYolo(model.pt, runtime=runtime, device="cpu")
-        got = np.concatenate(detector._runtime.run(canvas), 1)
+        got = np.concatenate(detector.runtime.run(canvas), 1)
         assert got.dtype == np.float32
         np.testing.assert_allclose(got, wanted, atol=2e-3, err_msg=runtime)
 

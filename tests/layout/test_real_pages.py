@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from common import SAMPLES
 from parity import CONF, assert_same, package_predict
 
 from mineru_accel.layout.checkpoint import load_checkpoint
 from mineru_accel.layout.detector import DocLayoutYolo
 from mineru_accel.models.layout_weights import require_layout_weights
 
-SAMPLES = Path(__file__).parents[2] / "samples"
 IMGSZ = 1024
 DPI = 144
 

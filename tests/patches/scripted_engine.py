@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mineru_accel.patches.vllm.final_outputs import HELD
+
 WORDS = "Grüße — naïve 日本 end "
 EOS, STOP = 258, 55
 
@@ -95,7 +97,7 @@ class Engine:
 
     @property
     def held(self) -> dict[str, Any]:
-        return vars(self.scheduler).get("_accel_held", {})
+        return vars(self.scheduler).get(HELD, {})
 
     def add(
         self,

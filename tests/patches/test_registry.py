@@ -15,7 +15,7 @@ from packaging.version import Version
 from mineru_accel import patches
 from mineru_accel.errors import UsageError
 from mineru_accel.patches import NotApplicable, NotNeeded, Patch, State, Undo, plugin, registry
-from mineru_accel.patches.page import render
+from mineru_accel.patches.docs_page import render
 
 
 class Target:
@@ -42,9 +42,8 @@ def toys(monkeypatch):
         monkeypatch.setattr(registry, "KNOWN", {toy.name: toy for toy in toys})
 
     yield register
-    for name in list(registry._applied):
+    for name in reversed(registry.names()):
         registry.revert(name)
-    registry._failed.clear()
 
 
 def test_applied_twice_is_applied_once_and_reverted_at_once(toys):
@@ -177,7 +176,7 @@ def test_every_patch_is_documented():
 
 def test_the_documentation_is_that_of_the_records():
     page = (ROOT / "docs" / "patches.md").read_text(encoding="utf-8")
-    assert page == render(), "run: python -m mineru_accel.patches.page > docs/patches.md"
+    assert page == render(), "run: python -m mineru_accel.patches.docs_page > docs/patches.md"
 
 
 def test_a_section_without_figures_says_so():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from common import ROOT
 from read_regions import read_regions
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfgen import canvas
@@ -13,6 +14,7 @@ from reportlab.platypus import Paragraph
 from mineru_accel.document import Region
 from mineru_accel.layout.classes import Label
 from mineru_accel.pdf.types import Key
+from mineru_accel.reading.text.inline_styles import plain_text
 
 WORDS = "A note is set below the text and has a mark that stands in it{}, so that one may find it. " + "So it is. " * 20
 NOTE = "<super>1</super> This is what the note has to say, in smaller type."
@@ -77,3 +79,20 @@ def test_text_that_is_no_footnote(tmp_path: Path, change: dict) -> None:
 
 def test_short_running_foot_stays(tmp_path: Path) -> None:
     assert types(tmp_path, FURNITURE, "Page 1 of a report") == ["text", "footer"]
+
+
+def test_notes_of_few_letters(tmp_path: Path) -> None:
+    for note in ("<super>1</super> <i>Ibid.</i>", "<super>1</super> Id."):
+        assert types(tmp_path, TEXT, note, mark="<super>1</super>") == ["text", "page_footnote"]
+
+
+def test_short_notes_among_others() -> None:
+    path = ROOT / "tests" / "cases" / "footnotes.pdf"
+    boxes = [(0.094, 0.139, 0.908, 0.331), (0.095, 0.346, 0.905, 0.449)]
+    notes = [(0.096, 0.877, 0.36, 0.892), (0.093, 0.8925, 0.864, 0.917), (0.095, 0.9175, 0.131, 0.931)]
+    labels = [TEXT, TEXT, FURNITURE, FURNITURE, TEXT]
+    content = read_regions(
+        Key(str(path)), [Region(label, box, 0.9) for label, box in zip(labels, boxes + notes, strict=True)]
+    )
+    found = [plain_text(raw) for raw in content.raws if raw["type"] == "page_footnote"]
+    assert [text[:10] for text in found] == ["1 See the ", "2 Letters ", "3 Ibid."]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import math
 import random
-from pathlib import Path
 
 import pytest
-from common import cpu_seconds
+from common import SAMPLES, cpu_seconds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +15,6 @@ from mineru_accel.document import BBox, Region
 from mineru_accel.reading.order.page import sort_regions
 from mineru_accel.reading.order.xy_cut import order_boxes
 
-SAMPLES = Path(__file__).parents[2] / "samples"
 PAGE = (600.0, 800.0)
 T, H, F, FC = "plain text", "title", "figure", "figure_caption"
 TB, TC, TN, EQ, NO, AB = "table", "table_caption", "table_footnote", "isolate_formula", "formula_caption", "abandon"

@@ -14,6 +14,8 @@ from read_regions import read_regions
 from mineru_accel.document import Region, Source
 from mineru_accel.pdf.docvortex.pages import TextLine, TextPages
 from mineru_accel.pdf.types import Key, PageSource
+from mineru_accel.reading.page_end import account_for_words
+from mineru_accel.reading.text.inline_styles import plain_text
 from mineru_accel.reading.types import PageBlock, PageContent, SeenWord
 from mineru_accel.reading.word_account import WordAccount, letters_of, match_words, seen_words
 
@@ -130,3 +132,28 @@ def test_mutations_of_samples_are_noticed(name: str, index: int) -> None:
             continue
         one["content"], other["content"] = other["content"], one["content"]
         assert match_words(seen, swapped, size).missing, (seed, "swapped", i, j)
+
+
+def test_lost_words_become_paragraphs_at_their_place() -> None:
+    lines = [
+        line("above", 50, 50),
+        line("lost words of one line", 50, 100),
+        line("and its second", 50, 112),
+        line("below", 50, 200),
+        line("cell", 50, 300),
+        line("left", 90, 310),
+    ]
+    table = block("<table><tr><td>cell</td></tr></table>", 40, 295, 200, 330, "table")
+    content = PageContent(0, [block("above", 40, 45, 200, 65), block("below", 40, 195, 200, 215), table])
+    account_for_words(content, seen_words(lines), SIZE)
+    assert [plain_text(raw) for raw in content.raws[:3]] == ["above", "lost words of one line and its second", "below"]
+    assert {plain_text(raw) for raw in content.raws if raw["type"] == "text"} >= {"left"}
+    assert content.words and content.words["missing"] == content.words["invented"] == 0
+    assert content.warnings == ["2 paragraph(s) of words that no block held were added"]
+
+
+def test_words_that_a_block_has_in_another_form_are_not_added() -> None:
+    content = PageContent(0, [block("duals of indivi a firm", 40, 45, 300, 65)])
+    account_for_words(content, seen_words([line("individuals of a firm", 50, 50)]), SIZE)
+    assert len(content.blocks) == 1 and content.words and content.words["missing"] == 1
+    assert any("individuals" in warning for warning in content.warnings)

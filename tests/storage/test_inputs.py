@@ -1,15 +1,12 @@
-"""Paths, folders, globs and lists; output names that never collide and never leave OUT."""
+"""Paths, folders, globs and lists of inputs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mineru_accel.errors import OutputError, UsageError
-from mineru_accel.storage.document_names import DocumentNames
+from mineru_accel.errors import UsageError
 from mineru_accel.storage.inputs import find_paths, read_list, safe_name
 
 
@@ -41,31 +38,6 @@ def test_expand_refuses_nothing(tmp_path: Path) -> None:
         find_paths([tmp_path / "*.pdf"])
 
 
-def test_names_never_collide(tmp_path: Path) -> None:
-    names = DocumentNames()
-    claims = [
-        names.assign(tmp_path, stem, source)[0] for stem, source in (("x", "a"), ("x", "b"), ("X", "c"), ("x_2", "d"))
-    ]
-    assert claims == ["x", "x_2", "X_3", "x_2_2"]
-    assert names.assign(tmp_path / "elsewhere", "x", "a")[0] == "x"
-
-
-def test_earlier_results_keep_their_names(tmp_path: Path) -> None:
-    for name, source in (("x", "b"), ("x_2", "a")):
-        _touch(tmp_path / name / f"{name}_report.json")
-        (tmp_path / name / f"{name}_report.json").write_text(f'{{"source": "{source}"}}')
-    names = DocumentNames()
-    assert names.assign(tmp_path, "x", "a") == ("x_2", {"source": "a"})
-    assert names.assign(tmp_path, "x", "b") == ("x", {"source": "b"})
-    assert names.assign(tmp_path, "x", "c") == ("x_3", None)
-
-
-def test_folder_of_somebody_else(tmp_path: Path) -> None:
-    _touch(tmp_path / "x" / "thesis.txt")
-    with pytest.raises(OutputError, match="in the way"):
-        DocumentNames().assign(tmp_path, "x", "a")
-
-
 def test_results_are_no_input(tmp_path: Path) -> None:
     _touch(
         tmp_path / "a.pdf",
@@ -88,15 +60,6 @@ def test_one_file_by_two_names_is_one(tmp_path: Path, monkeypatch: pytest.Monkey
 )
 def test_safe_name(stem: str, expected: str) -> None:
     assert safe_name(stem) == expected
-
-
-@given(st.lists(st.text(max_size=300), max_size=12))
-def test_names_are_unique_and_stay_inside(stems: list[str]) -> None:
-    claimed = DocumentNames()
-    names = [claimed.assign(Path("/nonexistent"), safe_name(s), str(i))[0] for i, s in enumerate(stems)]
-    for name in names:
-        assert name not in ("", ".", "..") and not set(name) & set("/\\\0") and len(name.encode()) <= 130
-    assert len({name.casefold() for name in names}) == len(stems)
 
 
 def test_read_list(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 import zipfile
@@ -19,7 +18,7 @@ from typing import Any
 import gradio_client
 import httpx
 import pytest
-from common import PATIENCE, SAMPLES, MakePdf
+from common import COMMAND, PATIENCE, SAMPLES, MakePdf
 
 from mineru_accel.ui.server import Server
 
@@ -169,7 +168,7 @@ def test_large_uploads_are_refused(server: Server) -> None:
 
 
 def start(*args: object) -> tuple[subprocess.Popen[str], str]:
-    command = [sys.executable, "-m", "mineru_accel", "ui", *map(str, args)]
+    command = [*COMMAND, "ui", *map(str, args)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -198,7 +197,7 @@ def stop(process: subprocess.Popen[str]) -> str:
     ],
 )
 def test_usage_errors(args: list[str], message: str) -> None:
-    command = [sys.executable, "-m", "mineru_accel", "ui", *args]
+    command = [*COMMAND, "ui", *args]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode in (1, 2) and message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -214,7 +213,7 @@ def test_the_command_with_passwords(tmp_path: Path) -> None:
         assert client.predict(files=[handed], formats="md", api_name="/convert")[1]["ok"]
         port = url.rstrip("/").rpartition(":")[2]
         second = subprocess.run(
-            [sys.executable, "-m", "mineru_accel", "ui", "--server-port", port],
+            [*COMMAND, "ui", "--server-port", port],
             capture_output=True,
             text=True,
             timeout=PATIENCE,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import pypdfium2 as pdfium
 import pytest
-from common import SAMPLES, MakePdf, wait_until
+from common import COMMAND, SAMPLES, MakePdf, wait_until
 
 from mineru_accel.export.types import PageView, RegionView
 from mineru_accel.ui.server import Server
@@ -93,7 +92,7 @@ def test_from_upload_to_zip(open_tab: OpenTab, tmp_path: Path) -> None:
     download.value.save_as(archive)
     zipfile.ZipFile(archive).extractall(tmp_path / "got")
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "mineru_accel", str(SAMPLES / "report.pdf"), "-o", str(out), "-q"]
+    command = [*COMMAND, str(SAMPLES / "report.pdf"), "-o", str(out), "-q"]
     subprocess.run(command, check=True, timeout=300)
     assert _texts(tmp_path / "got") == _texts(out)
     assert str(tmp_path) not in (tmp_path / "got" / "report" / "report_report.json").read_text()

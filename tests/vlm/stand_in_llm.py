@@ -11,6 +11,8 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+from common import wait_until
+
 ENGINE = """
 import os, time
 from mineru_accel.workers import owner_watch
@@ -69,8 +71,7 @@ def make(arguments: Any, needed: Any, patches: str) -> StandInLlm:
     if (again := os.environ.get(AGAIN)) and os.environ.get("CUDA_VISIBLE_DEVICES") == "GPU-0a1b":
         if again == "fails":
             raise RuntimeError("no such GPU any more")
-        while not os.path.exists(again):
-            time.sleep(0.01)
+        wait_until(lambda: os.path.exists(again))
     return StandInLlm(arguments)
 
 

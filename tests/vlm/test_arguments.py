@@ -17,7 +17,7 @@ from mineru_accel.hardware.accelerator import Accelerator
 from mineru_accel.options import Engine, Options
 from mineru_accel.vlm.engines.choose import make_engine
 from mineru_accel.vlm.errors import EngineError
-from mineru_accel.vlm.vllm_host import arguments
+from mineru_accel.vlm.vllm_host import arguments, async_llm
 from mineru_accel.vlm.vllm_host.arguments import cuda_graph_sizes, engine_arguments, longest_context, replicas_per_gpu
 from mineru_accel.vlm.vllm_host.supervisor import EngineSupervisor, Replica
 
@@ -171,7 +171,7 @@ async def started(model: Path, wanted: Any, count: int, monkeypatch: pytest.Monk
         await all_there.wait()
         return SimpleNamespace(errored=False, shutdown=lambda timeout: None)
 
-    monkeypatch.setattr(EngineSupervisor, "_create", make)
-    monkeypatch.setattr(EngineSupervisor, "_answers", AsyncMock(return_value=True))
+    monkeypatch.setattr(EngineSupervisor, "create", make)
+    monkeypatch.setattr(async_llm, "generate_one_token", AsyncMock(return_value=1))
     async with asyncio.timeout(PATIENCE), EngineSupervisor(model, patches="none", replicas=wanted) as engine:
         return [replica.devices[0] for replica in engine.replicas]

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 import vlm_checkpoints as tiny
-from common import PATIENCE
+from common import PATIENCE, wait_until
 from expected import check_blocks
 from stub_detector import KnowsPages
 
@@ -86,9 +85,8 @@ def vllm_server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        while not answers(url):
-            assert server.poll() is None, log.read_text(errors="replace")[-3000:]
-            time.sleep(0.5)
+        up = wait_until(lambda: server.poll() is not None or answers(url), 3 * PATIENCE)
+        assert up and server.poll() is None, log.read_text(errors="replace")[-3000:]
         patched = re.findall(r"patch vllm-uint8-pixels \(pid (\d+)\): active", log.read_text(errors="replace"))
         assert len(set(patched)) >= 2  # the server, and the engine's processes
         yield url

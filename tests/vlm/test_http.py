@@ -55,7 +55,7 @@ def test_trace_has_a_lane(serve: Any, pages: Path, vlm_options: dict[str, Any], 
 def test_crops_that_find_no_room_count_as_memory(
     serve: Any, pages: Path, vlm_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(startup, "_SLOT_BYTES", 1000)
+    monkeypatch.setattr(startup, "SLOT_BYTES", 1000)
     held: list[int] = []
     one = serve(lambda n: held.append(pipeline.executor.scheduler.held_bytes) or server.GOOD)
     options = {**vlm_options, "layout": "vlm", "layout_weights": None}
@@ -103,12 +103,12 @@ def test_server_that_stumbles(word: str, serve: Any, pages: Path, vlm_options: d
 
 def test_one_of_two_servers_dies_in_mid_run(serve: Any, pages: Path, vlm_options: dict[str, Any]) -> None:
     def behave(n: int) -> str:
-        time.sleep(0.05)
         if n == 1:
             threading.Thread(target=mortal.die).start()
         return server.DROP if n else server.GOOD
 
-    mortal, well = serve(behave), serve(lambda n: time.sleep(0.05) or server.GOOD)
+    mortal = serve(behave)
+    well = serve(lambda n: server.GOOD if wait_until(lambda: mortal.asked >= 2) else server.ERROR)
     result = read(pages, vlm_options, mortal, well)
     assert result.ok and [p.status for p in result.pages] == [PageStatus.OK] * PAGES
     assert mortal.asked >= 2 and well.asked >= CROPS - 1
@@ -136,7 +136,7 @@ def test_early_pages_go_first(serve: Any) -> None:
         assert wait_until(lambda: one.asked)
         for key in [(1, 0), (0, 3), (0, 1), (1, 1), (0, 2)]:
             ask(key, 20, 40, 30)
-        stage._call(hold.set)  # after all have been taken in
+        stage.loop.call_soon_threadsafe(hold.set)  # after all have been taken in
         assert all(event.wait(PATIENCE) for event in done.values())
     finally:
         hold.set()

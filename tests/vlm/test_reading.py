@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import stand_in as server
 import vlm_checkpoints as tiny
-from common import SAMPLES
+from common import SAMPLES, MakePdf
 from stand_in import read
 
 from mineru_accel import PageStatus
@@ -126,3 +126,23 @@ def test_tables_go_on_over_pages(
     assert result.markdown.count("Births") == 1
     years = [result.markdown.index(year) for year in ("2019", "2020", "2021", "2022")]
     assert years == sorted(years)
+
+
+def test_vlm_is_not_asked_where_every_page_is_sound(serve: Any, make_pdf: MakePdf) -> None:
+    one = serve(lambda n: server.GOOD)
+    path = make_pdf("a.pdf", ["the first page", "the second page"])
+    result = read(path, {"workers": 1, "imgsz": 320}, one, backend="hybrid")
+    assert result.ok and one.asked == 0
+    assert [page.status for page in result.pages] == [PageStatus.OK] * 2
+    assert {source for page in result.pages for source in page.sources} == {"text-layer"}
+    assert "the first page" in result.markdown and "the second page" in result.markdown
+
+
+def test_pages_on_which_the_vlm_sees_nothing(serve: Any, make_pdf: MakePdf) -> None:
+    """Its layout has no region: nothing more is asked, and the report says so."""
+    one = serve(lambda n: "")
+    result = read(make_pdf("a.pdf", ["the first page"]), {"workers": 1, "layout": "vlm"}, one)
+    assert set(one.kinds) == {"layout"} and result.ok
+    (page,) = result.pages
+    assert (page.status, page.regions) == (PageStatus.FALLBACK, 0)
+    assert "the VLM found nothing on this page" in page.warnings

@@ -22,8 +22,8 @@ from mineru_accel.vlm.crop_queue import VlmStage
 from mineru_accel.vlm.engines.vllm import VllmEngine
 from mineru_accel.vlm.errors import NoAnswer, Refused
 from mineru_accel.vlm.types import Answer, Crop, Generated
-from mineru_accel.vlm.vllm_host import supervisor as engines
-from mineru_accel.vlm.vllm_host.supervisor import Replica
+from mineru_accel.vlm.vllm_host import async_llm
+from mineru_accel.vlm.vllm_host.supervisor import EngineSupervisor, Replica
 
 pytest.importorskip("vllm")
 SEATS = 4
@@ -85,8 +85,8 @@ class Gpu:
 @pytest.fixture
 def answer(hoppers: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[Gpu], list[list[Answer]]]]:
     """``answer(pages, speeds)``: the GPUs afterwards and each page's answers."""
-    monkeypatch.setattr(engines.EngineSupervisor, "_answers", AsyncMock(return_value=True))
-    monkeypatch.setattr(engines.EngineSupervisor, "_compare_patches", AsyncMock())
+    monkeypatch.setattr(async_llm, "generate_one_token", AsyncMock(return_value=1))
+    monkeypatch.setattr(async_llm, "missing_patches", AsyncMock(return_value={}))
     monkeypatch.setattr(VllmEngine, "generate_on", lambda self, replica, *request: replica.llm.aio_predict(*request))
 
     def run(pages: list[list[int]], speeds: list[float]) -> tuple[list[Gpu], list[list[Answer]]]:
@@ -96,7 +96,7 @@ def answer(hoppers: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
         async def make(self: Any, replica: Replica) -> Gpu:
             return Gpu(replica.devices, speeds[replica.devices[0]], clock)
 
-        monkeypatch.setattr(engines.EngineSupervisor, "_create", make)
+        monkeypatch.setattr(EngineSupervisor, "create", make)
         stage = VlmStage(VllmEngine(hoppers), None, timeout=PATIENCE)  # type: ignore[arg-type]
         found: dict[int, list[Answer]] = {}
         over = threading.Event()
@@ -114,7 +114,7 @@ def answer(hoppers: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
             for number, widths in enumerate(pages):
                 crops = [Crop("text", "Text Recognition:", {}, (w, 1), 0, 0, bytes(3 * w)) for w in widths]
                 stage.ask((0, number), crops, None, lambda a, s, e, n=number: then(n, a, e))
-            stage._call(clock.running.set)
+            stage.loop.call_soon_threadsafe(clock.running.set)
             assert over.wait(PATIENCE)
         finally:
             stage.close()

@@ -100,7 +100,7 @@ def measure(problem: "Problem", args: argparse.Namespace, limits: tuple[float, f
     import torch
     import triton.testing
     from accel_kernels import tuning
-    from accel_kernels._ops import choose
+    from accel_kernels.ops import choose
 
     def call() -> Any:
         return problem.run(args.implementation)
@@ -125,7 +125,7 @@ def measure(problem: "Problem", args: argparse.Namespace, limits: tuple[float, f
     baselines = {name: (tuning.time_graph(f, args.repeat), calls(f)) for name, f in problem.baselines.items()}
     if args.compile and problem.op == "dilated_block":
         eager = problem.baselines["eager"]
-        torch._dynamo.reset()
+        torch.compiler.reset()
         compiled = torch.compile(eager, mode="max-autotune-no-cudagraphs")
         compiled()
         baselines["compile max-autotune"] = (tuning.time_graph(compiled, args.repeat), calls(compiled))

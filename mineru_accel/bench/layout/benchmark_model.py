@@ -98,7 +98,7 @@ class BenchmarkModel:
 
         detector = DocLayoutYolo.__new__(DocLayoutYolo)
         detector.weights, detector.classes, detector.conf = Path("bench"), self.checkpoint.classes, 0.2
-        detector.stride, detector.imgsz, detector._runtime = self.graph.max_stride, self.args.imgsz, runtime
+        detector.stride, detector.imgsz, detector.runtime = self.graph.max_stride, self.args.imgsz, runtime
         return detector
 
     def pages(self) -> list[np.ndarray]:

@@ -159,7 +159,7 @@ def compile_unmodified(bench: LayoutBenchmark) -> None:
                 model(x)
             eager = triton.testing.do_bench(_captured(partial(model, x)), rep=200, return_mode="median")
             bench.print_result(f"unmodified fp16 NHWC, graph, B={batch}: {1e3 * batch / eager:.0f} pages/s")
-            torch._dynamo.reset()
+            torch.compiler.reset()
             began = time.perf_counter()
             compiled = torch.compile(model, mode="max-autotune")
             for _ in range(3):

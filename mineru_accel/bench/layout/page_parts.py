@@ -58,10 +58,10 @@ def _shares(bench: LayoutBenchmark, runtime: Any, pages: list[np.ndarray], place
     import torch
 
     chunk = runtime.chunk
-    slot = runtime._slot(0)
+    slot = runtime.staging.slot(0, chunk)
     times: dict[str, float] = {}
-    with torch.inference_mode(), runtime._lock:
-        runtime._compute.synchronize()
+    with torch.inference_mode(), runtime.lock:
+        runtime.compute.synchronize()
 
         def timed(name: str, work: Callable[[], object]) -> None:
             def whole() -> None:
@@ -71,22 +71,25 @@ def _shares(bench: LayoutBenchmark, runtime: Any, pages: list[np.ndarray], place
             whole()
             times[name] = 1e3 * median_seconds(whole, 15) / chunk
 
-        timed("copy to pinned memory + upload", lambda: runtime._stage(slot, pages[:chunk], places[:chunk]))
-        runtime._launch(slot, places[0].shape)
-        runtime._launch(slot, places[0].shape)
+        timed(
+            "copy to pinned memory + upload",
+            lambda: runtime.staging.upload(slot, pages[:chunk], places[:chunk], chunk),
+        )
+        runtime.launch(slot, places[0].shape)
+        runtime.launch(slot, places[0].shape)
         key = (slot.batch, *places[0].shape)
-        ready = runtime._ready[key]
+        program = runtime.programs[key]
         from accel_kernels.letterbox import letterbox
 
-        with torch.cuda.stream(runtime._compute):
-            timed("letterbox", lambda: letterbox(slot.pixels, slot.places[:chunk], ready.images))
-            timed("network + decoding (graph)", lambda: runtime._run(ready))
+        with torch.cuda.stream(runtime.compute):
+            timed("letterbox", lambda: letterbox(slot.pixels, slot.places[:chunk], program.images))
+            timed("network + decoding (graph)", lambda: runtime.run(program))
         timed("upload alone", lambda: slot.pixels.copy_(slot.pinned, non_blocking=True))
-        timed("boxes to host", lambda: runtime._collect(slot, 0.2))
+        timed("boxes to host", lambda: runtime.collect(slot, 0.2))
     found = [runtime.detect(pages[:chunk], places[:chunk], 0.2)]
     detector = bench.model.detector(runtime)
     times["regions"] = 1e3 * median_seconds(
-        lambda: [detector._regions(d, 1024, 724) for d in found[0]], 15
+        lambda: [detector.to_regions(d, 1024, 724) for d in found[0]], 15
     ) / len(found[0])  # fmt: skip
     print("  ms a page, each stage alone: " + ", ".join(f"{name} {ms:.3f}" for name, ms in times.items()))
     bench.results.setdefault("shares", []).append(times)
@@ -126,7 +129,7 @@ def _unseen_sizes(bench: LayoutBenchmark, runtime: Any, detector: Any, rng: rand
         h, w = rng.randint(300, 2500), rng.randint(300, 2500)
         page = bench.model.page(h, w, 1)
         shape = Letterbox.fit(h, w, bench.args.imgsz).shape
-        if (1, *shape) in runtime._ready:
+        if (1, *shape) in runtime.programs:
             continue
         began = time.perf_counter()
         detector.detect([page])
@@ -164,7 +167,7 @@ def _many_sizes(
     peak = torch.cuda.max_memory_reserved() - before
     bench.print_result(
         f"{bench.args.sizes} page sizes: {peak / 2**30:.2f} GiB reserved at most, whole GPU in use "
-        f"{(total - free) / 2**30:.2f} GiB, {len(runtime._ready)} graphs, {seconds:.1f} s with making the pages"
+        f"{(total - free) / 2**30:.2f} GiB, {len(runtime.programs)} graphs, {seconds:.1f} s with making the pages"
     )
     return peak, total - free
 

@@ -235,8 +235,7 @@ class VlmPipelineBenchmark:
         flow = MineruFlow(self.engine, self._detector, self.answers)
         vlm = self._executor.scheduler.vlm
         assert vlm is not None
-        loop = vlm._loop
-        return asyncio.run_coroutine_threadsafe(flow.convert(pdf, out), loop).result()
+        return asyncio.run_coroutine_threadsafe(flow.convert(pdf, out), vlm.loop).result()
 
 
 def _repeated_pages(pdf: Path, pages: int, folder: Path) -> Path:

@@ -11,20 +11,19 @@ from typing import Any
 
 from ...hardware.gpus import nvml
 
-_INTERVAL = 0.2
-"""Seconds between samples; NVML averages over the last sixth of a second or more."""
-
 
 class GpuUtilization(threading.Thread):
     """A context manager that samples the utilization of some GPUs.
 
     Args:
         devices: indices of GPUs visible to this process; None for all of them.
+        interval: seconds between samples; NVML averages over the last sixth of a second or more.
     """
 
-    def __init__(self, devices: Sequence[int] | None = None) -> None:
+    def __init__(self, devices: Sequence[int] | None = None, interval: float = 0.2) -> None:
         super().__init__(daemon=True)
         self._devices = devices
+        self._interval = interval
         self._samples: list[float] = []
         self._over = threading.Event()
 
@@ -37,7 +36,7 @@ class GpuUtilization(threading.Thread):
             names = visible.split(",") if visible else [str(n) for n in range(driver.nvmlDeviceGetCount())]
             wanted = [names[i].strip() for i in self._devices or range(len(names))]
             gpus = [_gpu(driver, name) for name in wanted]
-            while not self._over.wait(_INTERVAL):
+            while not self._over.wait(self._interval):
                 loads = [driver.nvmlDeviceGetUtilizationRates(gpu).gpu for gpu in gpus]
                 self._samples.append(statistics.mean(loads))
 

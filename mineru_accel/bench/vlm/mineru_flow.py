@@ -149,5 +149,5 @@ def _write(model: list[list[dict[str, Any]]], data: bytes, stem: str, out: Path)
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(content)
     for fmt in FORMATS:
-        rendered = adapter.render(fmt, document, middle, data, stem, out)
+        rendered = adapter.render(fmt, document, middle, {}, data, stem, out)
         (out / (stem + adapter.SUFFIXES[fmt])).write_bytes(rendered)

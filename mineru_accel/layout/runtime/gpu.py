@@ -16,7 +16,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -90,12 +90,17 @@ class GpuRuntime:
         self.strides = tuple(level.stride for level in graph.levels)
         self.name = f"torch:{device} {str(dtype).removeprefix('torch.').replace('float', 'fp')}"
         self._on_gpu = self.device.type == "cuda"
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        """Held by whoever uses what follows."""
         self._memory_warned = False
         self._closed = False
-        self._programs: OrderedDict[tuple[int, int, int], BatchProgram] = OrderedDict()
-        self._compute = torch.cuda.Stream(self.device) if self._on_gpu else None
-        self._staging = Staging(self.device, imgsz)
+        self.programs: OrderedDict[tuple[int, int, int], BatchProgram] = OrderedDict()
+        """By batch size, height and width; the least recently used first."""
+        self.use_graphs = self._on_gpu
+        """Whether a program becomes a CUDA graph at its second use."""
+        self.compute = torch.cuda.Stream(self.device) if self._on_gpu else None
+        """Stream of letterbox, network and decoding."""
+        self.staging = Staging(self.device, imgsz)
         self._canvas = torch.empty(0, dtype=torch.uint8)
         self.fused: FusedNetwork | None = None
         self.compiled = threading.Event()
@@ -137,7 +142,7 @@ class GpuRuntime:
         """
         found: list[Detections] = []
         while len(found) < len(pages):
-            with self._lock, self._on_device():
+            with self.lock, self._on_device():
                 if self._closed:
                     raise RuntimeError("the layout detector is closed")
                 try:
@@ -149,11 +154,11 @@ class GpuRuntime:
 
     def close(self) -> None:
         """Free the weights and buffers."""
-        with self._lock:
+        with self.lock:
             self._closed = True
-            self._drop_programs()
+            self.drop_programs()
             self.fused = self._compiling = self._plain = None
-            self._staging.close()
+            self.staging.close()
             if self._on_gpu:
                 torch.cuda.empty_cache()
 
@@ -165,7 +170,7 @@ class GpuRuntime:
         """
         if not self.compiled.wait(timeout):
             return False
-        with self._lock:
+        with self.lock:
             self._switch()
             return self.fused is not None
 
@@ -175,42 +180,42 @@ class GpuRuntime:
         found: list[Detections] = []
         waiting: list[Slot] = []
         try:
-            for number, (start, stop) in enumerate(self._staging.chunks(pages, self.chunk)):
+            for number, (start, stop) in enumerate(self.staging.chunks(pages, self.chunk)):
                 if len(waiting) == 2:
-                    found += self._collect(waiting.pop(0), conf)
-                slot = self._staging.slot(number % 2, self.chunk)
-                self._staging.upload(slot, pages[start:stop], places[start:stop], self._padded(stop - start))
-                self._launch(slot, places[start].shape)
+                    found += self.collect(waiting.pop(0), conf)
+                slot = self.staging.slot(number % 2, self.chunk)
+                self.staging.upload(slot, pages[start:stop], places[start:stop], self._padded(stop - start))
+                self.launch(slot, places[start].shape)
                 waiting.append(slot)
         except torch.OutOfMemoryError:
             while waiting:
-                found += self._collect(waiting.pop(0), conf)
+                found += self.collect(waiting.pop(0), conf)
             if not found:
                 raise
             self._shrink()
             return found
         while waiting:
-            found += self._collect(waiting.pop(0), conf)
+            found += self.collect(waiting.pop(0), conf)
         return found
 
     def _padded(self, pages: int) -> int:
         """The batch size for a number of pages: the next power of two, but no more than a chunk."""
         return min(1 << (pages - 1).bit_length(), self.chunk)
 
-    def _launch(self, slot: Slot, shape: tuple[int, int]) -> None:
+    def launch(self, slot: Slot, shape: tuple[int, int]) -> None:
         """Start letterbox, network and decoding, and the boxes' copy to the host."""
-        with torch.cuda.stream(self._compute) if self._compute else nullcontext():
-            if self._compute is not None:
-                self._compute.wait_event(slot.uploaded)
+        with torch.cuda.stream(self.compute) if self.compute else nullcontext():
+            if self.compute is not None:
+                self.compute.wait_event(slot.uploaded)
             entry = self._program(slot.batch, shape)
             letterbox(slot.pixels, slot.places[: slot.batch], entry.images, PAD_VALUE)
-            result = self._run(entry)
+            result = self.run(entry)
             slot.rows = result.shape[1]
             slot.found[: slot.batch, : slot.rows].copy_(result, non_blocking=True)
-            if self._compute is not None:
-                slot.done = self._compute.record_event()
+            if self.compute is not None:
+                slot.done = self.compute.record_event()
 
-    def _collect(self, slot: Slot, conf: float) -> list[Detections]:
+    def collect(self, slot: Slot, conf: float) -> list[Detections]:
         """Wait for a chunk (the only synchronisation) and take the boxes above ``conf``."""
         if slot.done is not None:
             slot.done.synchronize()
@@ -223,33 +228,33 @@ class GpuRuntime:
     def _program(self, batch: int, shape: tuple[int, int]) -> BatchProgram:
         """The program for a batch of this shape, made if it is new."""
         key = (batch, *shape)
-        entry = self._programs.get(key)
+        entry = self.programs.get(key)
         if entry is None:
             size = batch * shape[0] * shape[1] * 3
             if self._canvas.numel() < size:
-                self._drop_programs()
+                self.drop_programs()
                 size = max(size, self.chunk * self.imgsz**2 * 3)
                 self._canvas = torch.empty(size, dtype=torch.uint8, device=self.device)
             images = self._canvas[: batch * shape[0] * shape[1] * 3].view(batch, *shape, 3)
             if self.fused is not None and self.fused.workspace_bytes(batch, *shape) > self.fused.reserved_bytes:
-                self._drop_programs()
+                self.drop_programs()
                 self.fused.reserve(batch, *shape)
-            entry = self._programs[key] = BatchProgram(images, self.fused.program(images) if self.fused else None)
-            while len(self._programs) > GRAPHS:
-                _, oldest = self._programs.popitem(last=False)
-                if oldest.graph is not None and self._compute is not None:
-                    self._compute.synchronize()  # it may still be running
-        self._programs.move_to_end(key)
+            entry = self.programs[key] = BatchProgram(images, self.fused.program(images) if self.fused else None)
+            while len(self.programs) > GRAPHS:
+                _, oldest = self.programs.popitem(last=False)
+                if oldest.graph is not None and self.compute is not None:
+                    self.compute.synchronize()  # it may still be running
+        self.programs.move_to_end(key)
         entry.uses += 1
         return entry
 
-    def _run(self, entry: BatchProgram) -> Tensor:
+    def run(self, entry: BatchProgram) -> Tensor:
         """Run the network and its decoding.
 
         Returns:
             ``(B, n, 6)``, see :func:`.device_decode.decode_maps`; overwritten by the next run.
         """
-        if entry.graph is None and self._on_gpu and entry.program is not None and entry.uses > 1:
+        if entry.graph is None and self.use_graphs and entry.program is not None and entry.uses > 1:
             try:
                 self._capture(entry)
             except torch.OutOfMemoryError:  # while capturing, the cache's spare memory can't be had
@@ -266,7 +271,7 @@ class GpuRuntime:
             torch.OutOfMemoryError: if there is no memory for it; then it has no graph.
         """
         # A pool ends with its last graph, after which its handle is an error: take it from a living graph.
-        pool = next((other.graph.pool() for other in self._programs.values() if other.graph is not None), None)
+        pool = next((other.graph.pool() for other in self.programs.values() if other.graph is not None), None)
         graph = torch.cuda.CUDAGraph()
         # Not torch.cuda.graph(): it collects garbage and empties the cache first, which takes a tenth of a second.
         graph.capture_begin(pool=pool, capture_error_mode="thread_local")
@@ -317,8 +322,10 @@ class GpuRuntime:
                             images = torch.full(
                                 (batch, height, width, 3), PAD_VALUE, dtype=torch.uint8, device=self.device
                             )
-                            if not self._compile(network.program(images)):
+                            program = network.program(images)
+                            if not compile_kernels(program.launches, lambda: self._closed):
                                 return
+                            decode_maps(program.levels, self.strides)
                     places = torch.tensor([[0, 2, 2, 4, 4, 0, 0]], device=self.device)
                     letterbox(images[:1, :2, :2].flatten(), places, images[:1].clone(), PAD_VALUE)
                     torch.cuda.current_stream().synchronize()
@@ -332,23 +339,10 @@ class GpuRuntime:
         finally:
             self.compiled.set()
 
-    def _compile(self, program: Program) -> bool:
-        """Run each kernel once.
-
-        Returns:
-            False if the runtime is closed or the program ends meanwhile: then after the kernel at hand.
-        """
-        for launch in program.launches:
-            if self._closed or not threading.main_thread().is_alive():
-                return False
-            launch()
-        decode_maps(program.levels, self.strides)
-        return True
-
     def _switch(self) -> None:
         """Use the fused network instead of plain torch once it is compiled."""
         if self.fused is None and self._compiling is not None and self.compiled.is_set():
-            self._drop_programs()
+            self.drop_programs()
             self.fused, self._compiling, self._plain = self._compiling, None, None
             if self._on_gpu:
                 torch.cuda.empty_cache()
@@ -362,24 +356,41 @@ class GpuRuntime:
         if self.chunk == 1:
             return False
         self.chunk //= 2
-        self._drop_programs()
-        self._staging.slots = []
-        self._canvas = torch.empty(0, dtype=torch.uint8)
-        if self.fused is not None:
-            self.fused.release()
-        if self._on_gpu:
-            torch.cuda.empty_cache()
+        self.release_memory()
         if not self._memory_warned:
             self._memory_warned = True
             log.warning("layout: the GPU is short of memory, going on with %d pages at a time", self.chunk)
         return True
 
-    def _drop_programs(self) -> None:
+    def release_memory(self) -> None:
+        """Free the programs, the workspace and the memory of pages: the next pages take what they need."""
+        self.drop_programs()
+        self.staging.slots = []
+        self._canvas = torch.empty(0, dtype=torch.uint8)
+        if self.fused is not None:
+            self.fused.release()
+        if self._on_gpu:
+            torch.cuda.empty_cache()
+
+    def drop_programs(self) -> None:
         """Wait until nothing runs, then drop all programs and graphs."""
-        if self._compute is not None:
-            self._compute.synchronize()
-        self._programs.clear()
+        if self.compute is not None:
+            self.compute.synchronize()
+        self.programs.clear()
 
     def _on_device(self) -> Any:
         """A context in which this runtime's GPU is the current one."""
         return torch.cuda.device(self.device) if self._on_gpu else nullcontext()
+
+
+def compile_kernels(launches: Iterable[Callable[[], object]], is_closed: Callable[[], bool]) -> bool:
+    """Compile kernels by launching each once.
+
+    Returns:
+        False if ``is_closed`` or Python's main thread ends meanwhile: then after the kernel at hand.
+    """
+    for launch in launches:
+        if is_closed() or not threading.main_thread().is_alive():
+            return False
+        launch()
+    return True

@@ -16,7 +16,7 @@ from ..patch import NotApplicable, Undo
 
 _PARAMETERS = ["self", "scheduler_output", "model_runner_output"]
 """Of `Scheduler.update_from_output`."""
-_HELD = "_accel_held"
+HELD = "_accel_held"
 """Attribute of a scheduler: names of requests whose outputs are held back -> `HeldRequest`."""
 _ADVANCED = ">=0.28,<0.29"
 """Versions of vLLM whose `update_from_output` is known well enough to advance requests without it."""
@@ -76,7 +76,7 @@ def _update_from_output(original: Callable[..., Any]) -> Callable[..., Any]:
     def update_from_output(self: Any, scheduler_output: Any, model_runner_output: Any) -> Any:
         if self.log_stats or self.enable_return_routed_experts or getattr(self, "return_sampling_mask", False):
             return original(self, scheduler_output, model_runner_output)
-        held = self.__dict__.setdefault(_HELD, {})
+        held = self.__dict__.setdefault(HELD, {})
         for aborted in scheduler_output.finished_req_ids:  # first: another request of this step may have the name
             held.pop(aborted, None)
         clients: set[int] = set()

@@ -25,6 +25,8 @@ class Char(TypedDict, total=False):
     """Clockwise rotation in radians, as displayed."""
     is_generated: bool
     """Whether pdfium inserted it as a guess: a space that the file does not contain."""
+    is_leader: bool
+    """Present where it is one of a row of dots that only leads the eye on, or a space between them."""
     font: dict[str, Any]
     """``name``, ``size`` in points, and more."""
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import Any
 
 import pypdfium2 as pdfium
 from docvortex.document.pdf import PDFDocument, PDFPage
+from loguru import logger
+
+from ..annotations import Annotations
+from ..layers import may_hide_layers
+from ..page_objects import Path, deactivate
+
+_A4 = (595.0, 842.0)
+"""Points; the size of a page that has none of its own, or no area."""
 
 
 class Document:
@@ -17,7 +27,7 @@ class Document:
     """
 
     def __init__(self, data: bytes) -> None:
-        self._document = PDFDocument(data)
+        self._document = _VisibleText(data)
 
     @property
     def data(self) -> bytes:
@@ -35,7 +45,17 @@ class Document:
         Raises:
             pypdfium2.PdfiumError: if the page is damaged.
         """
-        return self._document._pdf_doc.get_page_size(index)
+        size = self._document._pdf_doc.get_page_size(index)
+        return size if min(size) > 0 else _A4
+
+    @cached_property
+    def may_hide_layers(self) -> bool:
+        """Whether some of its layers may be off."""
+        return may_hide_layers(self.data)
+
+    def hide(self, index: int, paths: tuple[Path, ...]) -> None:
+        """Leave objects of a page out of what :meth:`page` and :meth:`native_snapshot` give."""
+        self._document.hidden[index] = paths
 
     def turn_page(self, index: int, degrees: int) -> None:
         """Turn a page counter-clockwise, before it is used for the first time; a damaged page stays as it is."""
@@ -47,12 +67,12 @@ class Document:
         page.close()
 
     def open_page(self, index: int) -> AbstractContextManager[pdfium.PdfPage]:
-        """pdfium's page, open inside the ``with`` block.
+        """pdfium's page with all its objects, open inside the ``with`` block.
 
         Raises:
             pypdfium2.PdfiumError: if the page is damaged.
         """
-        return self._document._open_page(index)
+        return _PreparedDocument._open_page(self._document, index)
 
     def page(self, index: int) -> PDFPage:
         """docvortex's page, for this package only."""
@@ -62,6 +82,61 @@ class Document:
         """A page in the form that docvortex's model-free analysis takes, for this package only."""
         return self._document._extract_native_page(index)
 
+    def has_drawn_annotations(self, index: int) -> bool:
+        """Whether a page, which was opened before, now has text that its annotations showed."""
+        return index in self._document.drawn
+
     def close(self) -> None:
         """Close the document and its pages."""
         self._document.close()
+
+
+class _PreparedDocument(PDFDocument):
+    """A document whose pages are made ready when they are first opened: see :mod:`..annotations`."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._prepared: set[int] = set()
+        self._annotations: Annotations | None = None
+        self.drawn: set[int] = set()
+        """Pages with annotations that were made part of them."""
+
+    @contextmanager
+    def _open_page(self, page_idx: int) -> Iterator[pdfium.PdfPage]:
+        with super()._open_page(page_idx) as page:
+            if page_idx in self._prepared or not self._prepare(page_idx, page):
+                yield page
+                return
+        with super()._open_page(page_idx) as page:
+            yield page
+
+    def _prepare(self, index: int, page: pdfium.PdfPage) -> bool:
+        """Whether the page has changed, and is to be opened anew."""
+        self._prepared.add(index)
+        changed = False
+        try:
+            self._annotations = self._annotations or Annotations(self._pdf_doc, self.bytes)
+            changed = self._annotations.draw(index, page)
+        except (pdfium.PdfiumError, ValueError, OverflowError) as error:  # an odd annotation must not cost its page
+            logger.opt(exception=error).debug("annotations of page {}", index + 1)
+        if changed:
+            self.drawn.add(index)
+        if min(page.get_size()) <= 0:
+            page.set_mediabox(0, 0, *_A4)
+            page.set_cropbox(0, 0, *_A4)
+            changed = True
+        return changed
+
+
+class _VisibleText(_PreparedDocument):
+    """A document whose pages lack the objects that they don't show."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.hidden: dict[int, tuple[Path, ...]] = {}
+
+    @contextmanager
+    def _open_page(self, page_idx: int) -> Iterator[pdfium.PdfPage]:
+        with super()._open_page(page_idx) as page:
+            deactivate(page, self.hidden.get(page_idx, ()))
+            yield page

@@ -14,13 +14,14 @@ from docvortex.analyzers.pdf import (
     prepare_text_evidence,
     recover_table_region,
 )
-from docvortex.document.pdf import PDFPage
 
 from ...document import BBox, Block
 from ..opening import keep_open, open_document
-from ..types import Key, PageSource
+from ..types import HiddenText, HiddenTexts, Key, PageSource
+from ..visibility import find_hidden
 from .characters import Char
 from .documents import Document
+from .line_cuts import cut_at_others
 
 LineCorrection = Callable[[Any, str], Any]
 """Corrects a line of style evidence: (line with ``text``, name of the field with ranges of that text) -> line."""
@@ -34,11 +35,17 @@ class TextLine:
 
 
 class TextPage:
-    """The text layer of one page; all boxes in points, origin top left."""
+    """The text layer of one page; all boxes in points, origin top left.
 
-    def __init__(self, page: PDFPage) -> None:
-        self._page = page
+    Args:
+        covered: boxes of letters that something covers, which :meth:`lines` leaves out.
+    """
+
+    def __init__(self, document: Document, index: int, covered: Sequence[BBox] = ()) -> None:
+        self._page = page = document.page(index)
+        self._covered = covered
         self._snapshot = page.get_snapshot()
+        self._has_insertions = document.has_drawn_annotations(index)
         self._tables: PDFTablePage | None = None
 
     @property
@@ -48,11 +55,34 @@ class TextPage:
 
     def lines(self) -> list[TextLine]:
         """Lines of characters; each call returns new records, which the caller may change."""
-        return [TextLine([c for span in line["spans"] for c in span["chars"]]) for line in self._snapshot.get_lines()]
+        lines = [[c for span in line["spans"] for c in span["chars"]] for line in self._snapshot.get_lines()]
+        if self._covered:
+            lines = [[char for char in chars if not self._is_covered(char)] for chars in lines]
+        return [TextLine(chars) for chars in (cut_at_others(lines) if self._has_insertions else lines)]
+
+    def _is_covered(self, char: Char) -> bool:
+        """Whether something covers a character; white space stays."""
+        x0, y0, x1, y1 = char["bbox"]
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        return not char["char"].isspace() and any(
+            box[0] <= x <= box[2] and abs(y - (box[1] + box[3]) / 2) < (y1 - y0) / 2 for box in self._covered
+        )
 
     def ruled_lines(self) -> list[BBox]:
         """Ruled lines, horizontal and vertical, as boxes."""
         return [line.bbox for line in self._snapshot.vector_geometry.drawing_lines]
+
+    def paths(self) -> list[tuple[BBox, bool]]:
+        """Boxes of drawn paths, and whether each is a rectangle."""
+        geometry = self._snapshot.vector_geometry
+        edges = {_rounded(line.bbox) for line in geometry.drawing_lines}
+
+        def is_rectangle(path: Any) -> bool:
+            x0, y0, x1, y1 = path.bbox
+            sides = ((x0, y0, x1, y0), (x0, y1, x1, y1), (x0, y0, x0, y1), (x1, y0, x1, y1))
+            return bool(path.rectangle_bboxes) or all(_rounded(side) in edges for side in sides)
+
+        return [(path.bbox, is_rectangle(path)) for path in geometry.path_infos]
 
     def horizontal_rules_of_tables(self) -> list[BBox]:
         """Horizontal ruled lines as the table recovery sees them: edges of filled cells included."""
@@ -92,6 +122,10 @@ class TextPage:
         return self._tables
 
 
+def _rounded(box: BBox) -> BBox:
+    return round(box[0]), round(box[1]), round(box[2]), round(box[3])
+
+
 class TextPages:
     """Text layers of some pages of a document, which stays open inside the ``with`` block.
 
@@ -104,6 +138,7 @@ class TextPages:
         self._release = keep_open(key)
         self._pages = pages
         self._layers = {p.index: Document(p.ocr.pdf) for p in pages if p.ocr}
+        self._hidden = [self._hide(page) for page in pages]
 
     def __enter__(self) -> TextPages:
         return self
@@ -122,7 +157,25 @@ class TextPages:
         Args:
             number: place of the page among these pages.
         """
-        return TextPage(self._pdf(number).page(self._index(number)))
+        return TextPage(self._pdf(number), self._index(number), self._hidden[number].letters)
+
+    def images(self, number: int) -> list[BBox]:
+        """Raster images of a page itself as boxes in points; see :meth:`page`."""
+        index = self._pages[number].index
+        return list(self._document.page(index).pdf_doc.get_page_image_bboxes(index))
+
+    def hidden(self, number: int) -> tuple[HiddenText, ...]:
+        """The text that was left out of a page's text layer, since it is not seen or a watermark."""
+        return self._hidden[number].texts
+
+    def _hide(self, page: PageSource) -> HiddenTexts:
+        if page.ocr:
+            return HiddenTexts()
+        if page.hidden is None:
+            with self._document.open_page(page.index) as raw:
+                page.hidden = find_hidden(raw, self._document.may_hide_layers)
+        self._document.hide(page.index, page.hidden.paths)
+        return page.hidden
 
     def native_snapshot(self, number: int) -> Any:
         """See :meth:`.documents.Document.native_snapshot`."""

@@ -12,7 +12,8 @@ from ...pdf.docvortex.pages import TextLine
 from ..geometry import centre, holds, scaled, share_inside, union
 from ..text.lines import Fragment, Line, assign_to_regions, join_lines, to_lines
 from ..text.paragraphs import continues_paragraph, group_paragraphs
-from .cleanup import TEXT, caption_label, snap_table, without_nested
+from .cleanup import MIN_NESTED_SHARE, TEXT, caption_label, snap_table, without_nested
+from .same_table import group_tables
 
 _MARGIN = 0.12
 """Width of a page's margins, as a share of the page: running heads, page numbers and side notes stand there."""
@@ -43,6 +44,10 @@ class Area:
     lines: list[Line] = field(default_factory=list)
     is_footnote: bool = False
     """Whether it is a footnote; its label is then ``abandon``."""
+    table: tuple[str, str | None] | None = None
+    """A table's HTML (empty where it has no text) and a warning or None, once it was read from the text layer."""
+    beside: list[Area] = field(default_factory=list)
+    """Areas of text that a figure holds; they stand after its picture."""
 
     @property
     def text(self) -> str:
@@ -88,6 +93,7 @@ def find_areas(
     for area in areas:
         if area.region.label == Label.TABLE:
             area.box = snap_table(area.box, rules, [a.box for a in areas if a is not area])
+    areas = _merge_tables(areas)
     inside, outside = assign_to_regions(text_lines, [a.box for a in areas])
     for number, area in enumerate(areas):
         area.fragments = inside.get(number, [])
@@ -107,6 +113,25 @@ def find_areas(
         if area.region.label in (Label.TITLE, Label.PLAIN_TEXT) and area.lines:
             area.region.label = caption_label(area.text, area.region.bbox, known) or area.region.label
     return areas
+
+
+def _merge_tables(areas: list[Area]) -> list[Area]:
+    """Areas (without text yet) where tables that are the same one are one, and none of the others lies in it."""
+    tables = [a for a in areas if a.region.label == Label.TABLE]
+    merged: set[int] = set()
+    grown: list[BBox] = []
+    for box, members in group_tables([a.box for a in tables]):
+        first = max((tables[i] for i in members), key=lambda a: a.region.score)
+        first.box = box
+        if len(members) > 1:
+            grown.append(box)
+            merged.update(id(tables[i]) for i in members if tables[i] is not first)
+    return [
+        a
+        for a in areas
+        if id(a) not in merged
+        and not (a.region.label in TEXT and any(share_inside(a.box, box) > MIN_NESTED_SHARE for box in grown))
+    ]
 
 
 def _relabel_form_fields(areas: list[Area]) -> None:

@@ -13,7 +13,7 @@ TEXT = frozenset(
 )
 """Labels of running text."""
 _VISUAL = frozenset({Label.FIGURE, Label.TABLE})
-_MIN_NESTED_SHARE = 0.8
+MIN_NESTED_SHARE = 0.8
 """Share of a region inside another; above it the region is nested."""
 
 CAPTION = re.compile(
@@ -35,7 +35,7 @@ def without_nested(regions: list[Region]) -> list[Region]:
         return any(
             other is not inner
             and box_area(other.bbox) >= box_area(inner.bbox)
-            and share_inside(inner.bbox, other.bbox) > _MIN_NESTED_SHARE
+            and share_inside(inner.bbox, other.bbox) > MIN_NESTED_SHARE
             and (
                 (other.label == Label.TABLE and inner.label in TEXT)
                 or (other.label in TEXT and inner.label in TEXT and other.score > 0.5 * inner.score)

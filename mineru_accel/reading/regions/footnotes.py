@@ -15,7 +15,7 @@ from .areas import Area
 
 _SIGNS = "∗*†‡§¶"
 """Signs that are used as marks instead of numbers."""
-_MAX_SIZE = 0.95
+MAX_NOTE_SIZE = 0.95
 """Maximum type size of a footnote, relative to that of the text."""
 _MIN_TOP = 0.5
 """Share of the page's height below which footnotes begin."""
@@ -25,8 +25,8 @@ _RULE_THICKNESS = 3
 """Points; thicker boxes are no rules."""
 _RULE_WIDTH = (0.05, 0.45)
 """Width of the rule above footnotes, as shares of the page's width: longer rules are borders."""
-_MIN_LETTERS = 6
-"""Letters; an area with fewer is a number or a formula with an exponent."""
+_MIN_LETTERS = 2
+"""Letters beside the mark: "Id." is a note; a number with an exponent has none, a formula seldom more than one."""
 
 
 def find_footnotes(areas: list[Area], rules: Iterable[BBox], size: tuple[float, float]) -> None:
@@ -54,14 +54,14 @@ def find_footnotes(areas: list[Area], rules: Iterable[BBox], size: tuple[float, 
 
 def _candidates(marked: list[Area], areas: list[Area], min_top: float) -> list[Area]:
     """Areas with a mark at the foot of their column in small type or furniture, from the lowest up."""
-    body = _median_type_size(a for a in areas if a.region.label == Label.PLAIN_TEXT and len(a.lines) > 2)
+    body = median_type_size(a for a in areas if a.region.label == Label.PLAIN_TEXT and len(a.lines) > 2)
     candidates: list[Area] = []
     for area in sorted(marked, key=lambda a: -a.box[1]):
         below = [a for a in areas if a.box[1] > area.box[1] and a is not area and _share_column(a, area)]
         text_below = any(a not in candidates and a.region.label != Label.ABANDON for a in below)
         if area.box[1] < min_top or text_below:
             continue
-        if area.region.label == Label.ABANDON or (body and _median_type_size([area]) <= _MAX_SIZE * body):
+        if area.region.label == Label.ABANDON or (body and median_type_size([area]) <= MAX_NOTE_SIZE * body):
             candidates.append(area)
     return candidates
 
@@ -87,7 +87,7 @@ def _footnote_mark(area: Area) -> str:
     line = area.lines[0]
     raised = _superscripts(line)[0] if line.scripts.startswith(SUPER) else ""
     mark = raised or line.text[0]
-    letters = sum(c.isalpha() for each in area.lines for c in each.text)
+    letters = sum(c.isalpha() for each in area.lines for c in each.text) - mark.isalpha()
     known = re.fullmatch(rf"\d{{1,3}}|[a-z]|[{re.escape(_SIGNS)}]+", mark) if raised else mark in _SIGNS
     return mark if known and letters >= _MIN_LETTERS else ""
 
@@ -111,7 +111,7 @@ def _share_column(one: Area, other: Area) -> bool:
     return horizontal_overlap(one.box, other.box) > 0
 
 
-def _median_type_size(areas: Iterable[Area]) -> float:
+def median_type_size(areas: Iterable[Area]) -> float:
     """The median font size of the characters of some areas in points; 0 without characters."""
     sizes = [float(c["font"]["size"]) for a in areas for f in a.fragments for c in f.chars if not c["char"].isspace()]
     return statistics.median(sizes) if sizes else 0.0

@@ -24,11 +24,17 @@ def furniture_type(bbox: BBox, text: str, is_footnote: bool = False) -> str:
     """
     if is_footnote:
         return "page_footnote"
-    digits = text.strip(" -–—·.|/").replace(" ", "")
-    if (digits.isdigit() and len(digits) <= _MAX_PAGE_DIGITS) or (digits and set(digits.lower()) <= _ROMAN_DIGITS):
+    if is_page_number(text):
         return "page_number"
     if bbox[1] > 0.5:
         return "footer" if bbox[3] > _FOOTER_BOTTOM or len(text) < _MAX_FOOTER_LENGTH else "page_footnote"
     if bbox[2] < _SIDE_MARGIN or bbox[0] > 1 - _SIDE_MARGIN:
         return "aside_text"
     return "header"
+
+
+def is_page_number(text: str) -> bool:
+    """Whether a text is but an Arabic or Roman number."""
+    digits = text.strip(" -–—·.|/").replace(" ", "")
+    is_roman = bool(digits) and set(digits.lower()) <= _ROMAN_DIGITS
+    return is_roman or (digits.isdigit() and len(digits) <= _MAX_PAGE_DIGITS)

@@ -16,7 +16,7 @@ from .areas import Area
 
 _MARGIN = 0.12
 """Height of the top and bottom margins, where running heads stand, as a share of the page's height."""
-_TITLE_SIZE = 1.35
+TITLE_SIZE = 1.35
 """Height of a line, relative to the page's text, from which it is a title: slides repeat theirs."""
 _MIN_LETTERS = 4
 """Letters; shorter texts agree by chance."""
@@ -53,24 +53,27 @@ def relabel_running_heads(areas: list[Area], size: tuple[float, float], text_of:
         first = bottom < _MARGIN * height and all(box[3] > top for box in others)
         last = top > (1 - _MARGIN) * height and all(box[1] < bottom for box in others)
         line = area.lines[0]
-        large = line.bbox[3] - line.bbox[1] > _TITLE_SIZE * usual
+        large = line.bbox[3] - line.bbox[1] > TITLE_SIZE * usual
         if (first or last) and _repeats(line.text, line.bbox, width, large, text_of):
             area.region.label = Label.ABANDON
 
 
 def _repeats(text: str, box: BBox, width: float, large: bool, text_of: NeighbourText) -> bool:
     """Whether a neighbouring page has the same text in a box, or the next number in its row."""
-    x0, y0, x1, y1 = box
-    dx, dy = _MARGIN_AROUND
     number = text.strip(" -–—·.|/")
     if number.isdecimal() and len(number) <= 4:
-        row = (0.0, y0 - dy, width, y1 + dy)
+        row = (0.0, box[1] - _MARGIN_AROUND[1], width, box[3] + _MARGIN_AROUND[1])
         return any(str(int(number) + offset) in re.findall(r"\d+", text_of(offset, row)) for offset in (-1, 1))
+    return not large and is_repeated(text, box, text_of)
+
+
+def is_repeated(text: str, box: BBox, text_of: NeighbourText) -> bool:
+    """Whether a neighbouring page has the same letters in a box."""
+    x0, y0, x1, y1 = box
+    dx, dy = _MARGIN_AROUND
     letters, around = _only_letters(text), (x0 - dx, y0 - dy, x1 + dx, y1 + dy)
-    return (
-        not large
-        and len(letters) >= _MIN_LETTERS
-        and any(letters == _only_letters(text_of(offset, around)) for offset in _NEIGHBOURS)
+    return len(letters) >= _MIN_LETTERS and any(
+        letters == _only_letters(text_of(offset, around)) for offset in _NEIGHBOURS
     )
 
 

@@ -15,6 +15,7 @@ from ..text.lines import Fragment
 from .grid import Grid, build_grid, html_cell
 
 GUESSED = "a table's cells are guessed from the places of its text"
+DOUBTFUL = "a table's cells are doubtful: the places of its text make no regular rows and columns"
 _PROSE_WORDS = 4
 """Words; where the median cell has as many, the cells are lines of prose in columns."""
 _MIN_FILLED = 0.4
@@ -22,7 +23,7 @@ _MIN_FILLED = 0.4
 UNREADABLE = "a table has no text that could be read: kept as a picture"
 
 
-def read_table(page: TextPage, bbox: BBox, fragments: list[Fragment]) -> tuple[str, str, str | None]:
+def read_table(page: TextPage, bbox: BBox, fragments: list[Fragment]) -> tuple[str, str | None] | None:
     """Read a table region.
 
     Args:
@@ -30,15 +31,16 @@ def read_table(page: TextPage, bbox: BBox, fragments: list[Fragment]) -> tuple[s
         fragments: the region's text.
 
     Returns:
-        The block's type (``image`` where the text makes no table, as in a chart), its HTML (empty where nothing could
-        be read), and a warning if the cells are uncertain.
+        Its HTML (empty where it has no text), and a warning if the cells are uncertain. None where the text makes no
+        rows and columns, as in a chart, or in columns of prose.
     """
     found = (page.recover_table(bbox, angle) for angle in (0, 90, 270))
     html = next((html for html in found if html is not None), None)
     grid = build_grid(fragments, rules_within(page.horizontal_rules_of_tables(), bbox))
     if html is None and fragments and not looks_like_table(grid):
-        return "image", "", None
-    return "table", *merge_tables(html, grid, bool(fragments))
+        upright = len({fragment.rotation for fragment in fragments}) == 1
+        return (grid.html(), DOUBTFUL) if grid is not None and upright and _has_short_cells(grid) else None
+    return merge_tables(html, grid, bool(fragments))
 
 
 def looks_like_table(grid: Grid | None) -> bool:
@@ -47,9 +49,14 @@ def looks_like_table(grid: Grid | None) -> bool:
         grid is not None
         and grid.is_consistent
         and grid.columns >= 2
-        and statistics.median(len(c.text.split()) for c in grid.cells) < _PROSE_WORDS
+        and _has_short_cells(grid)
         and len(grid.cells) > _MIN_FILLED * grid.rows * grid.columns
     )
+
+
+def _has_short_cells(grid: Grid) -> bool:
+    """Whether most cells hold a few words at most; others are lines of prose in columns."""
+    return statistics.median(len(c.text.split()) for c in grid.cells) < _PROSE_WORDS
 
 
 def merge_tables(html: str | None, grid: Grid | None, has_text: bool) -> tuple[str, str | None]:
@@ -86,9 +93,8 @@ def _every_line_is_a_row(grid: Grid) -> bool:
     """Whether each line is a row, although no rules separate them: most cells of each have text, and all are short."""
     filled = Counter(c.row for c in grid.cells if c.text)
     first = {c.row for c in grid.cells if c.column == 0 and c.text}
-    short = statistics.median(len(c.text.split()) for c in grid.cells) < _PROSE_WORDS
     least = max(2, 0.6 * grid.columns)
-    return short and len(first) == grid.rows and all(filled[row] >= least for row in range(grid.rows))
+    return _has_short_cells(grid) and len(first) == grid.rows and all(filled[row] >= least for row in range(grid.rows))
 
 
 def rules_within(horizontal: Iterable[BBox], bbox: BBox) -> list[BBox]:

@@ -133,7 +133,8 @@ def _are_adjacent(left: list[Char], right: list[Char]) -> bool:
 
 
 def make_fragment(chars: list[Char]) -> Fragment | None:
-    """A fragment of some characters; None if all are white space."""
+    """A fragment of some characters but leader dots; None if all are white space."""
+    chars = [c for c in chars if "is_leader" not in c]
     ink = [c for c in chars if not c["char"].isspace()]
     if not ink:
         return None
@@ -142,7 +143,16 @@ def make_fragment(chars: list[Char]) -> Fragment | None:
         quarter_turn(angles[0]) if len(set(angles)) == 1 else Counter(map(quarter_turn, angles)).most_common(1)[0][0]
     )
     box = union([c["bbox"] for c in ink])
+    if rotation in (90, 270) and _runs_backwards(ink, rotation):
+        chars = chars[::-1]
     return Fragment(chars, rotation, box, upright_box(box, rotation))
+
+
+def _runs_backwards(ink: list[Char], rotation: int) -> bool:
+    """Whether most steps between sideways characters lead back: pdfium may list them from the page's top down."""
+    starts = [upright_box(c["bbox"], rotation)[0] for c in ink]
+    forward = sum(b > a for a, b in itertools.pairwise(starts))
+    return 2 * forward < len(starts) - 1
 
 
 @lru_cache(maxsize=1024)

@@ -279,7 +279,7 @@ class EngineSupervisor:
     async def _launch(self, replica: Replica) -> None:
         started = time.monotonic()
         try:
-            replica.llm = await self._create(replica)
+            replica.llm = await self.create(replica)
         except Exception as error:
             raise EngineError(f"vLLM does not start: {one_line(error, 300, named=True)}") from error
         replica.generation += 1
@@ -313,7 +313,7 @@ class EngineSupervisor:
             arguments["max_model_len"] = min(arguments["max_model_len"], longest)
         return arguments
 
-    async def _create(self, replica: Replica) -> Any:
+    async def create(self, replica: Replica) -> Any:
         """A new AsyncLLM, in this process or in one of its own."""
         arguments: tuple[Any, ...] = (self.arguments(replica), list(self.args), self.patches)
         values = {SWITCH: self.patches, owner_watch.VARIABLE: owner_watch.owner_id()}

@@ -7,8 +7,13 @@ import secrets
 import numpy as np
 
 
-def generator() -> np.random.Generator:
+def fresh_seed() -> int:
     """Another seed in each run; printed, which pytest shows for a test that fails."""
-    seed = secrets.randbits(32)
+    seed = secrets.randbits(31)
     print(f"seed {seed}")
-    return np.random.default_rng(seed)
+    return seed
+
+
+def generator() -> np.random.Generator:
+    """Random numbers of a fresh seed."""
+    return np.random.default_rng(fresh_seed())

@@ -12,8 +12,6 @@ import pytest
 
 from mineru_accel.errors import OutputError
 from mineru_accel.storage import journal
-from mineru_accel.storage.document_names import DocumentNames
-from mineru_accel.storage.fingerprint import difference, fingerprint
 from mineru_accel.storage.output_folder import check_output, publish
 from mineru_accel.storage.work_folder import WorkFolder
 
@@ -74,14 +72,6 @@ def test_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "a.partial") == ["thesis.txt"]
 
 
-def test_begun_documents_keep_their_names(tmp_path: Path) -> None:
-    _begin(tmp_path, "x", {"source": "a"}).close(keep=True)
-    names = DocumentNames()
-    assert names.assign(tmp_path, "x", "b")[0] == "x_2"
-    assert names.assign(tmp_path, "x", "a")[0] == "x"
-    assert names.assign(tmp_path, "y.partial", "c")[0] == "y.partial_"  # no name that looks like work
-
-
 def test_publish_leaves_only_results(tmp_path: Path) -> None:
     work = _begin(tmp_path)
     (work.path / "a.md").write_text("text")
@@ -90,12 +80,3 @@ def test_publish_leaves_only_results(tmp_path: Path) -> None:
     work.close()
     assert os.listdir(tmp_path) == ["a"] and sorted(os.listdir(tmp_path / "a")) == ["a.md", "a_report.json"]
     check_output(tmp_path)
-
-
-def test_what_has_changed(tmp_path: Path) -> None:
-    was = fingerprint("abc", {"dpi": 200}, "1.0")
-    assert difference(was, fingerprint("abc", {"dpi": 200}, "1.0")) is None
-    assert "file" in str(difference(was, fingerprint("abd", {"dpi": 200}, "1.0")))
-    assert "options" in str(difference(was, fingerprint("abc", {"dpi": 300}, "1.0")))
-    assert "version 1.0" in str(difference(was, fingerprint("abc", {"dpi": 200}, "1.1")))
-    assert difference(None, was) and difference("junk", was)

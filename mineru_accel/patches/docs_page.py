@@ -2,7 +2,7 @@
 
 ::
 
-    python -m mineru_accel.patches.page > docs/patches.md
+    python -m mineru_accel.patches.docs_page > docs/patches.md
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .records import PATCHES
 
 _WIDTH = 120
 _INTRODUCTION = """\
-<!-- Made of the records in mineru_accel/patches/records.py: python -m mineru_accel.patches.page > docs/patches.md -->
+<!-- Made of mineru_accel/patches/records.py: python -m mineru_accel.patches.docs_page > docs/patches.md -->
 
 # Patches
 

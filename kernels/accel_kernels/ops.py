@@ -62,7 +62,7 @@ def run_triton(
     try:
         return runners[chosen](choice.config or default)
     except Exception as error:
-        if not _is_triton_error(error):
+        if not is_triton_error(error):
             raise
         log.warning("%s %s %s: %s, using the vendor's kernels", op, family, exact, error)
         return runners["vendor"](choice.config)
@@ -75,7 +75,7 @@ def choose(op: str, x: Tensor, family: str, exact: str, size: int) -> Choice:
     return SHAPES.lookup(op, x.device, x.dtype, family, exact, size) or Choice("vendor", tier="unknown")
 
 
-def _is_triton_error(error: Exception) -> bool:
+def is_triton_error(error: Exception) -> bool:
     """Compilation failures and kernels too large for the device, not wrong arguments or memory faults."""
     return type(error).__module__.startswith("triton.") or isinstance(error, NotImplementedError)
 
