@@ -47,7 +47,7 @@ def read_pages(document: Writing, indices: Sequence[int]) -> list[list[Block]]:
     pages = [deactivate_blocks(page_store.read_page(staging, index)) for index in indices]
     if document.images is Images.EMBED:
         _embed(pages, staging)
-    if document.images is Images.NONE:  # what is only a picture is nothing then
+    if document.images is Images.NONE:  # a block that is only a picture is left out then
         pages = [[b for b in page if b.get("content") or b["type"] not in VISUAL_TYPES] for page in pages]
     return pages
 
