@@ -78,6 +78,9 @@ class PageResult:
     """Seconds by stage."""
     why_ocr: str | None = None
     """The reason, if the page was read by OCR."""
+    turned: int = 0
+    """Degrees by which the page was turned counter-clockwise to be read: 0, 90, 180 or 270. All bboxes are of the page
+    as displayed."""
     words: dict[str, Any] | None = None
     """What became of the words that the page shows: ``seen``, ``written`` (in its content), ``furniture`` (in running
     heads, feet, page numbers and notes), ``left_out`` (number by reason), ``missing`` (in no block), ``invented``

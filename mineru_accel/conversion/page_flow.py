@@ -292,5 +292,6 @@ def _result(page: PageState, summary: PageSummary) -> PageResult:
         list(summary.warnings),
         page.timings,
         page.why_ocr,
+        page.read.turn if page.read else 0,
         summary.words,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -102,7 +102,7 @@ class PageJobs:
             reading.prepare,
             self._options.page_timeout,
             self._what(folder, page),
-            key=self._key(folder),
+            key=self._key(folder, [page]),
             page=PageSource(page.index, None, page.read.why_ocr, page.read.hidden),
             regions=page.regions,
             policy=self._policy,
@@ -123,7 +123,7 @@ class PageJobs:
         limit = self._options.page_timeout * len(pages)
         what = self._what(folder, first) + (f"-{last.index + 1}" if last is not first else "")
         common: dict[str, Any] = {
-            "key": self._key(folder),
+            "key": self._key(folder, pages),
             "staging": str(folder.staging),
             "dpi": self._options.dpi,
             "images": self._options.images is not Images.NONE,
@@ -188,8 +188,10 @@ class PageJobs:
             parse_mode="ocr" if 2 * pages.ocr > len(pages) else "txt",
         )
 
-    def _key(self, folder: DocumentFolder) -> Key:
-        return Key(str(folder.input.path), self._options.password)
+    def _key(self, folder: DocumentFolder, pages: Iterable[PageState] = ()) -> Key:
+        """The document, with those pages upright that are to be read."""
+        turns = ((page.index, page.read.turn) for page in pages if page.read)
+        return Key(str(folder.input.path), self._options.password).with_turns(turns)
 
     def _what(self, folder: DocumentFolder, page: PageState) -> str:
         """A page for people who look at a trace."""

@@ -38,6 +38,7 @@ def page_report(page: PageResult) -> dict[str, Any]:
         "status": str(page.status),
         "error": page.error,
         "why_ocr": page.why_ocr,
+        **({"turned": page.turned} if page.turned else {}),
         "regions": page.regions,
         "sources": page.sources,
         **({"reasons": page.reasons} if any(page.reasons) else {}),
@@ -49,7 +50,7 @@ def page_report(page: PageResult) -> dict[str, Any]:
 
 def pages_of(report: dict[str, Any]) -> list[PageResult]:
     """The pages of an earlier run's report."""
-    fields = ("error", "regions", "sources", "reasons", "warnings", "timings", "why_ocr", "words")
+    fields = ("error", "regions", "sources", "reasons", "warnings", "timings", "why_ocr", "turned", "words")
     return [
         PageResult(p["page_idx"], PageStatus(p["status"]), **{f: p[f] for f in fields if f in p})
         for p in report.get("page_results", [])

@@ -16,6 +16,7 @@ from ..storage import page_store
 from . import mineru
 from .formula_text import FormulaTexts, as_text_block
 from .inactive_text import deactivate_blocks
+from .turned_pages import make_displayed, make_upright
 from .types import Writing
 
 
@@ -41,16 +42,22 @@ def assemble(document: Writing, indices: Sequence[int], pdf: bytes, whole: bool 
     """
     map_ = None if whole else list(indices)
     warnings: dict[int, list[str]] = {}
+    turns = [page_store.read_turn(Path(document.staging), index) for index in indices]
     pages, formulas = read_pages(document, indices)
+    make_upright(pages, turns)
     try:
         model = mineru.build_model(pages, map_, document.effort, document.parse_mode, pdf)
-        return Assembled(model, mineru.to_middle(model), formulas, warnings)
+        middle = mineru.to_middle(model)
     except ValueError:
         pages, _ = read_pages(document, indices)
+        make_upright(pages, turns)
         for number, reason in mineru.drop_invalid(pages):
             warnings.setdefault(indices[number], []).append(reason)
         model = mineru.build_model(pages, map_, document.effort, document.parse_mode, pdf)
-        return Assembled(model, mineru.to_middle(model), formulas, warnings)
+        middle = mineru.to_middle(model)
+    make_displayed(model.pages, turns)
+    make_displayed(middle.pages, turns)
+    return Assembled(model, middle, formulas, warnings)
 
 
 def read_pages(document: Writing, indices: Sequence[int]) -> tuple[list[list[Block]], FormulaTexts]:

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from .rendering import rotate
+from .orientation import guess_turn
+from .rendering import rotate, turn
 from .scan_graphics import find_figures, find_rules
 from .types import OcrLayer
 
@@ -28,6 +29,14 @@ _MAX_SIDE = 2600
 """Pixels; RapidOCR gains nothing above this and posters would take minutes."""
 _MIN_SCORE = 0.5
 """Confidence; lines with less are dropped. RapidOCR's default."""
+_SURE = 0.8
+"""Confidence of the model that guesses a page's orientation: on pages of text it is .85 to .93."""
+_READABLE = 0.85
+"""Merit of a reading; upside down, lines of text are read with a confidence of .6 to .8."""
+_SIDEWAYS = 0.9
+"""Factor of the merit of a page of sideways lines, whose confidence is as high as that of level ones."""
+_MIN_CHARS = 10
+"""Characters; with fewer, a page can't be read in any orientation."""
 _FONT_SIZE = 0.8
 """Font size relative to the height of a detected box."""
 _BASELINE = 0.22
@@ -56,14 +65,88 @@ def ocr_scale(dpi: int, page_size: tuple[float, float]) -> float:
     return min(dpi / 72, _MAX_SIDE / max(page_size))
 
 
-def read_page(pixels: np.ndarray, page_size: tuple[float, float]) -> OcrLayer:
-    """Make a text layer of a page image.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What RapidOCR reads on a page image that was turned by some right angle."""
+
+    quads: np.ndarray
+    """(n, 4, 2) in pixels of the turned image, corners clockwise from the top left."""
+    texts: list[str]
+    scores: list[float]
+
+    @property
+    def merit(self) -> float:
+        """How well it can be read, 0..1: the mean confidence, reduced where most lines stand upright; 0 without text.
+
+        RapidOCR reads sideways lines, too, and with high confidence.
+        """
+        lengths = np.array([len(text) for text in self.texts])
+        if lengths.sum() < _MIN_CHARS:
+            return 0.0
+        sides = np.abs(self.quads[:, 2] - self.quads[:, 0])
+        wide = lengths[sides[:, 0] >= sides[:, 1]].sum() / lengths.sum()
+        mean = float((lengths * np.array(self.scores)).sum() / lengths.sum())
+        return mean if wide >= 0.5 else mean * _SIDEWAYS
+
+
+def read_upright(pixels: np.ndarray) -> tuple[Reading, int]:
+    """Read a page image in the orientation in which it can be read best.
+
+    An ordinary page is read once; only where the model that guesses the orientation is unsure, or the page can't be
+    read well as guessed, it is read once or twice more.
 
     Args:
-        pixels: (H, W, 3) uint8 RGB, the whole page.
-        page_size: width and height of the page in points.
+        pixels: (H, W, 3) uint8 RGB, the whole page as displayed.
+
+    Returns:
+        What was read, and the degrees by which the image was turned counter-clockwise for it.
     """
-    quads, texts, scores = _recognise(pixels)
+    guess, confidence = guess_turn(pixels)
+    readings = {guess: Reading(*_recognise(turn(pixels, guess)))}
+    merit = readings[guess].merit
+    if confidence < _SURE if guess == 0 else confidence < _SURE or merit < _READABLE:
+        others = () if guess == 0 and merit >= _READABLE else _alternatives(guess, readings[guess])
+        readings |= {other: Reading(*_recognise(turn(pixels, other))) for other in others}
+    best = max(readings, key=lambda t: (readings[t].merit, t == guess))
+    if not readings[best].merit:
+        best = 0 if 0 in readings else guess
+    return readings[best], best
+
+
+def _alternatives(guess: int, reading: Reading) -> tuple[int, ...]:
+    """Turns worth a try where a guess is doubtful."""
+    if guess:
+        return (0,)
+    if not reading.texts:
+        return ()
+    sides = np.abs(reading.quads[:, 2] - reading.quads[:, 0])
+    return (90, 270) if np.median(sides[:, 1] / np.maximum(sides[:, 0], 1)) > 1 else (180,)
+
+
+def read_page(pixels: np.ndarray, page_size: tuple[float, float]) -> tuple[OcrLayer, int]:
+    """Make a text layer of a page image, turned upright.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB, the whole page as displayed.
+        page_size: width and height of the page as displayed, in points.
+
+    Returns:
+        The layer of the upright page, and the degrees by which the page was turned counter-clockwise
+        for it.
+    """
+    reading, turned = read_upright(pixels)
+    size = (page_size[1], page_size[0]) if turned % 180 else page_size
+    return _as_layer(reading, turn(pixels, turned), size), turned
+
+
+def read_as_displayed(pixels: np.ndarray, page_size: tuple[float, float]) -> OcrLayer:
+    """As :func:`read_page`, for a page that is not to be turned."""
+    return _as_layer(Reading(*_recognise(pixels)), pixels, page_size)
+
+
+def _as_layer(reading: Reading, pixels: np.ndarray, page_size: tuple[float, float]) -> OcrLayer:
+    """A text layer of what was read on an upright image, straightened."""
+    quads, texts, scores = reading.quads, reading.texts, reading.scores
     angle = _skew(quads)
     height, width = pixels.shape[:2]
     if angle:

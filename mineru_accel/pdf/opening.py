@@ -60,8 +60,18 @@ def open_document(key: Key) -> Document:
     if document is None:
         while len(_open_documents) >= _MAX_OPEN:
             _open_documents.pop(next(iter(_open_documents)))[0].close()
-        document, opened = Document(_read_as_pdf(key)), state
+        document, opened = _open(key), state
     _open_documents[key] = (document, uses + 1, opened)
+    return document
+
+
+def _open(key: Key) -> Document:
+    """A document whose pages are turned as its key says. Its bytes are those of the document as it is."""
+    if not key.turns:
+        return Document(_read_as_pdf(key))
+    document = Document(open_document(Key(key.path, key.password)).data)
+    for index, turn in key.turns:
+        document.turn_page(index, turn)
     return document
 
 

@@ -26,21 +26,43 @@ def page_texts(path: str) -> list[str]:
     return texts
 
 
-def text_in_box(key: Key, index: int, box: BBox) -> str:
-    """The text layer in a part of a page; an empty string where the page is rotated or damaged.
+def text_in_box(key: Key, index: int, box: BBox, turn: int = 0) -> str:
+    """The text layer in a part of a page; an empty string where the page is rotated otherwise, or damaged.
 
     Args:
-        box: in points, origin at the top left of the page.
+        box: in points, origin at the top left of the page, turned counter-clockwise by ``turn`` degrees.
     """
     try:
         with open_page(key, index) as page:
-            if page.get_rotation():
+            sides = page.get_bbox()
+            rotation = (page.get_rotation() - turn) % 360
+            if page.get_rotation() and not turn:
                 return ""
-            left, _, _, top = page.get_bbox()
             text = page.get_textpage()
             try:
-                return str(text.get_text_bounded(left + box[0], top - box[3], left + box[2], top - box[1]))
+                found = str(text.get_text_bounded(*_unrotated(box, sides, rotation)))
+                # pdfium joins the words of a line as they stand on the page that is displayed
+                return " ".join(reversed(found.split())) if turn == 180 else found
             finally:
                 text.close()
     except (InputError, pdfium.PdfiumError):
         return ""
+
+
+def _unrotated(box: BBox, page: BBox, rotation: int) -> BBox:
+    """(left, bottom, right, top) on the unrotated page, y upwards, of a box (x0, y0, x1, y1) on the rotated one.
+
+    Args:
+        page: left, bottom, right, top of the unrotated page in points.
+        rotation: of the page, clockwise, in degrees.
+    """
+    x0, y0, x1, y1 = box
+    left, bottom, right, top = page
+    match rotation:
+        case 90:
+            return left + y0, bottom + x0, left + y1, bottom + x1
+        case 180:
+            return right - x1, bottom + y0, right - x0, bottom + y1
+        case 270:
+            return right - y1, top - x1, right - y0, top - x0
+    return left + x0, top - y1, left + x1, top - y0

@@ -42,6 +42,11 @@ def render(page: PdfPage, scale: float, crop: tuple[float, float, float, float] 
     return np.ascontiguousarray(pixels)
 
 
+def turn(pixels: np.ndarray, degrees: int) -> np.ndarray:
+    """Turn an image counter-clockwise by a multiple of 90 degrees; its sides change places with 90 and 270."""
+    return np.ascontiguousarray(np.rot90(pixels, degrees // 90)) if degrees else pixels
+
+
 def rotate(pixels: np.ndarray, degrees: float) -> np.ndarray:
     """Rotate an image about its centre, keeping its size; uncovered corners are white.
 

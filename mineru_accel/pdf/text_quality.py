@@ -33,9 +33,13 @@ _ABNORMAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ufffe\uffff\u
 """Characters that are no text. Adobe's U+F8E5 to F8FE, pieces of tall brackets, are not among them: they are known."""
 
 
-def why_ocr(page: pdfium.PdfPage) -> str | None:
-    """The reason why a page must be read by OCR; None if its text layer is sound, or the page is blank."""
-    textpage = page.get_textpage()
+def why_ocr(page: pdfium.PdfPage, loaded: pdfium.PdfTextPage | None = None) -> str | None:
+    """The reason why a page must be read by OCR; None if its text layer is sound, or the page is blank.
+
+    Args:
+        loaded: the page's text layer, if the caller has it open.
+    """
+    textpage = loaded or page.get_textpage()
     try:
         count = textpage.count_chars()
         text = textpage.get_text_range() if count > 0 else ""
@@ -63,7 +67,8 @@ def why_ocr(page: pdfium.PdfPage) -> str | None:
             return "the text layer is scrambled"
         return None
     finally:
-        textpage.close()
+        if loaded is None:
+            textpage.close()
 
 
 def _is_unmapped(textpage: pdfium.PdfTextPage, index: int, count: int) -> bool:

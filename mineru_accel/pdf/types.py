@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -14,6 +15,17 @@ class Key:
 
     path: str
     password: str | None = field(default=None, repr=False)
+    turns: tuple[tuple[int, int], ...] = ()
+    """(0-based page number, degrees) of pages that are turned counter-clockwise to be read: 90, 180 or 270. Who opens
+    such a page with this key sees it upright."""
+
+    def turn(self, index: int) -> int:
+        """Degrees by which a page is turned counter-clockwise to be read; 0 for a page that is upright."""
+        return dict(self.turns).get(index, 0)
+
+    def with_turns(self, turns: Iterable[tuple[int, int]]) -> Key:
+        """The same document with some pages turned; turns by 0 are left out."""
+        return Key(self.path, self.password, tuple((index, turn) for index, turn in turns if turn))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +42,12 @@ class DocumentInfo:
 class OcrLayer:
     """The text layer that was made for a scanned page, or one whose own can't be read.
 
-    Its PDF has one page of the size of the scan, straightened about its centre.
+    Its PDF has one page of the size of the scan, which is turned upright first and then straightened about its centre.
     """
 
     pdf: bytes
     angle: float
-    """Degrees by which the page was straightened, counter-clockwise as seen."""
+    """Degrees by which the page, turned upright, was straightened, counter-clockwise as seen."""
     lines: int
     """Number of lines of text."""
     score: float
@@ -100,8 +112,11 @@ class PageRead:
     why_ocr: str | None
     """The reason for OCR; None where the page's own text layer is sound."""
     pixels: tuple[int, int, int] | None
-    """Shape (H, W, 3) of the image in the arena slot, straightened by ``ocr.angle``; None without an image."""
+    """Shape (H, W, 3) of the image in the arena slot, turned by ``turn``, then straightened by ``ocr.angle``; None
+    without an image."""
     hidden: HiddenTexts = HiddenTexts()
     """What is left out of the page's own text layer."""
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds by step."""
+    turn: int = 0
+    """Degrees by which the page is to be turned counter-clockwise to be upright: 0, 90, 180 or 270."""

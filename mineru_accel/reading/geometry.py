@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..document import BBox
+from ..pdf.turns import box_as_displayed
 
 
 def scaled(box: Any, x: float, y: float) -> BBox:
@@ -58,6 +59,18 @@ def centre(box: Any) -> tuple[float, float]:
 def horizontal_overlap(a: Any, b: Any) -> float:
     """Width that two boxes share; where they share none, minus the gap between them."""
     return float(min(a[2], b[2]) - max(a[0], b[0]))
+
+
+def to_displayed(bbox: BBox | list[float], turn: int, angle: float, size: tuple[float, float]) -> list[float]:
+    """Move a bbox from the page as it was read, turned and straightened, to the page as displayed.
+
+    Args:
+        bbox: fractions of the page as it was read.
+        turn: degrees by which the page was turned counter-clockwise: 0, 90, 180 or 270.
+        angle: degrees by which the turned page was straightened, counter-clockwise as seen.
+        size: width and height of the turned page in points.
+    """
+    return rounded(box_as_displayed(undo_deskew(bbox, angle, size) if angle else bbox, turn))
 
 
 def undo_deskew(bbox: BBox | list[float], angle: float, size: tuple[float, float]) -> list[float]:

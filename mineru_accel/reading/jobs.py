@@ -149,7 +149,7 @@ def _store(content: PageContent, staging: str) -> PageSummary:
         OutputError: if the blocks can't be written.
     """
     try:
-        page_store.write_page(Path(staging), content.index, content.raws, map(_found, content.blocks))
+        page_store.write_page(Path(staging), content.index, content.raws, map(_found, content.blocks), content.turn)
     except OSError as error:
         raise OutputError(f"can't write results: {error.strerror or error}") from error
     return PageSummary(

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..document import PageStatus, Source
+from ..document import VISUAL_TYPES, PageStatus, Source
 from ..pdf.opening import open_page
 from ..pdf.types import Key, PageSource
 from .crops import save_crops
-from .geometry import undo_deskew
+from .geometry import to_displayed
 from .regions.formula_numbers import fold_formula_numbers
 from .regions.lists import add_list_blocks
 from .rescue import insert_in_order, rescued_blocks
@@ -46,20 +46,16 @@ def complete_page(
 
 
 def finish_page(key: Key, page: PageSource, content: PageContent, images: Path | None, dpi: int) -> None:
-    """Write pictures of regions, move bboxes to the page as displayed, add lists, set the status.
+    """Write pictures of regions as they are read, add lists, set the status, move bboxes to the page as displayed.
 
     Raises:
         InputError: if the page can't be loaded.
     """
     started = time.perf_counter()
     angle = page.ocr.angle if page.ocr else 0.0
-    with open_page(key, page.index) as raw_page:
-        save_crops(raw_page, page.index, content.raws, images, dpi, angle)
-        size = raw_page.get_size()
-    for raw in content.raws if angle else []:
-        raw["bbox"] = undo_deskew(raw["bbox"], angle, size)
-        for line in raw.get("lines") or ():
-            line["bbox"] = undo_deskew(line["bbox"], angle, size)
+    with open_page(key, page.index) as upright:
+        save_crops(upright, page.index, content.raws, images, dpi, angle)
+        size = upright.get_size()
     equations = [block.source for block in content.blocks if block.raw["type"] == "equation"]
     formulas = sum(source not in (Source.VLM, Source.FALLBACK) for source in equations)
     if formulas:
@@ -67,7 +63,26 @@ def finish_page(key: Key, page: PageSource, content: PageContent, images: Path |
     if content.warnings:
         content.status = PageStatus.FALLBACK
     add_list_blocks(content)
+    content.turn = key.turn(page.index)
+    _place_as_displayed(content, angle, size)
     content.timings["crop"] = time.perf_counter() - started
+
+
+def _place_as_displayed(content: PageContent, angle: float, size: tuple[float, float]) -> None:
+    """Move all bboxes from the page as it was read to the page as displayed.
+
+    Args:
+        angle, size: see :func:`.geometry.to_displayed`.
+    """
+    turn = content.turn
+    if not turn and not angle:
+        return
+    lines = (line for raw in content.raws for line in raw.get("lines") or ())
+    for boxed in (*content.raws, *lines, *(content.words or {}).get("words", ())):
+        boxed["bbox"] = to_displayed(boxed["bbox"], turn, angle, size)
+    for raw in content.raws:
+        if turn and raw["type"] in VISUAL_TYPES:
+            raw["angle"] = (int(raw.get("angle") or 0) + turn) % 360
 
 
 def account_for_words(

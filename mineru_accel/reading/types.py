@@ -117,6 +117,8 @@ class PageContent:
     timings: dict[str, float] = field(default_factory=dict)
     words: dict[str, Any] | None = None
     """The account of the page's words, see :meth:`.word_account.WordAccount.as_dict`."""
+    turn: int = 0
+    """Degrees by which the page was turned to be read, see :class:`mineru_accel.pdf.types.Key`."""
 
     @property
     def raws(self) -> list[Block]:

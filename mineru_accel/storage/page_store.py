@@ -16,11 +16,18 @@ from .clean_text import dump
 FOLDER = "pages"
 
 
-def write_page(staging: Path, index: int, blocks: list[Block], found: Iterable[Found] = ()) -> None:
-    """Write a page's blocks and how each was found, atomically: a half-written page is never read."""
+def write_page(staging: Path, index: int, blocks: list[Block], found: Iterable[Found] = (), turn: int = 0) -> None:
+    """Write a page's blocks and how each was found, atomically: a half-written page is never read.
+
+    Args:
+        turn: degrees by which the page was turned to be read; bboxes are of the page as displayed.
+    """
     folder = staging / FOLDER
     folder.mkdir(exist_ok=True)  # not its parents: a document that was given up stays gone
-    page = {"blocks": blocks, "found": [[f.label, f.score, f.source, f.formula_text] for f in found]}
+    found_as = [[f.label, f.score, f.source, f.formula_text] for f in found]
+    page: dict[str, Any] = {"blocks": blocks, "found": found_as}
+    if turn:
+        page["turn"] = turn
     write_file(_path(staging, index), dump(page).encode())
 
 
@@ -34,6 +41,11 @@ def write_file(target: Path, data: bytes) -> None:
 def read_page(staging: Path, index: int) -> list[Block]:
     """A page's blocks; none for a page that was never written because it failed."""
     return _read(staging, index)["blocks"]
+
+
+def read_turn(staging: Path, index: int) -> int:
+    """Degrees by which a page was turned counter-clockwise to be read."""
+    return int(_read(staging, index).get("turn", 0))
 
 
 def read_found(staging: Path, index: int) -> list[Found]:

@@ -57,6 +57,15 @@ class Document:
         """Leave objects of a page out of what :meth:`page` and :meth:`native_snapshot` give."""
         self._document.hidden[index] = paths
 
+    def turn_page(self, index: int, degrees: int) -> None:
+        """Turn a page counter-clockwise, before it is used for the first time; a damaged page stays as it is."""
+        try:
+            page = self._document._pdf_doc[index]
+        except pdfium.PdfiumError:  # reported when the page is read
+            return
+        page.set_rotation((page.get_rotation() - degrees) % 360)
+        page.close()
+
     def open_page(self, index: int) -> AbstractContextManager[pdfium.PdfPage]:
         """pdfium's page with all its objects, open inside the ``with`` block.
 

@@ -127,7 +127,7 @@ def add_list_blocks(content: PageContent) -> None:
     """Insert a ``list`` block before each run of items of a page, and give the items Markdown's markers.
 
     Args:
-        content: with final bboxes; changed in place.
+        content: with bboxes on the page as it was read; changed in place.
     """
     raws = content.raws
     known = [raw["bbox"] for raw in raws if raw["type"] == "list"]

@@ -84,9 +84,11 @@ def _only_letters(text: str) -> str:
 def neighbour_text_reader(key: Key, index: int) -> NeighbourText:
     """A reader of the text layers of the pages around one; rotated and damaged pages give no text."""
 
+    turn = key.turn(index)  # a turned page's neighbours are mostly turned as it is
+
     def text_of(offset: int, box: BBox) -> str:
         if not 0 <= index + offset < open_document(key).page_count:
             return ""
-        return text_in_box(key, index + offset, box)
+        return text_in_box(key, index + offset, box, turn)
 
     return text_of
