@@ -139,8 +139,8 @@ def read_page(pixels: np.ndarray, page_size: tuple[float, float]) -> tuple[OcrLa
     return _as_layer(reading, turn(pixels, turned), size), turned
 
 
-def read_upright_page(pixels: np.ndarray, page_size: tuple[float, float]) -> OcrLayer:
-    """:func:`read_page` for a page image that is upright."""
+def read_as_displayed(pixels: np.ndarray, page_size: tuple[float, float]) -> OcrLayer:
+    """As :func:`read_page`, for a page that is not to be turned."""
     return _as_layer(Reading(*_recognise(pixels)), pixels, page_size)
 
 

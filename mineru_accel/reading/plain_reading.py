@@ -54,13 +54,13 @@ def _plainer_layers(key: Key, index: int, dpi: int) -> Iterator[tuple[str, Calla
         return plain_layer(key, index)
 
     def by_ocr() -> OcrLayer:
-        from ..pdf.ocr import ocr_scale, read_upright_page
+        from ..pdf.ocr import ocr_scale, read_as_displayed
         from ..pdf.rendering import render
 
         with open_page(key, index) as page:
             size = page.get_size()
             pixels = render(page, ocr_scale(dpi, size))
-        return read_upright_page(pixels, size)
+        return read_as_displayed(pixels, size)
 
     yield "its text was taken line by line", plain
     yield "it was read by OCR", by_ocr

@@ -24,7 +24,8 @@ def write_page(staging: Path, index: int, blocks: list[Block], found: Iterable[F
     """
     folder = staging / FOLDER
     folder.mkdir(exist_ok=True)  # not its parents: a document that was given up stays gone
-    page: dict[str, Any] = {"blocks": blocks, "found": [[f.label, f.score, f.source, f.formula_text] for f in found]}
+    found_as = [[f.label, f.score, f.source, f.formula_text] for f in found]
+    page: dict[str, Any] = {"blocks": blocks, "found": found_as}
     if turn:
         page["turn"] = turn
     write_file(_path(staging, index), dump(page).encode())

@@ -87,6 +87,20 @@ def test_mixed_pages_give_the_same_markdown(pipeline: Pipeline, tmp_path: Path) 
         assert b["bbox"] == pytest.approx([1000 * v for v in moved], abs=3)
 
 
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_hidden_text_of_turned_pages_stays_out(pipeline: Pipeline, tmp_path: Path, turn: int) -> None:
+    """Text that is not seen is found at its place on the upright page."""
+    writer = PdfWriter(clone_from=CASES / "hidden.pdf")
+    for page in writer.pages:
+        page.rotate(turn)
+    writer.write(tmp_path / "hidden.pdf")
+    upright = pipeline.convert(CASES / "hidden.pdf", tmp_path / "a")
+    turned = pipeline.convert(tmp_path / "hidden.pdf", tmp_path / "b")
+    assert {page.turned for page in turned.pages} == {turn}
+    assert turned.markdown == upright.markdown
+    assert turned.pages[0].words["left_out"] == upright.pages[0].words["left_out"]
+
+
 @pytest.mark.parametrize(("degrees", "skew"), [(90, 0), (180, 2), (270, -2)])
 def test_turned_scans(pipeline: Pipeline, tmp_path: Path, degrees: int, skew: float) -> None:
     page = pdfium.PdfDocument(SAMPLES / "report.pdf")[0].render(scale=150 / 72).to_pil().convert("L")
