@@ -135,7 +135,7 @@ def page_blocks(blocks: list[Block]) -> list[PageBlock]:
     return [block for page in middle.pages for block in page.blocks if block.type not in PAGE_AUXILIARY_BLOCK_TYPES]
 
 
-def render_block(block: PageBlock, formulas: FormulaTexts) -> str:
+def render_block(block: PageBlock, formulas: FormulaTexts = _NO_FORMULAS) -> str:
     """One block as Markdown."""
     text = render_single_block(block, delimiters=config.render.latex_delimiters, asset_base_url="").strip("\n")
     return with_alternative_texts(text, formulas)

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from ..document import Block, PageStatus, Source
 from ..pdf.docvortex import native as docvortex
-from ..pdf.docvortex.pages import TextPages
+from ..pdf.docvortex.pages import TextPage, TextPages
 from ..pdf.types import Key, PageSource
+from .geometry import scaled
 from .left_out import hidden_words
 from .native_repair import repair_blocks
 from .page_end import account_for_words, finish_page
+from .text.lines import assign_to_regions, join_lines, to_lines
 from .types import PageBlock, PageContent
 from .word_account import seen_words
 
@@ -41,6 +43,7 @@ def analyze(
                 _demote_titles(repaired)
             content = _content(pages[number], repaired, [*why, *warnings])
             text = texts.page(number)
+            _set_formula_texts(content, text)
             account_for_words(content, seen_words(text.lines()), text.size, hidden_words(texts.hidden(number)))
             results.append(content)
     share = (time.perf_counter() - started) / len(pages)
@@ -54,6 +57,15 @@ def _content(page: PageSource, raws: list[Block], warnings: list[str]) -> PageCo
     text = page.ocr.source if page.ocr else Source.TEXT_LAYER
     blocks = [PageBlock(raw, text if raw.get("content") else Source.IMAGE) for raw in raws]
     return PageContent(page.index, blocks, PageStatus.OK, warnings)
+
+
+def _set_formula_texts(content: PageContent, text: TextPage) -> None:
+    """Give formulas that are pictures the characters in their boxes."""
+    formulas = [b for b in content.blocks if b.raw["type"] == "equation" and not b.raw.get("content")]
+    if formulas:
+        inside, _ = assign_to_regions(text.lines(), [scaled(b.raw["bbox"], *text.size) for b in formulas])
+        for number, fragments in inside.items():
+            formulas[number].formula_text = join_lines(to_lines(fragments))
 
 
 def _demote_titles(blocks: list[Block]) -> None:

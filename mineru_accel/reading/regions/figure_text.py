@@ -28,6 +28,8 @@ _MIN_HELD = 0.9
 """Share of a region's letters that are in the cells of its ruled table; ticks of a chart stand outside the rules."""
 _MIN_TICKS = 4
 """Numbers at equal steps and distances that make an axis: three may be chance."""
+_MAX_BOXES = 500
+"""Rectangles that are looked at: more are a picture's pixels."""
 _THIN = 3.0
 """Points; a path that is no thicker is a ruled line."""
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{2}")
@@ -58,6 +60,8 @@ class Drawing:
     """Paths that are neither ruled lines nor rectangles: curves, arrows, markers."""
     boxes: int
     """Rectangles that are no ruled lines."""
+    bars: int
+    """Those among them without text: a chart's bars, or empty fields."""
 
     @property
     def is_plain(self) -> bool:
@@ -78,11 +82,13 @@ def look_at_drawing(
     pictures = [image for image in images if share_inside(image, box) > 0.8]
     over = sum(any(holds(p, *centre(f.bbox)) for p in pictures) for f in fragments) / max(len(fragments), 1)
     thick = [
-        is_rectangle
+        (path, is_rectangle)
         for path, is_rectangle in paths
         if min(path[2] - path[0], path[3] - path[1]) > _THIN and holds(box, *centre(path))
     ]
-    return Drawing(over, len(pictures), len(thick) - sum(thick), sum(thick))
+    boxes = [path for path, is_rectangle in thick if is_rectangle][:_MAX_BOXES]
+    bars = sum(not any(holds(path, *centre(f.bbox)) for f in fragments) for path in boxes)
+    return Drawing(over, len(pictures), sum(not is_rectangle for _, is_rectangle in thick), len(boxes), bars)
 
 
 def text_in_figure(lines: Sequence[Line], drawing: Drawing, ruled: str | None, has_grid: bool) -> TextKind:
@@ -96,7 +102,8 @@ def text_in_figure(lines: Sequence[Line], drawing: Drawing, ruled: str | None, h
     if drawing.over_picture > _MIN_SHARE:
         return TextKind.TEXT if is_prose(lines) else TextKind.LABELS
     if drawing.is_plain and not has_axis(lines, both=False):
-        if ruled is not None and _is_filled(ruled, lines):
+        has_bars = 2 * drawing.bars > drawing.boxes
+        if ruled is not None and not has_bars and _is_filled(ruled, lines):
             return TextKind.TABLE
         if has_grid and drawing.boxes == 0 and len(lines) > _MIN_SENTENCES:
             return TextKind.TABLE
