@@ -130,7 +130,7 @@ class Options(BaseModel):
     pages: str | None = Field(None, description="Pages to convert, 1-based: '1-5,8,r3-r1' (r counts from the end).")
     start: int | None = Field(None, ge=0, description="First page, 0-based (as MinerU's -s).")
     end: int | None = Field(None, ge=0, description="Last page, 0-based, inclusive (as MinerU's -e).")
-    max_pages: int | None = Field(None, ge=1, description="Convert only the first so many of these pages.")
+    max_pages: int | None = Field(None, ge=1, description="Convert at most this many of these pages, the first ones.")
     lang: str = Field("auto", description="Language of scans: one model reads some fifty, the others give a warning.")
     dpi: int = Field(200, ge=36, le=1200, description="Resolution of cropped pictures and of pages for OCR.")
     formats: tuple[Format, ...] = Field(DEFAULT_FORMATS, description="What to write for each document.")

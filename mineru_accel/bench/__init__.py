@@ -90,6 +90,6 @@ def run(argv: Sequence[str]) -> int:
         benchmark, _ = BENCHMARKS[argv[0]]
         return benchmark(argv[1:])
     asked = bool(argv) and argv[0] in ("-h", "--help")
-    lines = ["usage: mineru-accel bench NAME [options]", ""] + [f"  {n:<10} {t}" for n, (_, t) in BENCHMARKS.items()]
+    lines = ["usage: mineru-accel bench NAME [options]", ""] + [f"  {n:<12} {t}" for n, (_, t) in BENCHMARKS.items()]
     print("\n".join(lines), file=sys.stdout if asked else sys.stderr)
     return EXIT_OK if asked else EXIT_USAGE

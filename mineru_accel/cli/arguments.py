@@ -80,8 +80,8 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--formats",
         metavar="LIST",
-        help="of md,content_list,content_list_v2,middle,model,html,docx,latex,epub,layout_pdf; "
-        "default: md,content_list,content_list_v2,middle,model,layout_pdf",
+        help="of md, content_list, content_list_v2, middle, model, html, docx, latex, epub, layout_pdf, with commas; "
+        "default: all but html, docx, latex, epub",
     )
     group.add_argument("--images", choices=["file", "embed", "none"], help="pictures: beside the Markdown, in it, none")
     group.add_argument("--password", metavar="PW", help="of encrypted PDFs")

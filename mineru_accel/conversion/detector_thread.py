@@ -25,8 +25,7 @@ _Item = tuple[tuple[int, int, int], int, Then]
 
 
 class DetectorThread:
-    """Runs the detector on batches of whatever pages are ready: no page waits for a batch to fill, nor for others where
-    a batch is no faster.
+    """Runs the detector on the pages that are ready, up to its ``max_batch``: no page waits for a batch to fill.
 
     Args:
         detector: closed with the thread.

@@ -37,7 +37,7 @@ class Executor(ABC):
 
     @property
     def layout_on_gpu(self) -> bool:
-        """Whether the layout model runs on a GPU of this machine: its time is none of a CPU's then."""
+        """Whether the layout model runs on a GPU of this machine: its seconds are no CPU time then."""
         return False
 
     @abstractmethod
@@ -126,7 +126,7 @@ class LocalExecutor(Executor):
         self, inputs: list[Input], output: Path | None, arrivals: Callable[[], list[Input]] | None = None
     ) -> Generator[DocumentResult, None, None]:
         run = self._start_run(inputs, output)
-        del inputs  # their paths remember what they were asked: of a hundred thousand that is a lot
+        del inputs  # a path caches its parts once it is used: much memory for a hundred thousand inputs
         self._emit(run.started(self.plan))
         try:
             while run.pending or (arrivals and not run.stopped):

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from ..vlm.types import Answer
 
 _READ_ATTEMPTS = 2
+"""Maximum jobs that read a page, if each loses its worker."""
 _ATTEMPTS = 3
-"""Maximum jobs of a page in one stage while its workers are lost: once among others, then alone."""
+"""The same in later stages: one more, since the first job may have been lost by another page of it."""
 
 
 class PageFlow:

@@ -28,8 +28,8 @@ class Plan:
 
     @property
     def effort(self) -> str:
-        """MinerU's word for it (in ``_middle.json``): ``flash`` has no layout model, ``medium`` has one, ``high`` has a
-        VLM for what needs one, ``xhigh`` for everything."""
+        """MinerU's name for this kind of plan (in ``_middle.json``): ``flash`` has no layout model, ``medium`` has one,
+        ``high`` has a VLM for what needs one, ``xhigh`` for everything."""
         if self.engine:
             return "high" if self.backend is Backend.HYBRID else "xhigh"
         return "flash" if self.layout is Layout.NATIVE else "medium"

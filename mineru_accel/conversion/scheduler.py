@@ -201,7 +201,7 @@ class Scheduler:
         """End all documents, also those that wait in the inbox, and wait until their folders are finished.
 
         Args:
-            step: taken from the inbox, but not made.
+            step: a call that was taken from the inbox and is still to be made.
         """
         for document in list(self._documents.values()):
             self._end(document, "stopped")

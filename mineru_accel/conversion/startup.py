@@ -31,7 +31,7 @@ WORKER_OUTPUT = "MINERU_ACCEL_WORKER_OUTPUT"
 _MAX_WORKERS = 32
 _MAX_IMGSZ = 2048
 SLOT_BYTES = 3 * 2200 * 2200
-"""A page at 200 dpi, of A4 or Letter; crops of a larger one that don't fit travel otherwise."""
+"""A page at 200 dpi, of A4 or Letter; crops of a larger one that don't fit are sent as bytes (``Crop.data``)."""
 _VLM_PAGES = 192
 """Maximum pages in flight with a VLM."""
 _VLM_BYTES = 1 << 30
@@ -79,7 +79,7 @@ def start(
             failed.callback(detector.close)
         if plan.engine and arena:
             vlm = _start_vlm(engine() if engine else make_engine(options, plan), arena, options.timeout, tracer)
-        failed.pop_all()  # it is the scheduler that closes them
+        failed.pop_all()  # from here on the scheduler closes them
     scheduler = Scheduler(choose_route(plan), pool, on_event, arena=arena, detector=detector, vlm=vlm, tracer=tracer)
     return Started(scheduler, PageJobs(options, plan, detector.imgsz if detector else 0), pool)
 

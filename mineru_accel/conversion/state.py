@@ -33,7 +33,7 @@ class DocumentState:
     """Its place in the order of admission."""
     pages: Pages = field(default_factory=Pages)
     unread_in_chunk: dict[int, int] = field(default_factory=dict)
-    """Pages still to be read, by number of the chunk of pages that are extracted together, where reading has begun."""
+    """Number of a chunk (pages that are extracted in one job) -> its pages still to be read, once one of them is."""
     parts: int = 0
     """Parts of a long document that have been put together."""
     text_to: int = 0

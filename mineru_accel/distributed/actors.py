@@ -105,7 +105,7 @@ class Open:
         return self._batches(OpenedDocument(task, name, fingerprint, key, tuple(pages), len(info.page_sizes), began))
 
     def _claim(self, item: Input, number: int) -> tuple[str, dict[str, Any] | None]:
-        if number in self._claimed:  # asked again: what was found was lost on its way
+        if number in self._claimed:  # asked again: the first answer was lost
             self._names.release(self._output, self._claimed.pop(number))
         while True:
             with contextlib.nullcontext() if remote.is_url(self._output) else naming_lock(self._output):
@@ -126,7 +126,7 @@ class Open:
             return [PageBatch(document, 0, count, stored=False)]
         starts = range(0, count, size)
         found = batch_store.stored(self._output, document.key) if self._settings.options.resume is not False else set()
-        there = frozenset(found.intersection(starts) - {starts[-1]})  # one has to say that all are there
+        there = frozenset(found.intersection(starts) - {starts[-1]})  # a last batch to convert completes the document
         missing = [start for start in starts if start not in there]
         return [PageBatch(document, i, min(i + size, count), True, there, len(starts)) for i in missing]
 

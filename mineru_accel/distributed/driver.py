@@ -34,7 +34,7 @@ from .pools import Pools, plan_pools
 from .settings import Settings
 
 _GROUP = 16
-"""Groups of inputs that one call opens."""
+"""Maximum groups of inputs that one call opens."""
 _MAX_BLOCKS = 1024
 """Maximum blocks of a dataset whose inputs are not opened yet."""
 

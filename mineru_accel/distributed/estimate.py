@@ -31,12 +31,12 @@ class PageCost:
     """The mean cost of a page."""
 
     seconds: Mapping[str, float]
-    """Of a core by stage; the layout model's are of a GPU where ``layout_on_gpu``."""
+    """Seconds of a core by stage; of a GPU for the layout model where ``layout_on_gpu``."""
     bytes: float
-    """Sent over the network."""
+    """Bytes sent over the network."""
     layout_on_gpu: bool
     crops: float = 0.0
-    """Read by VLMs of the cluster; 0 where servers elsewhere read them, or nobody does."""
+    """Crops read by VLMs of the cluster; 0 where servers elsewhere read them, or nobody does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ _MAX_CPUS = 8
 _MAX_ENGINE_CPUS = 16
 """The same where the actor holds an engine for the VLM, which all its workers feed."""
 _OPEN_SHARE = 0.02
-"""Of the CPUs: the share of the actors that open documents, with room to spare (measured: README.md)."""
+"""Share of the CPUs for the actors that open documents, with room to spare (measured: README.md)."""
 _CALLS, _ENGINE_CALLS = 2, 8
 """Calls of 16 pages under way in an actor: enough to keep its workers, or the engine, busy."""
 

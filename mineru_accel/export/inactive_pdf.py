@@ -21,7 +21,7 @@ _DANGEROUS = ("/JavaScript", "/Launch", "/SubmitForm", "/ImportData", "/Renditio
 
 
 def remove_active_content(pdf: bytes) -> bytes:
-    """The PDF, written by pypdf, without actions but links within it and to the web, and without attachments."""
+    """The PDF, written by pypdf, without attachments and without actions, except links within it and to the web."""
     if not any(sign in pdf for sign in _SIGNS):
         return pdf
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pdf)))

@@ -126,7 +126,7 @@ def escape_document(middle: MiddleJson) -> MiddleJson:
 def _escape_spans(value: Any) -> bool:
     """Escape text spans and formulas in place, at any depth; whether anything was changed."""
     if isinstance(value, list):
-        return sum(_escape_spans(item) for item in value) > 0  # every one
+        return sum(_escape_spans(item) for item in value) > 0  # not any(): every item must be escaped
     if not isinstance(value, dict):
         return False
     content = value.get("content")

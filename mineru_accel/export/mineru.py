@@ -142,7 +142,7 @@ def render_block(block: PageBlock, formulas: FormulaTexts = _NO_FORMULAS) -> str
 
 
 def empty(model: ModelJson, whole: bool, pages: list[int]) -> tuple[ModelJson, MiddleJson]:
-    """The raw and the structured document without their pages, of which ``model`` has none either.
+    """The raw and the structured document without pages; ``model`` must have none.
 
     Args:
         whole: whether all pages of the file were converted.

@@ -75,7 +75,7 @@ def read_pages(document: Writing, indices: Sequence[int]) -> tuple[list[list[Blo
                 formulas[picture] = found.formula_text
             else:
                 blocks[number] = as_text_block(block, found.formula_text)
-    if document.images is Images.NONE:  # what is only a picture is nothing then
+    if document.images is Images.NONE:  # a block that is only a picture is left out then
         pages = [[b for b in page if b.get("content") or b["type"] not in VISUAL_TYPES] for page in pages]
     return pages, formulas
 

@@ -133,7 +133,7 @@ def iou_matrix(boxes: np.ndarray) -> np.ndarray:
 
 
 def _overhang(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """How far each pair of intervals ``(n,)`` overlaps: ``(n, n)``, 0 for those apart."""
+    """Length of the overlap of each pair of ``n`` intervals: ``(n, n)``, 0 for those apart."""
     length = np.minimum.outer(high, high)
     length -= np.maximum.outer(low, low)
     return np.maximum(length, 0, out=length)

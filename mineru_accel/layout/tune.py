@@ -26,7 +26,7 @@ class Shapes:
     """The shapes to measure."""
 
     ops: Sequence[str]
-    """Of ``OPS``."""
+    """Names out of ``OPS``."""
     scales: Sequence[str]
     """The layout model's scales: n, s, m."""
     imgsz: Sequence[int]

@@ -41,7 +41,7 @@ _STALE = re.compile(rb"/NeedAppearances\s+true")
 _MAX_SAMPLES = 200
 """Characters by which the direction of a page's text is told."""
 _LARGEST = 12.0
-"""Font size in points of text that is written into large rectangles: about that of the text beside it."""
+"""Font size in points of text in large rectangles that have none of their own: about that of the text beside it."""
 
 
 @dataclass(slots=True)
@@ -53,6 +53,8 @@ class _Field:
     """The text that the file gives it."""
     options: list[tuple[str, bool]] = field(default_factory=list)
     """Of a list from which several lines are seen: each with whether it is chosen."""
+    size: float = 0.0
+    """Its font size in points; 0 where it has none of its own."""
     prefers_value: bool = False
     """Whether the value counts, rather than what the appearance shows."""
 
@@ -74,7 +76,8 @@ class _Field:
 class _Shown:
     """What the annotations of a page are made into, besides what pdfium draws."""
 
-    written: list[tuple[str, Rect]] = field(default_factory=list)
+    written: list[tuple[str, Rect, float]] = field(default_factory=list)
+    """Text, its place, and the maximum font size."""
     fields: list[_Field] = field(default_factory=list)
     stamps: list[tuple[int, Rect]] = field(default_factory=list)
     """Numbers and places of what may show text upon the page's own."""
@@ -118,7 +121,7 @@ class Annotations:
             texts = _texts_with_and_without(self._document, index, page, rects)
             for one, (own, seen) in zip(shown.fields, texts, strict=False):
                 if text := one.text("" if own.strip() else seen.strip()):
-                    shown.written.append((text, one.rect))
+                    shown.written.append((text, one.rect, one.size or _LARGEST))
             stamps = zip(shown.stamps, texts[len(shown.fields) :], strict=True)
             to_hide += [number for (number, _), (own, seen) in stamps if _repeats(own, seen)]
         for number in to_hide:
@@ -158,10 +161,10 @@ class Annotations:
         form = self._form
         kind = pdfium_c.FPDFAnnot_GetFormFieldType(form, annotation) if form else -1
         if kind in _BOXES or (kind <= 0 and pdfium_c.FPDFAnnot_HasKey(annotation, b"AS")):  # no part of the form
-            to.written.append((CHECKED if _is_checked(form, annotation) else UNCHECKED, rect))
+            to.written.append((CHECKED if _is_checked(form, annotation) else UNCHECKED, rect, _LARGEST))
             return True
         if kind == pdfium_c.FPDF_FORMFIELD_LISTBOX:
-            to.fields.append(_Field(rect, "", _options(form, annotation)))
+            to.fields.append(_Field(rect, "", _options(form, annotation), _font_size(form, annotation)))
             return True
         is_text = kind <= 0 and _string(annotation, b"FT") in ("Tx", "Ch")
         if not is_text and kind not in _TEXT_FIELDS:
@@ -172,7 +175,7 @@ class Annotations:
         chosen = [] if is_text else [label for label, chosen in _options(form, annotation) if chosen]
         value = "\n".join(chosen) or _value(form, annotation).strip()
         comb = bool(flags & _COMB) and kind == pdfium_c.FPDF_FORMFIELD_TEXTFIELD
-        to.fields.append(_Field(rect, value, prefers_value=self._stale or comb))
+        to.fields.append(_Field(rect, value, [], _font_size(form, annotation), prefers_value=self._stale or comb))
         return True
 
 
@@ -187,6 +190,13 @@ def _is_checked(form: object, annotation: pdfium_c.FPDF_ANNOTATION) -> bool:
 def _value(form: object, annotation: pdfium_c.FPDF_ANNOTATION) -> str:
     """The value of a widget's field."""
     return _wide(pdfium_c.FPDFAnnot_GetFormFieldValue, form, annotation) if form else _string(annotation, b"V")
+
+
+def _font_size(form: object, annotation: pdfium_c.FPDF_ANNOTATION) -> float:
+    """The font size of a field in points; 0 where it depends on the field's own size."""
+    size = ctypes.c_float()
+    found = form and pdfium_c.FPDFAnnot_GetFontSize(form, annotation, ctypes.byref(size))
+    return size.value if found else 0.0
 
 
 def _options(form: object, annotation: pdfium_c.FPDF_ANNOTATION) -> list[tuple[str, bool]]:
@@ -232,13 +242,13 @@ def _texts_in(page: pdfium.PdfPage, rects: list[Rect]) -> list[str]:
         text.close()
 
 
-def _write(document: pdfium.PdfDocument, page: pdfium.PdfPage, texts: list[tuple[str, Rect]]) -> None:
+def _write(document: pdfium.PdfDocument, page: pdfium.PdfPage, texts: list[tuple[str, Rect, float]]) -> None:
     """Write text into rectangles of a page."""
     turn = _turn_of_text(page)
     foreign: list[TextRun] = []
     font = None
-    for text, rect in texts:
-        for run in text_in_rect(text, rect, turn, largest=_LARGEST):
+    for text, rect, largest in texts:
+        for run in text_in_rect(text, rect, turn, largest=largest):
             if not _is_latin(run.text):
                 foreign.append(run)
                 continue

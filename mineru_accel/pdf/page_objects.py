@@ -96,6 +96,22 @@ class PageObject:
         """The text of a text object."""
         return _string(pdfium_c.FPDFTextObj_GetText, self.raw, textpage.raw)
 
+    def letters(self, textpage: pdfium.PdfTextPage) -> Iterator[tuple[str, BBox]]:
+        """The characters of a text object with their boxes in the page's space; white space has none, and is left out.
+
+        Each call goes through the whole page's text.
+        """
+        edges = [ctypes.c_double() for _ in range(4)]
+        left, right, bottom, top = edges
+        for index in range(textpage.count_chars()):
+            owner = pdfium_c.FPDFText_GetTextObject(textpage.raw, index)
+            if not owner or ctypes.cast(owner, ctypes.c_void_p).value != self.address:
+                continue
+            letter = chr(min(pdfium_c.FPDFText_GetUnicode(textpage.raw, index), 0x10FFFF))
+            known = pdfium_c.FPDFText_GetCharBox(textpage.raw, index, *map(ctypes.byref, edges))
+            if known and not letter.isspace():
+                yield letter, (left.value, bottom.value, right.value, top.value)
+
 
 def objects_of(page: pdfium.PdfPage, limit: int) -> list[PageObject]:
     """All objects of a page but forms, in the order in which they are painted; the first ``limit`` of them."""

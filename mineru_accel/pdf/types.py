@@ -70,6 +70,9 @@ class HiddenTexts:
     paths: tuple[tuple[int, ...], ...] = ()
     """Their places on the page, see :data:`.page_objects.Path`."""
     texts: tuple[HiddenText, ...] = ()
+    """These texts, and parts of others that something covers."""
+    letters: tuple[BBox, ...] = ()
+    """Boxes of the letters of those parts, as :attr:`HiddenText.bbox`."""
 
 
 @dataclass(slots=True)

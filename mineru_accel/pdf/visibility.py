@@ -7,6 +7,8 @@ the text in question: text that makes no difference is hidden, whatever hides it
 from __future__ import annotations
 
 import ctypes
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +32,8 @@ _MAX_TINY = 1.0
 """Points; the smallest type in print is 3, that of posters and plans shrunk to a page 1.5."""
 _COVERED = 0.9
 """Share of a text's box that another object must cover to hide it."""
+_PARTLY_COVERED = (0.05, 0.6)
+"""Shares of a text's width and height that an object must cover to hide a part of it, as a black bar does."""
 _MIN_COVER = 2.0
 """Points; thinner objects, rules, cover no text."""
 _SCALE, _MAX_SIDE = 2.0, 3000
@@ -55,6 +59,8 @@ class _Text:
     colour: Colour | None = None
     """Of its fill; None if it is not filled, or by no plain colour."""
     ground: tuple[int, int, int] = _UNKNOWN
+    partly: bool = False
+    """Whether only a part of it may be covered."""
     invisible: bool = False
     """Whether it is in render mode 3: OCR puts such text over a scan."""
     why: WhyHidden = WhyHidden.HIDDEN
@@ -88,14 +94,15 @@ def find_hidden(page: pdfium.PdfPage, may_hide_layers: bool) -> HiddenTexts:
     hidden = _outside_or_tiny(page, texts)
     rest = _others(texts, hidden)
     suspects = _suspects(page, rest, _areas(objects), may_hide_layers) if rest else []
-    if suspects:
-        hidden += _not_shown(page, suspects)
+    proof = _Proof(page, suspects) if suspects else None
+    if proof:
+        hidden += [text for text in suspects if not proof.shows(text)]
         rest = _others(rest, hidden)
     rest = [text for text in rest if not text.invisible]
     for place in find_watermarks(page, [TextFacts(t.item, t.bounds, t.colour, t.ground) for t in rest]):
         rest[place].why = WhyHidden.WATERMARK
         hidden.append(rest[place])
-    return _described(page, hidden) if hidden else HiddenTexts()
+    return _described(page, hidden, proof, [text for text in rest if text.partly])
 
 
 def _others(texts: list[_Text], without: list[_Text]) -> list[_Text]:
@@ -139,12 +146,14 @@ def _areas(objects: list[PageObject]) -> list[_Area]:
 def _suspects(page: pdfium.PdfPage, texts: list[_Text], areas: list[_Area], may_hide_layers: bool) -> list[_Text]:
     """Texts that may be hidden: of the colour of their ground, covered, clipped, invisible, on a layer."""
     _read_colours(texts)
-    grounds, covered, pictured = _surroundings(texts, areas)
+    grounds, covered, partly, pictured = _surroundings(texts, areas)
     colours = np.array([text.colour[:3] if text.colour else _UNKNOWN for text in texts])
     known = (grounds[:, 0] >= 0) & (colours[:, 0] >= 0)
-    doubtful = covered | known & (np.abs(colours - grounds).max(axis=1) < _SUSPICIOUS_CONTRAST)
+    doubtful = covered | partly | known & (np.abs(colours - grounds).max(axis=1) < _SUSPICIOUS_CONTRAST)
     for text, ground in zip(texts, grounds.tolist(), strict=True):
         text.ground = tuple(ground)
+    for text in (texts[number] for number in np.flatnonzero(partly)):
+        text.partly = True
     clips = text_clips(page)
     found = []
     for place, text in enumerate(texts):
@@ -168,16 +177,16 @@ def _read_colours(texts: list[_Text]) -> None:
             text.colour = text.item.fill_colour()
 
 
-def _surroundings(texts: list[_Text], areas: list[_Area]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each text the colour of its ground, whether a later object covers it, and whether it lies on a picture.
+def _surroundings(texts: list[_Text], areas: list[_Area]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The colour of each text's ground, whether a later object covers it or a part of it, whether it is on a picture.
 
     Returns:
-        (N, 3) colours, -1 where unknown; (N,) and (N,) bool.
+        (N, 3) colours, -1 where unknown; three times (N,) bool.
     """
     grounds = np.full((len(texts), 3), _WHITE)
-    covered, pictured = np.zeros((2, len(texts)), bool)
+    covered, partly, pictured = np.zeros((3, len(texts)), bool)
     if not areas:
-        return grounds, covered, pictured
+        return grounds, covered, partly, pictured
     ax0, ay0, ax1, ay1 = np.array([area.bounds for area in areas]).T[:, None, :]
     order = np.array([area.number for area in areas])
     colours = np.array([area.colour for area in areas])
@@ -195,9 +204,11 @@ def _surroundings(texts: list[_Text], areas: list[_Area]) -> tuple[np.ndarray, n
         pictured[part] = (holds & (colours[:, 0] < 0)).any(axis=1)
         width = np.minimum(ax1, x1) - np.maximum(ax0, x0)
         height = np.minimum(ay1, y1) - np.maximum(ay0, y0)
-        shared = width.clip(0) * height.clip(0)
-        covered[part] = (holds & later & covers & (shared >= _COVERED * (x1 - x0) * (y1 - y0))).any(axis=1)
-    return grounds, covered, pictured
+        above = later & covers & (width > 0) & (height > 0)
+        covered[part] = (above & (width * height >= _COVERED * (x1 - x0) * (y1 - y0))).any(axis=1)
+        wide, high = (share * side for share, side in zip(_PARTLY_COVERED, (x1 - x0, y1 - y0), strict=True))
+        partly[part] = ~covered[part] & (above & (width >= wide) & (height >= high)).any(axis=1)
+    return grounds, covered, partly, pictured
 
 
 def _is_clipped(page: pdfium.PdfPage, text: _Text, clips: dict[int, BBox]) -> bool:
@@ -214,39 +225,64 @@ def _is_on_layer(item: PageObject) -> bool:
     return bool(item.forms) or any(name == "OC" for name, _ in item.marks())
 
 
-def _not_shown(page: pdfium.PdfPage, suspects: list[_Text]) -> list[_Text]:
-    """Those texts without which the page looks the same."""
-    width, height = page.get_size()
-    scale = min(_SCALE, _MAX_SIDE / max(width, height))
-    shown = render(page, scale).astype(np.int16)
-    paths = [text.item.path for text in suspects]
-    deactivate(page, paths)
-    without = render(page, scale).astype(np.int16)
-    deactivate(page, paths, False)
-    difference = np.abs(shown - without).max(axis=2)
-    found = []
-    for text in suspects:
-        x0, y0, x1, y1 = (scale * v for v in _displayed(page, text.bounds))
-        rows = slice(max(int(y0), 0), max(int(np.ceil(y1)), 0))
-        columns = slice(max(int(x0), 0), max(int(np.ceil(x1)), 0))
-        if text.invisible:  # what stands there may be an outline of the same text
-            pixels = shown[rows, columns].reshape(-1, 3)
-            visible = pixels.size > 0 and np.ptp(pixels, axis=0).max() >= _MIN_CONTRAST
-        else:
-            visible = difference[rows, columns].max(initial=0) >= _MIN_CONTRAST
-        if not visible:
-            found.append(text)
-    return found
+class _Proof:
+    """What a page's pixels say of some texts, by comparison with the page without them."""
+
+    def __init__(self, page: pdfium.PdfPage, suspects: list[_Text]) -> None:
+        width, height = page.get_size()
+        self._page = page
+        self._scale = min(_SCALE, _MAX_SIDE / max(width, height))
+        self._shown = render(page, self._scale).astype(np.int16)
+        paths = [text.item.path for text in suspects]
+        deactivate(page, paths)
+        without = render(page, self._scale).astype(np.int16)
+        deactivate(page, paths, False)
+        self._difference = np.abs(self._shown - without).max(axis=2)
+
+    def shows(self, text: _Text) -> bool:
+        """Whether a text is seen; for one that is invisible whether anything is, say an outline of the same text."""
+        place = self._pixels(_displayed(self._page, text.bounds))
+        if not text.invisible:
+            return bool(self._difference[place].max(initial=0) >= _MIN_CONTRAST)
+        pixels = self._shown[place].reshape(-1, 3)
+        return pixels.size > 0 and bool(np.ptp(pixels, axis=0).max() >= _MIN_CONTRAST)
+
+    def covered_words(self, text: _Text, textpage: pdfium.PdfTextPage) -> Iterator[tuple[str, list[BBox]]]:
+        """The pieces of a text that are not seen, with the boxes of their letters in points as displayed."""
+        letters: list[str] = []
+        boxes: list[BBox] = []
+        for letter, bounds in text.item.letters(textpage):
+            box = _displayed(self._page, bounds)
+            if self._difference[self._pixels(box)].max(initial=0) < _MIN_CONTRAST:
+                letters.append(letter)
+                boxes.append(box)
+            elif boxes:
+                yield "".join(letters), boxes
+                letters, boxes = [], []
+        if boxes:
+            yield "".join(letters), boxes
+
+    def _pixels(self, box: BBox) -> tuple[slice, slice]:
+        x0, y0, x1, y1 = (max(self._scale * value, 0) for value in box)
+        return slice(int(y0), math.ceil(y1)), slice(int(x0), math.ceil(x1))
 
 
-def _described(page: pdfium.PdfPage, hidden: list[_Text]) -> HiddenTexts:
-    """What a page's reader needs to know about hidden texts."""
+def _described(page: pdfium.PdfPage, hidden: list[_Text], proof: _Proof | None, partly: list[_Text]) -> HiddenTexts:
+    """What a page's reader needs to know about hidden texts and parts of texts."""
+    if not hidden and not partly:
+        return HiddenTexts()
+    letters: list[BBox] = []
     textpage = page.get_textpage()
     try:
-        texts = tuple(HiddenText(t.item.text(textpage), _displayed(page, t.bounds), t.why) for t in hidden)
+        texts = [HiddenText(t.item.text(textpage), _displayed(page, t.bounds), t.why) for t in hidden]
+        for text in partly:
+            for word, boxes in proof.covered_words(text, textpage) if proof else ():
+                x0, y0, x1, y1 = zip(*boxes, strict=True)
+                texts.append(HiddenText(word, (min(x0), min(y0), max(x1), max(y1)), WhyHidden.HIDDEN))
+                letters += boxes
     finally:
         textpage.close()
-    return HiddenTexts(tuple(text.item.path for text in hidden), texts)
+    return HiddenTexts(tuple(text.item.path for text in hidden), tuple(texts), tuple(letters))
 
 
 def _displayed(page: pdfium.PdfPage, bounds: BBox) -> BBox:

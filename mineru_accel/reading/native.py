@@ -43,7 +43,7 @@ def analyze(
                 _demote_titles(repaired)
             content = _content(pages[number], repaired, [*why, *warnings])
             text = texts.page(number)
-            _set_formula_texts(content, text)
+            _add_formula_texts(content, text)
             account_for_words(content, seen_words(text.lines()), text.size, hidden_words(texts.hidden(number)))
             results.append(content)
     share = (time.perf_counter() - started) / len(pages)
@@ -59,13 +59,13 @@ def _content(page: PageSource, raws: list[Block], warnings: list[str]) -> PageCo
     return PageContent(page.index, blocks, PageStatus.OK, warnings)
 
 
-def _set_formula_texts(content: PageContent, text: TextPage) -> None:
-    """Give formulas that are pictures the characters in their boxes."""
+def _add_formula_texts(content: PageContent, text: TextPage) -> None:
+    """Give formulas that are kept as pictures the characters that the text layer has there."""
     formulas = [b for b in content.blocks if b.raw["type"] == "equation" and not b.raw.get("content")]
     if formulas:
         inside, _ = assign_to_regions(text.lines(), [scaled(b.raw["bbox"], *text.size) for b in formulas])
-        for number, fragments in inside.items():
-            formulas[number].formula_text = join_lines(to_lines(fragments))
+        for number, block in enumerate(formulas):
+            block.formula_text = join_lines(to_lines(inside.get(number, [])))
 
 
 def _demote_titles(blocks: list[Block]) -> None:

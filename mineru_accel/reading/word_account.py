@@ -23,8 +23,8 @@ from .geometry import box_area, centre, holds, rounded, scaled, union
 from .text.inline_styles import plain_text
 from .types import PageBlock, Reason, SeenWord
 
-_NEAR = 12.0
-"""Points by which a word may stand outside the box of the block that has it: a line, since detected boxes cut lines."""
+_NEAR = 3.0
+"""Points by which a word may stand outside the box of the block that has it: boxes are rounded, and cut lines."""
 _TAG = re.compile(r"<[^>]*>")
 _FURNITURE = frozenset({"header", "footer", "page_number", "aside_text", "page_footnote"})
 _PICTURES = frozenset({"image", "chart"})
@@ -230,7 +230,8 @@ def _reason(block: PageBlock) -> Reason | None:
         return Reason.BY_OCR
     if block.source in (Source.VLM, Source.FALLBACK):
         return Reason.BY_VLM
-    return Reason.IN_FIGURE if block.raw["type"] in _PICTURES else None
+    formula = block.raw["type"] == "equation" and block.source is Source.IMAGE
+    return Reason.IN_FIGURE if formula or block.raw["type"] in _PICTURES else None
 
 
 def _words_of(block: PageBlock) -> Iterator[str]:

@@ -69,7 +69,7 @@ class DocumentNames:
 
 @contextlib.contextmanager
 def naming_lock(output: Path) -> Iterator[None]:
-    """Keep other runs from choosing names in OUT meanwhile. To be held shortly: waiting is not reported."""
+    """Keep other runs from choosing names in OUT meanwhile. Hold it briefly: whoever waits for it says nothing."""
     fd = os.open(output, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         lock(fd, wait=True)

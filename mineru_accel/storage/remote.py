@@ -179,5 +179,5 @@ def upload(folder: Path, target: Path, last: str, first: tuple[str, bytes]) -> N
 
 
 def _put(fs: Any, place: str, data: bytes) -> None:
-    fs.makedirs(place.rpartition("/")[0], exist_ok=True)  # of stores without folders this asks nothing
+    fs.makedirs(place.rpartition("/")[0], exist_ok=True)  # no request where a store has no folders
     fs.pipe_file(place, data)

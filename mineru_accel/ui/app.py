@@ -21,9 +21,9 @@ from .translations import catalogue, language, translate
 from .updates import UpdateMaker, Updates
 
 _POLL_SECONDS = 0.3
-"""Between looks at how far a conversion is."""
+"""Seconds between two looks at a conversion's progress."""
 _MIN_SECONDS_SHOWN = 1.5
-"""For which a page is shown at least while the web page follows the conversion."""
+"""Minimum seconds for which a page is shown while the web page follows the conversion."""
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
 

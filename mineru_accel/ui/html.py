@@ -18,7 +18,7 @@ from .translations import translate
 _MAX_PAGE_BUTTONS = 200
 """Pages of a document for which each gets a button; the slider serves longer ones."""
 _MAX_BARS = 60
-"""In the plot of timings."""
+"""Maximum bars in the plot of timings."""
 _NAMED_PICTURE = re.compile(
     r"!(?=\[)(?!\[[^\]]{0,400}\]\(data:image/)"  # Markdown
     r"|<(?=img\b)(?![^>]{0,400}\bsrc=[\"']?data:image/)",  # HTML

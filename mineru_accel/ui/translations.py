@@ -113,5 +113,5 @@ def translate(lang: str, name: str, **values: object) -> str:
 
 
 def language(accepted: str | None) -> str:
-    """The language for a browser, by its ``Accept-Language``, as Gradio chooses: its first one, if we have that."""
+    """A browser's language by its ``Accept-Language``: Chinese if that comes first, else English, as Gradio has it."""
     return "zh" if (accepted or "").strip().lower().startswith("zh") else "en"

@@ -22,7 +22,7 @@ Updates = dict[Any, Any]
 """New values or properties, by component."""
 
 _MAX_CHARACTERS = 200_000
-"""Of a file shown as text; browsers choke on more."""
+"""Maximum characters of a file shown as text; browsers choke on more."""
 
 
 class UpdateMaker:

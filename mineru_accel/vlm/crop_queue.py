@@ -193,7 +193,7 @@ class VlmStage:
         if not self._busy:
             self._tracer.span("vlm", "generate", self._busy_since, what=self.engine.name)
         page.tasks.discard(task)
-        if task.cancelled():  # not by the stage, unless the page is finished
+        if task.cancelled():  # by the engine: the stage cancels tasks of finished pages only
             self._finish(page, NoAnswer("the request was given up"))
         elif (error := task.exception()) is not None:
             logger.opt(exception=error).error(
@@ -249,7 +249,7 @@ class VlmStage:
             reason = "the VLM's answer was cut off" if generated.truncated else loop_reason(generated.text, crop.kind)
             if reason is None or (
                 generated.text == before and not generated.truncated
-            ):  # a text that comes again though sampled otherwise does repeat itself on the page
+            ):  # the same text at another temperature: the page itself repeats it
                 return Answer(generated.text, None, attempt + 1)
             before = generated.text
         return Answer(before or "", reason, len(_SAMPLING))

@@ -1,7 +1,7 @@
-"""Locks that many share or one has alone, for threads and for asyncio.
+"""Readers-writer locks, for threads and for asyncio: many hold one ``shared``, or one holds it ``alone``.
 
-They are two classes because one blocks its thread where the other gives the event loop back: the rules are the same,
-no line of code is. Whoever waits to be alone lets nobody in behind.
+They are two classes with the same rules: one blocks its thread where the other gives the event loop back. While
+somebody waits to hold a lock alone, nobody else begins to share it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 
 
 class ExclusiveLock:
-    """For threads."""
+    """A readers-writer lock for threads."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -56,7 +56,7 @@ class ExclusiveLock:
 
 
 class AsyncExclusiveLock:
-    """For the tasks of one event loop."""
+    """A readers-writer lock for the tasks of one event loop."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Condition()

@@ -27,7 +27,7 @@ def owner_id(pid: int | None = None) -> str:
 
 
 def watch() -> bool:
-    """Start to watch the owner that the environment names, unless that is done already; whether it was started."""
+    """Start to watch the owner that the environment names; False if it is watched already, none or this process."""
     owner = os.environ.get(VARIABLE, "")
     if not owner or owner in _watched or owner == owner_id():
         return False

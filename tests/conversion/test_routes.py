@@ -31,4 +31,6 @@ def test_route_of_a_plan(layout: Layout, engine: Engine | None, stages: tuple[St
 def test_slot_is_kept_until_no_stage_needs_it() -> None:
     route = choose_route(Plan(Backend.VLM, Layout.VLM, "", None, Engine.HTTP))
     assert [route.needs_slot(step) for step in range(len(route.stages))] == [True] * 5 + [False]
+    detector = choose_route(Plan(Backend.PIPELINE, Layout.DOCLAYOUT_YOLO, "", Path("weights")))
+    assert [detector.needs_slot(step) for step in range(3)] == [True, True, False]
     assert not choose_route(Plan(Backend.PIPELINE, Layout.NATIVE, "")).needs_slot(0)

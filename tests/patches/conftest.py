@@ -15,8 +15,6 @@ from packaging.version import Version
 from mineru_accel import patches
 from mineru_accel.hardware import accelerator
 
-Install = Callable[[str, Any], ModuleType]
-
 
 @pytest.fixture(autouse=True)
 def nothing_applied(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -219,6 +219,21 @@ def test_watermarks(tmp_path: Path, draw: Draw) -> None:
     assert set(hidden(make(tmp_path, draw))) == {("DRAFT", "watermark")}
 
 
+def test_black_bar_over_a_part_of_a_line(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(72, 500, "The name of the witness is John Smith as was said")
+        left = 72 + canvas.stringWidth("The name of the witness is ", "Times-Roman", 11)
+        canvas.rect(left - 1, 495, canvas.stringWidth("John Smith", "Times-Roman", 11) + 2, 16, fill=1)
+
+    path = make(tmp_path, draw)
+    assert hidden(path) == [("JohnSmith", "hidden")]
+    with TextPages(Key(path), [PageSource(0)]) as pages:
+        text = "".join(char["char"] for line in pages.page(0).lines() for char in line.chars)
+    assert "witness is " in text
+    assert " as was said" in text
+    assert "John" not in text
+
+
 LAYERS = b"""%PDF-1.5
 1 0 obj <</Type/Catalog/Pages 2 0 R/OCProperties<</OCGs[6 0 R 7 0 R]/D<</OFF[7 0 R]>>>>>> endobj
 2 0 obj <</Type/Pages/Kids[3 0 R]/Count 1>> endobj

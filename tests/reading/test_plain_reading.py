@@ -30,22 +30,6 @@ def test_odd_character(tmp_path: Path, layout: str) -> None:
     assert "cm" in result.markdown
 
 
-@pytest.mark.parametrize("layout", ["native", "doclayout-yolo"])
-def test_odd_path(tmp_path: Path, layout: str) -> None:
-    page = canvas.Canvas(str(tmp_path / "path.pdf"), pagesize=(595, 842))
-    page.setFont("Helvetica", 11)
-    for number, line in enumerate(
-        ("The bridge was opened in 1874 and widened", "twice since; trams crossed it until 1931.")
-    ):
-        page.drawString(72, 700 - 14 * number, line)
-    page._code.append("1e38 -1e38 m 3e38 1e38 l S")
-    page.save()
-    with Pipeline(workers=1, formats="md", layout=layout) as pipeline:
-        result = pipeline.convert(tmp_path / "path.pdf", tmp_path / "out")
-    assert result.pages[0].status in (PageStatus.OK, PageStatus.FALLBACK)
-    assert "The bridge was opened in 1874 and widened twice since; trams crossed it until 1931." in result.markdown
-
-
 def test_page_without_area(tmp_path: Path) -> None:
     with Pipeline(workers=1, formats="md", layout="native") as pipeline:
         result = pipeline.convert(CASES / "hostile" / "boundingBox_invalid.pdf", tmp_path)

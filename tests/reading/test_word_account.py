@@ -110,14 +110,13 @@ def read(name: str, index: int) -> tuple[list[SeenWord], PageContent, tuple[floa
 
 
 @pytest.mark.parametrize(("name", "index"), _pages())
-def test_mutations_of_samples_are_noticed(name: str, index: int) -> None:
+def test_mutations_of_samples_are_noticed(name: str, index: int, seed: int = 7) -> None:
     """Blocks dropped, doubled, and pairs with their contents swapped; the page as it is has no difference."""
     seen, content, size = read(name, index)
     found = match_words(seen, content.blocks, size)
     assert not found.missing and not found.invented
     spoken = [i for i, b in enumerate(content.blocks) if any(map(letters_of, str(b.raw.get("content") or "").split()))]
     spoken = [i for i in spoken if content.blocks[i].raw["type"] != "list"]
-    seed = random.randrange(1 << 32)
     rng = random.Random(seed)
     for i in rng.sample(spoken, min(6, len(spoken))):
         dropped = content.blocks[:i] + content.blocks[i + 1 :]

@@ -18,10 +18,10 @@ from mineru_accel.storage.work_folder import WorkFolder
 HEADER = {"source": "/in/a.pdf", "fingerprint": {"sha256": "x"}}
 
 
-def _begin(output: Path, name: str = "a", header: dict[str, object] = HEADER) -> WorkFolder:
-    work = WorkFolder(output, name)
+def _begin(output: Path) -> WorkFolder:
+    work = WorkFolder(output, "a")
     work.clear()
-    work.journal.start([header])
+    work.journal.start([HEADER])
     return work
 
 

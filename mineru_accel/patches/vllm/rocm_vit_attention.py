@@ -10,9 +10,9 @@ from ..patch import NotApplicable, NotNeeded, Undo
 
 VARIABLE = "FLASH_ATTENTION_TRITON_AMD_ENABLE"
 BUILT_IN = "flash_attn.flash_attn_triton_amd"
-"""Where flash-attn had the kernels until March 2026."""
+"""The module of flash-attn that had the kernels until March 2026."""
 AITER = "aiter.ops.triton._triton_kernels.flash_attn_triton_amd"
-"""Where they have been since."""
+"""The module of AMD's aiter that has had them since."""
 SLOW_IN_AITER = ("gfx1150", "gfx1151", "gfx1152")
 """RDNA 3.5. Reported for gfx1151; the others have the same cores."""
 

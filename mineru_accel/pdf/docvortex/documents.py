@@ -9,6 +9,7 @@ from typing import Any
 
 import pypdfium2 as pdfium
 from docvortex.document.pdf import PDFDocument, PDFPage
+from loguru import logger
 
 from ..annotations import Annotations
 from ..layers import may_hide_layers
@@ -103,8 +104,12 @@ class _PreparedDocument(PDFDocument):
     def _prepare(self, index: int, page: pdfium.PdfPage) -> bool:
         """Whether the page has changed, and is to be opened anew."""
         self._prepared.add(index)
-        self._annotations = self._annotations or Annotations(self._pdf_doc, self.bytes)
-        changed = self._annotations.draw(index, page)
+        changed = False
+        try:
+            self._annotations = self._annotations or Annotations(self._pdf_doc, self.bytes)
+            changed = self._annotations.draw(index, page)
+        except (pdfium.PdfiumError, ValueError, OverflowError) as error:  # an odd annotation must not cost its page
+            logger.opt(exception=error).debug("annotations of page {}", index + 1)
         if changed:
             self.drawn.add(index)
         if min(page.get_size()) <= 0:

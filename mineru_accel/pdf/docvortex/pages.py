@@ -17,7 +17,7 @@ from docvortex.analyzers.pdf import (
 
 from ...document import BBox, Block
 from ..opening import keep_open, open_document
-from ..types import HiddenText, Key, PageSource
+from ..types import HiddenText, HiddenTexts, Key, PageSource
 from ..visibility import find_hidden
 from .characters import Char
 from .documents import Document
@@ -35,10 +35,15 @@ class TextLine:
 
 
 class TextPage:
-    """The text layer of one page; all boxes in points, origin top left."""
+    """The text layer of one page; all boxes in points, origin top left.
 
-    def __init__(self, document: Document, index: int) -> None:
+    Args:
+        covered: boxes of letters that something covers, which :meth:`lines` leaves out.
+    """
+
+    def __init__(self, document: Document, index: int, covered: Sequence[BBox] = ()) -> None:
         self._page = page = document.page(index)
+        self._covered = covered
         self._snapshot = page.get_snapshot()
         self._has_insertions = document.has_drawn_annotations(index)
         self._tables: PDFTablePage | None = None
@@ -51,7 +56,17 @@ class TextPage:
     def lines(self) -> list[TextLine]:
         """Lines of characters; each call returns new records, which the caller may change."""
         lines = [[c for span in line["spans"] for c in span["chars"]] for line in self._snapshot.get_lines()]
+        if self._covered:
+            lines = [[char for char in chars if not self._is_covered(char)] for chars in lines]
         return [TextLine(chars) for chars in (cut_at_others(lines) if self._has_insertions else lines)]
+
+    def _is_covered(self, char: Char) -> bool:
+        """Whether something covers a character; white space stays."""
+        x0, y0, x1, y1 = char["bbox"]
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        return not char["char"].isspace() and any(
+            box[0] <= x <= box[2] and abs(y - (box[1] + box[3]) / 2) < (y1 - y0) / 2 for box in self._covered
+        )
 
     def ruled_lines(self) -> list[BBox]:
         """Ruled lines, horizontal and vertical, as boxes."""
@@ -142,7 +157,7 @@ class TextPages:
         Args:
             number: place of the page among these pages.
         """
-        return TextPage(self._pdf(number), self._index(number))
+        return TextPage(self._pdf(number), self._index(number), self._hidden[number].letters)
 
     def images(self, number: int) -> list[BBox]:
         """Raster images of a page itself as boxes in points; see :meth:`page`."""
@@ -151,16 +166,16 @@ class TextPages:
 
     def hidden(self, number: int) -> tuple[HiddenText, ...]:
         """The text that was left out of a page's text layer, since it is not seen or a watermark."""
-        return self._hidden[number]
+        return self._hidden[number].texts
 
-    def _hide(self, page: PageSource) -> tuple[HiddenText, ...]:
+    def _hide(self, page: PageSource) -> HiddenTexts:
         if page.ocr:
-            return ()
+            return HiddenTexts()
         if page.hidden is None:
             with self._document.open_page(page.index) as raw:
                 page.hidden = find_hidden(raw, self._document.may_hide_layers)
         self._document.hide(page.index, page.hidden.paths)
-        return page.hidden.texts
+        return page.hidden
 
     def native_snapshot(self, number: int) -> Any:
         """See :meth:`.documents.Document.native_snapshot`."""

@@ -28,8 +28,8 @@ _MIN_HELD = 0.9
 """Share of a region's letters that are in the cells of its ruled table; ticks of a chart stand outside the rules."""
 _MIN_TICKS = 4
 """Numbers at equal steps and distances that make an axis: three may be chance."""
-_MAX_BOXES = 500
-"""Rectangles that are looked at: more are a picture's pixels."""
+_MIN_BARS = 3
+"""Bars of different length; two may be cells of a table with a span."""
 _THIN = 3.0
 """Points; a path that is no thicker is a ruled line."""
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{2}")
@@ -60,13 +60,13 @@ class Drawing:
     """Paths that are neither ruled lines nor rectangles: curves, arrows, markers."""
     boxes: int
     """Rectangles that are no ruled lines."""
-    bars: int
-    """Those among them without text: a chart's bars, or empty fields."""
+    bars: bool = False
+    """Whether some rectangles begin on one line and end at different places, as the bars of a chart do."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is nothing but ruled lines and rectangles."""
-        return self.pictures == 0 and self.shapes == 0
+        """Whether there is nothing but ruled lines and the rectangles of cells."""
+        return self.pictures == 0 and self.shapes == 0 and not self.bars
 
 
 def look_at_drawing(
@@ -86,9 +86,19 @@ def look_at_drawing(
         for path, is_rectangle in paths
         if min(path[2] - path[0], path[3] - path[1]) > _THIN and holds(box, *centre(path))
     ]
-    boxes = [path for path, is_rectangle in thick if is_rectangle][:_MAX_BOXES]
-    bars = sum(not any(holds(path, *centre(f.bbox)) for f in fragments) for path in boxes)
-    return Drawing(over, len(pictures), sum(not is_rectangle for _, is_rectangle in thick), len(boxes), bars)
+    boxes = [path for path, is_rectangle in thick if is_rectangle]
+    return Drawing(over, len(pictures), len(thick) - len(boxes), len(boxes), has_bars(boxes))
+
+
+def has_bars(boxes: Sequence[BBox]) -> bool:
+    """Whether rectangles begin on one line and end at different places: cells of one column end together, too."""
+    for start, end in ((0, 2), (3, 1)):  # from the left, from below
+        ends: dict[int, set[int]] = defaultdict(set)
+        for box in boxes:
+            ends[round(box[start] / _THIN)].add(round(box[end] / _THIN))
+        if any(len(found) >= _MIN_BARS for found in ends.values()):
+            return True
+    return False
 
 
 def text_in_figure(lines: Sequence[Line], drawing: Drawing, ruled: str | None, has_grid: bool) -> TextKind:
@@ -102,8 +112,7 @@ def text_in_figure(lines: Sequence[Line], drawing: Drawing, ruled: str | None, h
     if drawing.over_picture > _MIN_SHARE:
         return TextKind.TEXT if is_prose(lines) else TextKind.LABELS
     if drawing.is_plain and not has_axis(lines, both=False):
-        has_bars = 2 * drawing.bars > drawing.boxes
-        if ruled is not None and not has_bars and _is_filled(ruled, lines):
+        if ruled is not None and _is_filled(ruled, lines):
             return TextKind.TABLE
         if has_grid and drawing.boxes == 0 and len(lines) > _MIN_SENTENCES:
             return TextKind.TABLE

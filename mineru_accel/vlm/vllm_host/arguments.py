@@ -88,7 +88,7 @@ def engine_arguments(
 
 
 def defaults(accelerator: Accelerator, memory_gib: float = 0.0, replicas: int = 1) -> dict[str, Any]:
-    """Our arguments for an engine on a GPU that so many replicas share, or on a CPU.
+    """Our arguments for an engine on a GPU that ``replicas`` engines share, or on a CPU.
 
     Args:
         memory_gib: of the GPU; 0 if unknown.
