@@ -137,7 +137,8 @@ class _Resolver:
     def _drawing(self, area: Area) -> Drawing:
         if self._images is None:
             self._images = self._find_images()
-        return look_at_drawing(area.box, area.fragments, self._images, self._layer.paths())
+        pieces = cut_at_wide_gaps(area.fragments)
+        return look_at_drawing(area.box, pieces, self._images, self._layer.paths())
 
 
 def _pieces(area: Area) -> list[Line]:

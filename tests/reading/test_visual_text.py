@@ -213,3 +213,15 @@ def test_text_of_overlapping_regions_is_read_once(
     text, (summary,) = convert(path, [regions], tmp_path)
     assert where in text and words(summary) == ALL_WRITTEN
     assert [text.count(f"r{row}c{column}") for row in range(5) for column in range(3)] == [1] * 15
+
+
+def test_bar_chart_stays_a_picture(tmp_path: Path) -> None:
+    def draw(out: canvas.Canvas) -> None:
+        for i, (name, value) in enumerate([("Gull Pass", 212), ("Oster Saddle", 174), ("Low Gap", 96), ("Col", 61)]):
+            out.drawRightString(150, 610 - 50 * i, name)
+            out.rect(156, 600 - 50 * i, value, 30, fill=1)
+            out.drawString(160 + value, 610 - 50 * i, f"{value} h")
+
+    path, regions = page(tmp_path / "a.pdf", Label.FIGURE, draw)
+    text, (summary,) = convert(path, [regions], tmp_path)
+    assert text.startswith("![](images/") and "212 h" not in text and summary.warnings == []
