@@ -42,10 +42,10 @@ def apply_answers(key: Key, draft: Draft, answers: Sequence[Answer], describe: b
     if not blocks:
         return
     asked = as_mineru_blocks(blocks)
-    pictures = mineru_client.takes_pictures(asked)
+    pictures = mineru_client.has_pictures_in_tables(asked)
     image = page_image(key, draft.index) if pictures else Image.new("RGB", draft.size)
     unfilled = {id(block) for block in blocks}
-    for number, found, answer in mineru_client.hear_content(image, asked, answers, describe):
+    for number, found, answer in mineru_client.parse_content(image, asked, answers, describe):
         if number is None:  # MinerU merged formulas: the result takes the place of the one with its box
             number = next((n for n, one in enumerate(asked) if one["bbox"] == found["bbox"]), None)
         if number is not None and _apply_answer(key, draft.index, blocks[number], found, answer):

@@ -49,7 +49,7 @@ def draft_from_answer(key: Key, index: int, answer: Answer, is_first: bool) -> D
     Raises:
         InputError: if the page can't be loaded.
     """
-    draft = draft_from_vlm_regions(index, mineru_client.hear_layout(answer.text), is_first)
+    draft = draft_from_vlm_regions(index, mineru_client.parse_layout(answer.text), is_first)
     if answer.reason:
         draft.warnings.append(f"the page's layout may be incomplete: {answer.reason}")
     if not draft.blocks and _has_ink(key, index):

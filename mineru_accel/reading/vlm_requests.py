@@ -92,7 +92,7 @@ def layout_crops(key: Key, index: int, slot: Slot) -> list[Crop]:
     Raises:
         InputError: if the page can't be loaded.
     """
-    return slot.store([mineru_client.ask_layout(page_image(key, index), slot.png)], ["[layout]"])
+    return slot.store([mineru_client.layout_request(page_image(key, index), slot.png)], ["[layout]"])
 
 
 def content_crops(key: Key, draft: Draft, describe: bool, slot: Slot) -> list[Crop]:
@@ -106,14 +106,14 @@ def content_crops(key: Key, draft: Draft, describe: bool, slot: Slot) -> list[Cr
     """
     for block in blocks_with_task(draft):
         assert block.task
-        if not mineru_client.usable(block.task.kind, block.task.bbox):
+        if not mineru_client.is_accepted(block.task.kind, block.task.bbox):
             block.task, block.source = None, Source.IMAGE
     blocks = blocks_with_task(draft)
     if not blocks:
         return []
     image = page_image(key, draft.index)
     draft.size = image.size
-    asked, owners = mineru_client.ask_content(image, as_mineru_blocks(blocks), slot.png, describe)
+    asked, owners = mineru_client.content_requests(image, as_mineru_blocks(blocks), slot.png, describe)
     tasks = [blocks[n].task if n is not None else None for n in owners]
     return slot.store(asked, [task.kind if task else "text" for task in tasks])
 

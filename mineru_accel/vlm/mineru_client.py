@@ -114,7 +114,7 @@ def _client_with(answers: _RecordingClient, png: bool) -> MinerUClient:
     return client
 
 
-def ask_layout(image: Image.Image, png: bool) -> VlmRequest:
+def layout_request(image: Image.Image, png: bool) -> VlmRequest:
     """The request for a page's layout.
 
     Args:
@@ -126,7 +126,7 @@ def ask_layout(image: Image.Image, png: bool) -> VlmRequest:
     return recorder.requests[0]
 
 
-def hear_layout(answer: str) -> list[dict[str, Any]]:
+def parse_layout(answer: str) -> list[dict[str, Any]]:
     """The regions of a layout answer, in reading order.
 
     Each has ``type`` as mineru-vl-utils names it, ``angle``, and ``bbox`` (x0, y0, x1, y1 as fractions of the page).
@@ -135,7 +135,7 @@ def hear_layout(answer: str) -> list[dict[str, Any]]:
     return list(client.layout_detect(Image.new("RGB", (28, 28)), scored=True))  # of the page only its answer counts
 
 
-def ask_content(
+def content_requests(
     image: Image.Image, blocks: Sequence[dict[str, Any]], png: bool, describe: bool
 ) -> tuple[list[VlmRequest], list[int | None]]:
     """The requests for the content of a page's blocks.
@@ -154,15 +154,15 @@ def ask_content(
     return recorder.requests, [owner.get(n) for n in range(len(recorder.requests))]
 
 
-def hear_content(
+def parse_content(
     image: Image.Image, blocks: Sequence[dict[str, Any]], answers: Sequence[Answer], describe: bool
 ) -> list[tuple[int | None, dict[str, Any], Answer | None]]:
     """The blocks with their content as MinerU's post-processing makes it.
 
     Args:
         image: the page. Its pixels are used for pictures inside tables only: where there are none
-            (:func:`takes_pictures`), a blank image of its size will do.
-        answers: to the requests of :func:`ask_content`, in their order.
+            (:func:`has_pictures_in_tables`), a blank image of its size will do.
+        answers: to the requests of :func:`content_requests`, in their order.
 
     Returns:
         (number of the block, the block, its answer) in order. Blocks that MinerU merges into another one are left out;
@@ -178,8 +178,8 @@ def hear_content(
     return out
 
 
-def takes_pictures(blocks: Sequence[dict[str, Any]]) -> bool:
-    """Whether a table holds a picture (by its centre), so that :func:`hear_content` needs the page's pixels."""
+def has_pictures_in_tables(blocks: Sequence[dict[str, Any]]) -> bool:
+    """Whether a table holds a picture (by its centre), so that :func:`parse_content` needs the page's pixels."""
     tables = [b["bbox"] for b in blocks if b["type"] == "table"]
     return any(
         b["type"] == "image"
@@ -189,7 +189,7 @@ def takes_pictures(blocks: Sequence[dict[str, Any]]) -> bool:
     )
 
 
-def usable(kind: str, bbox: Sequence[float]) -> bool:
+def is_accepted(kind: str, bbox: Sequence[float]) -> bool:
     """Whether MinerU's client takes a block of this type and box. One that it does not take fails its whole page."""
     return kind in BLOCK_TYPES and all(0 <= v <= 1 for v in bbox) and bbox[0] < bbox[2] and bbox[1] < bbox[3]
 

@@ -52,7 +52,7 @@ class ForcedAnswers:
         for index, regions in enumerate(regions_by_page):
             blocks = blocks_with_task(build_draft(key, PageSource(index), regions, policy, 200, index == 0))
             self.boxes.append(as_mineru_blocks(blocks))
-            asked, owners = mineru_client.ask_content(page_image(key, index), self.boxes[-1], False, False)
+            asked, owners = mineru_client.content_requests(page_image(key, index), self.boxes[-1], False, False)
             for one, owner in zip(asked, owners, strict=True):
                 task = blocks[owner].task if owner is not None else None
                 text = task.text_layer if task else ""
