@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..document import Block, Region, Source
+from ..document import BBox, Block, Region, Source
 from ..layout.classes import Label
 from ..pdf.docvortex.pages import TextPages
 from ..pdf.types import Key, PageSource
@@ -26,7 +26,7 @@ from .source_policy import LayerQuality, SourcePolicy
 from .tables.recover import UNREADABLE
 from .text.inline_styles import apply_styles, set_scripts
 from .text.lines import Line
-from .text.soundness import SourceChoice, choose_source, ocr_says_more
+from .text.soundness import SourceChoice, choose_source, is_garbage, ocr_says_more
 from .types import Draft, PageBlock, VlmTask
 from .visual_text import resolve_visual_text
 
@@ -179,13 +179,20 @@ class _BlockBuilder:
         """Take running text from the text layer, or from OCR where that says more."""
         block.raw["content"] = area.text
         if choice.source is Source.OCR and self.text.origin is not Source.OCR:
-            ocr_text = read_region(self.key, self.index, area.region.bbox, self.dpi)
+            ocr_text = read_region(self.key, self.index, area.region.bbox, self.dpi, self._known_lines(area))
             if ocr_says_more(ocr_text, area):
                 block.raw["content"] = ocr_text
                 if self.text.layer is not None and not area.lines and block.raw["type"] == "paragraph_title":
                     block.raw["type"] = "text"  # a heading drawn as a picture is more often a logo
                 return
         block.source, block.reason = self.text.origin, ""
+
+    def _known_lines(self, area: Area) -> list[BBox]:
+        """Boxes of the page's lines in fractions, unless the area's own text is garbage that OCR is to replace."""
+        if is_garbage(area):
+            return []
+        x, y = 1 / self.text.size[0], 1 / self.text.size[1]
+        return [scaled(line.bbox, x, y) for one in self.text.areas for line in one.lines]
 
     def _finish_block(self, block: PageBlock, area: Area) -> None:
         """Refine the types of furniture and headings; add the boxes of lines."""

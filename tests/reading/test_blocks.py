@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def ocr(monkeypatch: pytest.MonkeyPatch) -> list[BBox]:
     """Regions that OCR was asked about; it reads the same everywhere."""
     asked: list[BBox] = []
 
-    def read(key: Key, index: int, bbox: BBox, dpi: int) -> str:
+    def read(key: Key, index: int, bbox: BBox, dpi: int, known: Sequence[BBox] = ()) -> str:
         asked.append(bbox)
         return "as OCR reads it"
 

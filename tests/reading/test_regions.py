@@ -18,8 +18,9 @@ from mineru_accel.export.writer import write
 from mineru_accel.options import Format, Images, Method
 from mineru_accel.pdf.jobs import read
 from mineru_accel.pdf.types import Key, PageSource
-from mineru_accel.reading import jobs
+from mineru_accel.reading import jobs, region_ocr
 from mineru_accel.reading.geometry import undo_deskew
+from mineru_accel.reading.text.inline_styles import plain_text
 
 SEED = 7
 """Of the jitter and the order of regions."""
@@ -93,3 +94,18 @@ def test_table_printed_sideways_is_read_though_no_region_has_it(tmp_path: Path) 
     (block,) = read_regions(Key(str(tmp_path / "a.pdf")), []).raws
     assert block["type"] == "table"
     assert all(f"<td>c{row}{column}</td>" in block["content"] for row in range(6) for column in range(5))
+
+
+def test_sparse_region_is_read_by_ocr_only_where_more_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    monkeypatch.setattr(region_ocr, "read_lines", lambda pixels: read.append(pixels) or ["as drawn, with more letters"])
+    pdf = canvas.Canvas(str(tmp_path / "a.pdf"), pagesize=(595, 842))
+    for page in range(2):
+        pdf.drawString(60, 800, "one line of text")
+        if page:
+            pdf.rect(60, 400, 300, 40, fill=1)
+        pdf.showPage()
+    pdf.save()
+    region = Region("plain text", (0.05, 0.02, 0.95, 0.6), 0.9)
+    texts = [plain_text(read_regions(Key(str(tmp_path / "a.pdf")), [region], page).raws[0]) for page in range(2)]
+    assert texts == ["one line of text", "as drawn, with more letters"] and len(read) == 1

@@ -61,9 +61,14 @@ def choose_source(
     return SourceChoice(source, quality, reason)
 
 
+def is_garbage(area: Area) -> bool:
+    """Whether the text layer of an area is no text: characters that fonts map to nothing or to symbols."""
+    return abnormal_share(area.text) > MAX_ABNORMAL
+
+
 def ocr_says_more(ocr_text: str, area: Area) -> bool:
     """Whether OCR's text of a region is to replace its text layer, which is garbage or has fewer letters."""
-    if abnormal_share(area.text) > MAX_ABNORMAL:
+    if is_garbage(area):
         return bool(ocr_text)
     return len(_normalized(ocr_text)) > len(_normalized(area.text)) or (bool(ocr_text) and not area.text)
 
