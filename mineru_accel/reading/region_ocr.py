@@ -32,7 +32,7 @@ def read_region(key: Key, index: int, bbox: BBox, dpi: int, known: Sequence[BBox
     Args:
         bbox: as fractions of the displayed page.
         dpi: resolution at which the region is rendered.
-        known: boxes of lines whose text is known, as fractions of the page; where nothing else is drawn, OCR does not run.
+        known: boxes of lines whose text is known, as fractions of the page; unless more is drawn, OCR does not run.
 
     Raises:
         InputError: if the page can't be loaded.
