@@ -12,7 +12,7 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -168,15 +168,17 @@ def match_words(seen: Sequence[SeenWord], blocks: Sequence[PageBlock], size: tup
     account = WordAccount(len(seen))
     written = [_of_block(block, size) for block in blocks]
     written.sort(key=lambda one: box_area(one.box))  # a word belongs to the smallest box that holds it
-    waiting = [word for word in seen if not _matched(word, written, 0.0, account, _Written.take)]
-    waiting = [word for word in waiting if not _matched(word, written, _NEAR, account, _Written.take)]
+    places = {id(word): _place(word, size) for word in seen}
+    waiting = [word for word in seen if not _matched(word, places[id(word)], written, 0.0, account, _Written.take)]
+    waiting = [word for word in waiting if not _matched(word, places[id(word)], written, _NEAR, account, _Written.take)]
     for one in written:
         one.join()
     for reach in (0.0, _NEAR):
-        waiting = [word for word in waiting if not _matched(word, written, reach, account, _Written.take_piece)]
+        take = _Written.take_piece
+        waiting = [word for word in waiting if not _matched(word, places[id(word)], written, reach, account, take)]
     missing: list[tuple[SeenWord, _Written | None]] = []
     for word in waiting:
-        owner = next((one for one in written if holds(one.box, *centre(word.bbox))), None)
+        owner = next((one for one in written if holds(one.box, *places[id(word)])), None)
         reason = _reason(owner.block) if owner else None
         if reason is not None:
             account.left_out.append((word, reason))
@@ -211,12 +213,25 @@ def _of_block(block: PageBlock, size: tuple[float, float]) -> _Written:
     return _Written(block, scaled(union(boxes), *size), words, Counter(words))
 
 
-def _matched(word: SeenWord, written: list[_Written], reach: float, account: WordAccount, take: object) -> bool:
-    """Whether a block whose box, widened by ``reach`` points, holds the word has it; then it is counted."""
+def _place(word: SeenWord, size: tuple[float, float]) -> tuple[float, float]:
+    """The middle of a word; of one beyond the page's edge the nearest point of the page, as blocks end there."""
     x, y = centre(word.bbox)
+    return min(max(x, 0.0), size[0]), min(max(y, 0.0), size[1])
+
+
+def _matched(
+    word: SeenWord,
+    place: tuple[float, float],
+    written: list[_Written],
+    reach: float,
+    account: WordAccount,
+    take: Callable[[_Written, str], bool],
+) -> bool:
+    """Whether a block whose box, widened by ``reach`` points, holds the word has it; then it is counted."""
+    x, y = place
     for one in written:
         x0, y0, x1, y1 = one.box
-        if x0 - reach <= x <= x1 + reach and y0 - reach <= y <= y1 + reach and take(one, word.letters):  # type: ignore[operator]
+        if x0 - reach <= x <= x1 + reach and y0 - reach <= y <= y1 + reach and take(one, word.letters):
             if one.block.raw["type"] in _FURNITURE:
                 account.furniture += 1
             else:

@@ -156,3 +156,8 @@ def test_words_that_a_block_has_in_another_form_are_not_added() -> None:
     account_for_words(content, seen_words([line("individuals of a firm", 50, 50)]), SIZE)
     assert len(content.blocks) == 1 and content.words and content.words["missing"] == 1
     assert any("individuals" in warning for warning in content.warnings)
+
+
+def test_words_beyond_the_edge_of_the_page() -> None:
+    found = account([line("inside and", 540, 50), line("beyond", 610, 50)], block("inside and beyond", 530, 45, 600, 65))
+    assert not found.missing and not found.invented and found.written == 3
