@@ -58,11 +58,17 @@ def open_document(key: Key) -> Document:
         document.close()
         document, uses = None, 0
     if document is None:
-        while len(_open_documents) >= _MAX_OPEN:
-            _open_documents.pop(next(iter(_open_documents)))[0].close()
         document, opened = _open(key), state
+        _close_least_used()
     _open_documents[key] = (document, uses + 1, opened)
     return document
+
+
+def _close_least_used() -> None:
+    """Make room for one more document; those in use stay."""
+    idle = [key for key in _open_documents if key not in in_use]
+    for key in idle[: max(0, len(_open_documents) - _MAX_OPEN + 1)]:
+        _open_documents.pop(key)[0].close()
 
 
 def _open(key: Key) -> Document:
@@ -98,7 +104,7 @@ def close_documents() -> None:
 
 @contextmanager
 def open_page(key: Key, index: int) -> Iterator[pdfium.PdfPage]:
-    """A page of a document, open inside the ``with`` block.
+    """A page of a document, open inside the ``with`` block; the document is not closed before it.
 
     Args:
         index: 0-based page number.
@@ -106,15 +112,20 @@ def open_page(key: Key, index: int) -> Iterator[pdfium.PdfPage]:
     Raises:
         InputError: if the page can't be loaded.
     """
+    document = open_document(key)
+    release = keep_open(key)
     try:
-        opened = open_document(key).open_page(index)
-        page = opened.__enter__()
-    except pdfium.PdfiumError as error:
-        raise InputError("the page is damaged") from error
-    try:
-        yield page
+        opened = document.open_page(index)
+        try:
+            page = opened.__enter__()
+        except pdfium.PdfiumError as error:
+            raise InputError("the page is damaged") from error
+        try:
+            yield page
+        finally:
+            opened.__exit__(None, None, None)
     finally:
-        opened.__exit__(None, None, None)
+        release()
 
 
 def inspect(path: str, password: str | None = None) -> DocumentInfo:

@@ -159,5 +159,7 @@ def test_words_that_a_block_has_in_another_form_are_not_added() -> None:
 
 
 def test_words_beyond_the_edge_of_the_page() -> None:
-    found = account([line("inside and", 540, 50), line("beyond", 610, 50)], block("inside and beyond", 530, 45, 600, 65))
+    found = account(
+        [line("inside and", 540, 50), line("beyond", 610, 50)], block("inside and beyond", 530, 45, 600, 65)
+    )
     assert not found.missing and not found.invented and found.written == 3
