@@ -18,7 +18,7 @@ from .page_objects import Colour, PageObject
 _SLANT = 8.0
 """Degrees from the horizontal and the vertical; less is the tilt of a scan, or of a line set by hand."""
 _PALE = 0.45
-"""Contrast with the ground, 1 for black on white; text in grey has more."""
+"""Contrast with the ground in red, green or blue, 1 for black on white; text in grey or in a full colour has more."""
 _TALL = 2.0
 """Height of a text's box, relative to the page's median, from which it may be large or slanted."""
 _LARGE = 2.0
@@ -31,8 +31,10 @@ _MIN_LETTERS = 3
 """Letters and digits of a watermark; signs and single letters are parts of drawings and formulas."""
 _MIN_OVERLAP = 0.2
 """Share of a text's box that lies over or under a watermark: neighbouring lines touch each other."""
-_WEIGHTS = (0.299, 0.587, 0.114)
-"""Of red, green and blue in the brightness of a colour (ITU-R BT.601)."""
+_MIN_ROWS = 3
+"""Rows of text that an upright watermark lies over; a headline's box reaches into the rows next to it."""
+_SPAN = 0.3
+"""Length of a watermark that stands beside the text, as a share of the page's shorter side; a label is shorter."""
 
 
 @dataclass(slots=True)
@@ -51,8 +53,8 @@ def find_watermarks(page: pdfium.PdfPage, texts: Sequence[TextFacts]) -> list[in
     """Places, in a sequence of all text objects that a page shows, of those that belong to watermarks.
 
     Marked content that calls itself a watermark is one. Else it is two of slanted, pale, large and repeated, and lies
-    over or under other text; what is slanted, pale and large or repeated may also stand beside it. So slanted labels of
-    a chart, large titles in grey and pale small print stay.
+    over or under other text, over several rows if it is upright; what is slanted, pale, large and long may also stand
+    beside it. So slanted labels of a chart, large titles in grey and pale small print stay.
     """
     if len(texts) < 2:
         return []
@@ -81,8 +83,11 @@ def find_watermarks(page: pdfium.PdfPage, texts: Sequence[TextFacts]) -> list[in
         if (not slanted and not is_pale) or len("".join(words)) < _MIN_LETTERS:
             continue
         tiled = any(n >= _MIN_TILES and len(word) >= _MIN_LETTERS for word, n in Counter(words).items())
-        alone = slanted and is_pale and (large or tiled)
-        if slanted + is_pale + large + tiled >= 2 and _lies_over_text(bounds, places, alone):
+        if slanted + is_pale + large + tiled < 2:
+            continue
+        if (slanted and is_pale and large and _spans_page(page, bounds[places])) or _lies_over_text(
+            bounds, places, 1 if slanted or tiled else _MIN_ROWS
+        ):
             found.extend(places)
     return found
 
@@ -99,7 +104,7 @@ def _pale(texts: Sequence[TextFacts]) -> np.ndarray:
     """(N,) whether texts stand out little from their ground; on a picture only transparent text does."""
     colours = np.array([text.colour or (0, 0, 0, 255) for text in texts])
     grounds = np.array([text.ground for text in texts])
-    contrast = np.abs((colours[:, :3] - grounds) @ np.array(_WEIGHTS)) / 255
+    contrast = np.abs(colours[:, :3] - grounds).max(axis=1) / 255
     contrast[grounds[:, 0] < 0] = 1.0
     return contrast * colours[:, 3] / 255 < _PALE
 
@@ -113,19 +118,32 @@ def _words(page: pdfium.PdfPage, items: list[PageObject]) -> list[str]:
         textpage.close()
 
 
-def _lies_over_text(bounds: np.ndarray, places: list[int], alone: bool) -> bool:
-    """Whether texts lie over or under others; with ``alone`` whether there are others at all.
+def _spans_page(page: pdfium.PdfPage, bounds: np.ndarray) -> bool:
+    """Whether some text is long, measured by the page."""
+    sides = (bounds[:, 2:] - bounds[:, :2]).max()
+    return bool(sides >= _SPAN * min(page.get_size()))
+
+
+def _lies_over_text(bounds: np.ndarray, places: list[int], min_rows: int) -> bool:
+    """Whether texts lie over or under others, which stand in at least so many rows.
 
     Args:
         bounds: (N, 4) of all texts.
     """
     others = np.delete(bounds, places, axis=0)
-    if not len(others) or alone:
-        return bool(len(others))
     areas = (others[:, 2] - others[:, 0]) * (others[:, 3] - others[:, 1])
+    covered = np.zeros(len(others), bool)
     for x0, y0, x1, y1 in bounds[places]:
         width = np.minimum(others[:, 2], x1) - np.maximum(others[:, 0], x0)
         height = np.minimum(others[:, 3], y1) - np.maximum(others[:, 1], y0)
-        if (width.clip(0) * height.clip(0) > _MIN_OVERLAP * areas.clip(1e-6)).any():
-            return True
-    return False
+        covered |= width.clip(0) * height.clip(0) > _MIN_OVERLAP * areas.clip(1e-6)
+    return _rows(others[covered]) >= min_rows
+
+
+def _rows(bounds: np.ndarray) -> int:
+    """Number of rows that boxes (N, 4) stand in, each with its middle outside the row before it."""
+    rows, end = 0, -math.inf
+    for bottom, top in sorted(bounds[:, [1, 3]].tolist()):
+        if (bottom + top) / 2 > end:
+            rows, end = rows + 1, top
+    return rows

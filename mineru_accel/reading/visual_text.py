@@ -77,9 +77,11 @@ class _Resolver:
 
     def _resolve_figure(self, area: Area) -> list[Area]:
         lines = _pieces(area)
-        if len(lines) < 2 or (has_axis(lines, both=False) and not is_prose(lines)):
+        if has_axis(lines, both=False) and not is_prose(lines):
             return [area]
         drawing = self._drawing(area)
+        if len(lines) < 2 and not drawing.is_empty:
+            return [area]
         ruled, has_grid = None, False
         if drawing.is_plain:
             ruled = self._layer.recover_table(area.box, 0)

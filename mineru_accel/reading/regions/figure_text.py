@@ -26,6 +26,8 @@ _MIN_FILLED = 0.4
 """Share of a ruled table's cells with text; gridlines of a chart enclose empty cells."""
 _MIN_HELD = 0.9
 """Share of a region's letters that are in the cells of its ruled table; ticks of a chart stand outside the rules."""
+_MIN_BEHIND = 0.1
+"""Share of a region that lies on an image; less is a neighbour that touches it."""
 _MIN_TICKS = 4
 """Numbers at equal steps and distances that make an axis: three may be chance."""
 _MIN_BARS = 3
@@ -62,11 +64,18 @@ class Drawing:
     """Rectangles that are no ruled lines."""
     bars: bool = False
     """Whether some rectangles begin on one line and end at different places, as the bars of a chart do."""
+    on_image: bool = False
+    """Whether the region lies on a larger image, as on a scanned page, whose pixels may be a picture."""
 
     @property
     def is_plain(self) -> bool:
         """Whether there is nothing but ruled lines and the rectangles of cells."""
         return self.pictures == 0 and self.shapes == 0 and not self.bars
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing but text and, at most, ruled lines."""
+        return self.is_plain and self.boxes == 0 and not self.on_image
 
 
 def look_at_drawing(
@@ -87,7 +96,8 @@ def look_at_drawing(
         if min(path[2] - path[0], path[3] - path[1]) > _THIN and holds(box, *centre(path))
     ]
     boxes = [path for path, is_rectangle in thick if is_rectangle]
-    return Drawing(over, len(pictures), len(thick) - len(boxes), len(boxes), has_bars(boxes))
+    on_image = any(share_inside(box, image) > _MIN_BEHIND for image in images)
+    return Drawing(over, len(pictures), len(thick) - len(boxes), len(boxes), has_bars(boxes), on_image)
 
 
 def has_bars(boxes: Sequence[BBox]) -> bool:
@@ -116,7 +126,7 @@ def text_in_figure(lines: Sequence[Line], drawing: Drawing, ruled: str | None, h
             return TextKind.TABLE
         if has_grid and drawing.boxes == 0 and len(lines) > _MIN_SENTENCES:
             return TextKind.TABLE
-        if _is_form(lines):
+        if _is_form(lines) or drawing.is_empty:
             return TextKind.TEXT
     return TextKind.TEXT if is_prose(lines) else TextKind.LABELS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -34,6 +35,11 @@ _MAX_UNEVEN = 0.05
 """Difference of two distances between rows, as a share of one."""
 _MIN_CONTINUED = 0.3
 """Share of lines that begin within a sentence; items of a list begin with capitals."""
+_MIN_SENTENCE_ENDS = 0.1
+"""Share of lines in which a sentence ends before the line does; an item of a list is one sentence or none."""
+_SENTENCE_END = re.compile(r"[.!?][\"')\]\u201d\u2019]*\s+\S|[\u3002\uff01\uff1f]\S")
+_MAX_ROWS = 1.3
+"""Rows of text for each number where every line has one; an item of a list has several."""
 _SAME_ROW = 0.3
 """Share of the lower of two heights that a number, which may stand raised, shares with its line."""
 
@@ -52,9 +58,9 @@ class _Number:
 def find_line_numbers(lines: Sequence[TextLine]) -> list[tuple[int, int, int]]:
     """Line numbers as (number of the line, first character, end).
 
-    They count on in a column. They stand beside lines of prose, whose sentences run on from line to line; or there are
-    as many lines as they count, where only every fifth line or so has one; or they stand at even distances, beside text
-    and empty rows alike, as on the ruled paper of courts.
+    They count on in a column. They stand beside lines of prose, whose sentences run on from line to line and end within
+    lines; or there are as many lines as they count, where only every fifth line or so has one; or they stand at even
+    distances, beside text and empty rows alike, as on the ruled paper of courts.
     """
     found: list[tuple[int, int, int]] = []
     for at_end in (False, True):
@@ -134,7 +140,8 @@ def _counting(column: list[_Number]) -> tuple[list[_Number], int]:
 
 def _number_lines(chain: list[_Number], step: int, lines: Sequence[TextLine], at_end: bool) -> bool:
     """Whether numbers that count on are those of lines, not of a table's rows or a list's items."""
-    bodies = [body for number in chain if (body := _body(number, lines, at_end))]
+    found = [body for number in chain if (body := _body(number, lines, at_end))]
+    bodies = [_text(body) for body in found]
     if not bodies:
         return False
     words = statistics.median(len(body.split()) for body in bodies)
@@ -145,7 +152,12 @@ def _number_lines(chain: list[_Number], step: int, lines: Sequence[TextLine], at
     if step > 1:
         return _count_rows(chain, lines) >= _MIN_SHARE * step * (len(chain) - 1)
     continued = sum(body[0].isalpha() and not body[0].isupper() for body in bodies)
-    return words >= _MIN_WORDS and continued >= _MIN_CONTINUED * len(bodies)
+    if words < _MIN_WORDS or continued < _MIN_CONTINUED * len(bodies):
+        return False
+    if sum(bool(_SENTENCE_END.search(body)) for body in bodies) < max(1, _MIN_SENTENCE_ENDS * len(bodies)):
+        return False
+    column = union([char["bbox"] for body in found for char in body])
+    return _count_rows(chain, lines, column) <= _MAX_ROWS * len(chain)
 
 
 def _are_even(chain: list[_Number]) -> bool:
@@ -156,12 +168,13 @@ def _are_even(chain: list[_Number]) -> bool:
     return chain[0].value == 1 and len(chain) >= _MIN_RULED_ROWS and even >= _MIN_SHARE * len(gaps)
 
 
-def _body(number: _Number, lines: Sequence[TextLine], at_end: bool) -> str:
-    """The text beside a number: the rest of its line, or the nearest line in its row."""
+def _body(number: _Number, lines: Sequence[TextLine], at_end: bool) -> list[Char]:
+    """The visible characters and spaces beside a number: the rest of its line, or the nearest line in its row."""
     chars = lines[number.line].chars
-    if rest := _text(chars[: number.start] if at_end else chars[number.end :]):
+    rest = chars[: number.start] if at_end else chars[number.end :]
+    if _text(rest):
         return rest
-    nearest, text = float("inf"), ""
+    nearest, found = float("inf"), list[Char]()
     for place, line in enumerate(lines):
         ink = _visible(line.chars)
         if place == number.line or not ink:
@@ -169,12 +182,12 @@ def _body(number: _Number, lines: Sequence[TextLine], at_end: bool) -> str:
         first = ink[-1 if at_end else 0]["bbox"]
         distance = number.box[0] - first[2] if at_end else first[0] - number.box[2]
         if 0 <= distance < nearest and _in_row(first, number.box):
-            nearest, text = distance, _text(line.chars)
-    return text
+            nearest, found = distance, line.chars
+    return found
 
 
-def _count_rows(chain: list[_Number], lines: Sequence[TextLine]) -> int:
-    """Rows of text between the first and the last number."""
+def _count_rows(chain: list[_Number], lines: Sequence[TextLine], column: BBox | None = None) -> int:
+    """Rows of text between the first and the last number; of a column, those that begin within it."""
     top, bottom = chain[0].box[1], chain[-1].box[3]
     own = {number.line for number in chain if not _text(lines[number.line].chars[number.end :])}
     rows: list[BBox] = []
@@ -184,6 +197,7 @@ def _count_rows(chain: list[_Number], lines: Sequence[TextLine]) -> int:
         if (
             box
             and place not in own
+            and (column is None or column[0] - _ALIGNED <= box[0] < column[2])
             and top <= (box[1] + box[3]) / 2 <= bottom
             and not any(_in_row(box, r) for r in rows)
         ):

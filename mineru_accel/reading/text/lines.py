@@ -20,6 +20,7 @@ from ...pdf.docvortex.characters import Char, is_guessed_cjk_space, is_word_gap,
 from ...pdf.docvortex.pages import TextLine
 from ..geometry import box_area, union
 from .accents import compose_accents
+from .cut_words import mend_cut_words
 from .scripts import scripts_of
 
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ft", "ﬆ": "st"})
@@ -59,7 +60,7 @@ class Fragment:
 
 
 def assign_to_regions(lines: list[TextLine], regions: list[BBox]) -> tuple[dict[int, list[Fragment]], list[Fragment]]:
-    """Assign each character of each line to the smallest region that holds its centre.
+    """Assign each character of each line to the smallest region that holds its centre; words stay whole.
 
     Args:
         lines: of a page. Their characters become those of the fragments, with loose boxes as ``bbox``.
@@ -85,7 +86,7 @@ def assign_to_regions(lines: list[TextLine], regions: list[BBox]) -> tuple[dict[
             if not runs or runs[-1][1] != owner:
                 runs.append(([], owner))
             runs[-1][0].append(char)
-        for run, owner in _join_cut_ends(runs):
+        for run, owner in mend_cut_words(_join_cut_ends(runs)):
             fragment = make_fragment(run)
             if fragment:
                 (outside if owner is None else inside[owner]).append(fragment)
