@@ -92,26 +92,6 @@ class PageObject:
                 mark = pdfium_c.FPDFPageObj_GetMark(raw, number)
                 yield _string(pdfium_c.FPDFPageObjMark_GetName, mark), _subtype(mark)
 
-    def text(self, textpage: pdfium.PdfTextPage) -> str:
-        """The text of a text object."""
-        return _string(pdfium_c.FPDFTextObj_GetText, self.raw, textpage.raw)
-
-    def letters(self, textpage: pdfium.PdfTextPage) -> Iterator[tuple[str, BBox]]:
-        """The characters of a text object with their boxes in the page's space; white space has none, and is left out.
-
-        Each call goes through the whole page's text.
-        """
-        edges = [ctypes.c_double() for _ in range(4)]
-        left, right, bottom, top = edges
-        for index in range(textpage.count_chars()):
-            owner = pdfium_c.FPDFText_GetTextObject(textpage.raw, index)
-            if not owner or ctypes.cast(owner, ctypes.c_void_p).value != self.address:
-                continue
-            letter = chr(min(pdfium_c.FPDFText_GetUnicode(textpage.raw, index), 0x10FFFF))
-            known = pdfium_c.FPDFText_GetCharBox(textpage.raw, index, *map(ctypes.byref, edges))
-            if known and not letter.isspace():
-                yield letter, (left.value, bottom.value, right.value, top.value)
-
 
 def objects_of(page: pdfium.PdfPage, limit: int) -> list[PageObject]:
     """All objects of a page but forms, in the order in which they are painted; the first ``limit`` of them."""
@@ -169,17 +149,12 @@ def _product(inner: Matrix, outer: Matrix) -> Matrix:
 
 
 def _string(reader: Any, *handles: Any) -> str:
-    """A string that pdfium writes as UTF-16 into a buffer; its readers of marks' names also ask for the length."""
+    """A string of a mark that pdfium writes as UTF-16 into a buffer."""
     size = ctypes.c_ulong()
-    if reader is pdfium_c.FPDFTextObj_GetText:
-        length = reader(*handles, None, 0)
-        buffer = ctypes.create_string_buffer(length)
-        reader(*handles, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), length)
-    else:
-        reader(*handles, None, 0, ctypes.byref(size))
-        length = size.value
-        buffer = ctypes.create_string_buffer(length)
-        reader(*handles, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), length, ctypes.byref(size))
+    reader(*handles, None, 0, ctypes.byref(size))
+    length = size.value
+    buffer = ctypes.create_string_buffer(length)
+    reader(*handles, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), length, ctypes.byref(size))
     return buffer.raw[: max(length - 2, 0)].decode("utf-16-le", "replace")
 
 

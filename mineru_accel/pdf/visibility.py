@@ -11,12 +11,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from ..document import BBox
 from .docvortex.clips import text_clips
+from .page_letters import PageLetters
 from .page_objects import Colour, PageObject, deactivate, objects_of
 from .rendering import render
 from .types import HiddenText, HiddenTexts, WhyHidden
@@ -43,6 +45,8 @@ _UNKNOWN = (-1, -1, -1)
 _WHITE = (255, 255, 255)
 _MAX_PAIRS = 1 << 20
 """Pairs of a text and another object that are compared at a time, for memory's sake."""
+_MAX_PIXELS = 1 << 27
+"""Pixels looked at for a page's invisible texts; with more, as of many texts of the page's size, the rest is kept."""
 _PICTURES = (pdfium_c.FPDF_PAGEOBJ_IMAGE, pdfium_c.FPDF_PAGEOBJ_SHADING)
 _FINE = 100
 """Device units per point, for places that pdfium gives as whole numbers."""
@@ -237,23 +241,27 @@ class _Proof:
         deactivate(page, paths)
         without = render(page, self._scale).astype(np.int16)
         deactivate(page, paths, False)
-        self._difference = np.abs(self._shown - without).max(axis=2)
+        self._seen = cv2.integral((np.abs(self._shown - without).max(axis=2) >= _MIN_CONTRAST).astype(np.uint8))
+        self._pixels_left = _MAX_PIXELS
 
     def shows(self, text: _Text) -> bool:
         """Whether a text is seen; for one that is invisible whether anything is, say an outline of the same text."""
         place = self._pixels(_displayed(self._page, text.bounds))
         if not text.invisible:
-            return bool(self._difference[place].max(initial=0) >= _MIN_CONTRAST)
+            return self._makes_difference(place)
         pixels = self._shown[place].reshape(-1, 3)
+        self._pixels_left -= len(pixels)
+        if self._pixels_left < 0:
+            return True
         return pixels.size > 0 and bool(np.ptp(pixels, axis=0).max() >= _MIN_CONTRAST)
 
-    def covered_words(self, text: _Text, textpage: pdfium.PdfTextPage) -> Iterator[tuple[str, list[BBox]]]:
+    def covered_words(self, text: _Text, page_letters: PageLetters) -> Iterator[tuple[str, list[BBox]]]:
         """The pieces of a text that are not seen, with the boxes of their letters in points as displayed."""
         letters: list[str] = []
         boxes: list[BBox] = []
-        for letter, bounds in text.item.letters(textpage):
+        for letter, bounds in page_letters.of(text.item):
             box = _displayed(self._page, bounds)
-            if self._difference[self._pixels(box)].max(initial=0) < _MIN_CONTRAST:
+            if not self._makes_difference(self._pixels(box)):
                 letters.append(letter)
                 boxes.append(box)
             elif boxes:
@@ -261,6 +269,14 @@ class _Proof:
                 letters, boxes = [], []
         if boxes:
             yield "".join(letters), boxes
+
+    def _makes_difference(self, place: tuple[slice, slice]) -> bool:
+        """Whether any pixel of a box differs without the texts: four look-ups, however large the box is."""
+        (y0, y1, _), (x0, x1, _) = (part.indices(size - 1) for part, size in zip(place, self._seen.shape, strict=True))
+        if y1 <= y0 or x1 <= x0:
+            return False
+        seen = self._seen
+        return bool(seen[y1, x1] - seen[y0, x1] - seen[y1, x0] + seen[y0, x0])
 
     def _pixels(self, box: BBox) -> tuple[slice, slice]:
         x0, y0, x1, y1 = (max(self._scale * value, 0) for value in box)
@@ -273,10 +289,11 @@ def _described(page: pdfium.PdfPage, hidden: list[_Text], proof: _Proof | None, 
         return HiddenTexts()
     letters: list[BBox] = []
     textpage = page.get_textpage()
+    page_letters = PageLetters(textpage)
     try:
-        texts = [HiddenText(t.item.text(textpage), _displayed(page, t.bounds), t.why) for t in hidden]
+        texts = [HiddenText(page_letters.text(t.item), _displayed(page, t.bounds), t.why) for t in hidden]
         for text in partly:
-            for word, boxes in proof.covered_words(text, textpage) if proof else ():
+            for word, boxes in proof.covered_words(text, page_letters) if proof else ():
                 x0, y0, x1, y1 = zip(*boxes, strict=True)
                 texts.append(HiddenText(word, (min(x0), min(y0), max(x1), max(y1)), WhyHidden.HIDDEN))
                 letters += boxes

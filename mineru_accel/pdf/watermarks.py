@@ -13,6 +13,7 @@ import numpy as np
 import pypdfium2 as pdfium
 
 from ..document import BBox
+from .page_letters import PageLetters
 from .page_objects import Colour, PageObject
 
 _SLANT = 8.0
@@ -78,9 +79,11 @@ def find_watermarks(page: pdfium.PdfPage, texts: Sequence[TextFacts]) -> list[in
             found.append(place)
         else:
             groups[(*look, text.colour, round(size))].append(place)
+    every = [place for look, places in groups.items() if look[0] or look[1] for place in places]
+    word_of = dict(zip(every, _words(page, [texts[place].item for place in every]), strict=True))
     for (slanted, is_pale, large, *_), places in groups.items():
-        words = _words(page, [texts[place].item for place in places])
-        if (not slanted and not is_pale) or len("".join(words)) < _MIN_LETTERS:
+        words = [word_of.get(place, "") for place in places]
+        if len("".join(words)) < _MIN_LETTERS:
             continue
         tiled = any(n >= _MIN_TILES and len(word) >= _MIN_LETTERS for word, n in Counter(words).items())
         if slanted + is_pale + large + tiled < 2:
@@ -111,9 +114,12 @@ def _pale(texts: Sequence[TextFacts]) -> np.ndarray:
 
 def _words(page: pdfium.PdfPage, items: list[PageObject]) -> list[str]:
     """The letters and digits of each text."""
+    if not items:
+        return []
     textpage = page.get_textpage()
     try:
-        return ["".join(filter(str.isalnum, item.text(textpage))) for item in items]
+        letters = PageLetters(textpage)
+        return ["".join(filter(str.isalnum, letters.text(item))) for item in items]
     finally:
         textpage.close()
 

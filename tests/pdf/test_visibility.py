@@ -277,3 +277,26 @@ def test_text_layer_is_freed_of_hidden_text(tmp_path: Path) -> None:
             assert text.count("letters") == 6
             assert "white" not in text
             assert [one.text for one in pages.hidden(0)] == ["words in white"]
+
+
+def test_one_pass_over_the_characters_for_all_partly_covered_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(canvas: Canvas) -> None:
+        for number in range(60):
+            x, y = 72 + 80 * (number % 5), 600 - 20 * (number // 5)
+            canvas.drawString(x, y, "open covered")
+            canvas.rect(x + canvas.stringWidth("open ", "Times-Roman", 11) - 1, y - 4, 45, 14, fill=1)
+
+    path = make(tmp_path, draw)
+    asked: list[int] = []
+    get = pdfium.raw.FPDFText_GetTextObject
+
+    def counted(textpage: object, index: int) -> object:
+        asked.append(index)
+        return get(textpage, index)
+
+    monkeypatch.setattr(pdfium.raw, "FPDFText_GetTextObject", counted)
+    assert hidden(path) == [("covered", "hidden")] * 60
+    assert len(asked) > 60 * len("covered")
+    assert len(asked) == len(set(asked))
