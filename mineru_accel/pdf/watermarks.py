@@ -55,7 +55,8 @@ def find_watermarks(page: pdfium.PdfPage, texts: Sequence[TextFacts]) -> list[in
 
     Marked content that calls itself a watermark is one. Else it is two of slanted, pale, large and repeated, and lies
     over or under other text, over several rows if it is upright; what is slanted, pale, large and long may also stand
-    beside it. So slanted labels of a chart, large titles in grey and pale small print stay.
+    beside it, and so may what is slanted, pale and repeated in rows and columns. So slanted labels of a chart,
+    large titles in grey and pale small print stay.
     """
     if len(texts) < 2:
         return []
@@ -88,9 +89,9 @@ def find_watermarks(page: pdfium.PdfPage, texts: Sequence[TextFacts]) -> list[in
         tiled = any(n >= _MIN_TILES and len(word) >= _MIN_LETTERS for word, n in Counter(words).items())
         if slanted + is_pale + large + tiled < 2:
             continue
-        if (slanted and is_pale and large and _spans_page(page, bounds[places])) or _lies_over_text(
-            bounds, places, 1 if slanted or tiled else _MIN_ROWS
-        ):
+        own = bounds[places]
+        alone = slanted and is_pale and ((large and _spans_page(page, own)) or (tiled and _is_lattice(own)))
+        if alone or _lies_over_text(bounds, places, 1 if slanted or tiled else _MIN_ROWS):
             found.extend(places)
     return found
 
@@ -143,13 +144,19 @@ def _lies_over_text(bounds: np.ndarray, places: list[int], min_rows: int) -> boo
         width = np.minimum(others[:, 2], x1) - np.maximum(others[:, 0], x0)
         height = np.minimum(others[:, 3], y1) - np.maximum(others[:, 1], y0)
         covered |= width.clip(0) * height.clip(0) > _MIN_OVERLAP * areas.clip(1e-6)
-    return _rows(others[covered]) >= min_rows
+    return _count_rows(others[covered, 1], others[covered, 3]) >= min_rows
 
 
-def _rows(bounds: np.ndarray) -> int:
-    """Number of rows that boxes (N, 4) stand in, each with its middle outside the row before it."""
-    rows, end = 0, -math.inf
-    for bottom, top in sorted(bounds[:, [1, 3]].tolist()):
-        if (bottom + top) / 2 > end:
-            rows, end = rows + 1, top
+def _is_lattice(bounds: np.ndarray) -> bool:
+    """Whether boxes (N, 4) stand in several rows and several columns."""
+    x0, y0, x1, y1 = bounds.T
+    return min(_count_rows(x0, x1), _count_rows(y0, y1)) >= 2
+
+
+def _count_rows(starts: np.ndarray, ends: np.ndarray) -> int:
+    """Number of rows that boxes stand in, given by their sides, each with its middle outside the row before it."""
+    rows, last = 0, -math.inf
+    for start, end in sorted(zip(starts.tolist(), ends.tolist(), strict=True)):
+        if (start + end) / 2 > last:
+            rows, last = rows + 1, end
     return rows

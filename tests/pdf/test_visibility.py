@@ -219,6 +219,27 @@ def test_watermarks(tmp_path: Path, draw: Draw) -> None:
     assert set(hidden(make(tmp_path, draw))) == {("DRAFT", "watermark")}
 
 
+def orange_headline(canvas: Canvas) -> None:
+    canvas.setFillColor("#ff9900")
+    stamp(canvas, "Growing", 60, 0, 60, 712)
+
+
+def pale_headline_that_touches_a_line(canvas: Canvas) -> None:
+    canvas.setFillColor("#d8d8d8")
+    stamp(canvas, "Seven", 60, 0, 60, 648)
+
+
+def slanted_heads_of_columns(canvas: Canvas) -> None:
+    canvas.setFillColor("#999999")
+    for x in range(60, 360, 60):
+        stamp(canvas, "Score", 10, 45, x, 620)
+
+
+@pytest.mark.parametrize("draw", [orange_headline, pale_headline_that_touches_a_line, slanted_heads_of_columns])
+def test_no_watermarks(tmp_path: Path, draw: Draw) -> None:
+    assert not hidden(make(tmp_path, draw))
+
+
 def test_black_bar_over_a_part_of_a_line(tmp_path: Path) -> None:
     def draw(canvas: Canvas) -> None:
         canvas.drawString(72, 500, "The name of the witness is John Smith as was said")

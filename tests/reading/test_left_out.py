@@ -20,7 +20,7 @@ from mineru_accel.reading.types import PageContent
 CASES = ROOT / "tests" / "cases"
 PROSE = [
     "The harbour was built in stone and",
-    "has been widened twice since then,",
+    "has been widened twice. Since then,",
     "as the ships grew longer than the",
 ]
 
@@ -46,6 +46,22 @@ def numbered(texts: list[str], step: int = 1, first: int = 1) -> list[TextLine]:
 
 def test_numbers_of_each_line() -> None:
     assert left_out(numbered(PROSE * 4)) == [str(n) for n in range(1, 13)]
+
+
+def test_steps_of_one_line_are_no_numbered_lines() -> None:
+    steps = [
+        "peel the onions and cut them in half",
+        "warm some butter in the largest pan",
+        "wait until it stops to foam",
+    ]
+    assert left_out(numbered(steps * 3)) == []
+
+
+def test_steps_of_several_lines_are_no_numbered_lines() -> None:
+    lines = [line(text, 15 * i, 85) for i, text in enumerate(PROSE * 8)]
+    for i in range(0, 24, 3):
+        lines.insert(i, line(str(1 + i // 3), 15 * i + 0.5))
+    assert left_out(lines) == []
 
 
 def test_numbers_of_every_fifth_line() -> None:
