@@ -11,6 +11,7 @@ from reportlab.pdfgen import canvas
 from mineru_accel.document import Region
 from mineru_accel.layout.classes import Label
 from mineru_accel.pdf.types import Key
+from mineru_accel.reading.text.inline_styles import plain_text
 
 Lines = list[str]
 
@@ -76,3 +77,22 @@ def test_note_above_the_foot(tmp_path: Path) -> None:
 
 def test_foot_of_two_rows_that_each_page_repeats(tmp_path: Path) -> None:
     assert kind(tmp_path, ["The harbour of Bridport"], 130, 785, pages=2, below="All rights reserved") == "footer"
+
+
+def test_numbers_beside_paragraphs(tmp_path: Path) -> None:
+    page = canvas.Canvas(str(tmp_path / "a.pdf"), pagesize=(595, 842))
+    regions = []
+    for number in range(1, 5):
+        y = 150 * number
+        for row in range(4):
+            page.drawString(130, 842 - y - 14 * row, "The text of a step runs on from line to line here")
+        page.drawString(60, 842 - y, str(number))
+        regions.append(Region(Label.PLAIN_TEXT, (128 / 595, (y - 12) / 842, 500 / 595, (y + 46) / 842), 0.9))
+        regions.append(Region(Label.ABANDON, (58 / 595, (y - 12) / 842, 70 / 595, (y + 4) / 842), 0.9))
+    page.drawString(300, 20, "17")
+    regions.append(Region(Label.ABANDON, (298 / 595, 808 / 842, 315 / 595, 826 / 842), 0.9))
+    page.save()
+    blocks = read_regions(Key(str(tmp_path / "a.pdf")), regions).blocks
+    types = [(b.raw["type"], plain_text(b.raw).strip()) for b in blocks]
+    assert [kind for kind, text in types if text in list("1234")] == ["text"] * 4
+    assert [kind for kind, text in types if text == "17"] == ["page_number"]

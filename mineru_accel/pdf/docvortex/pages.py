@@ -137,8 +137,13 @@ class TextPages:
         self._document = open_document(key)
         self._release = keep_open(key)
         self._pages = pages
-        self._layers = {p.index: Document(p.ocr.pdf) for p in pages if p.ocr}
-        self._hidden = [self._hide(page) for page in pages]
+        self._layers: dict[int, Document] = {}
+        try:
+            self._layers.update((p.index, Document(p.ocr.pdf)) for p in pages if p.ocr)
+            self._hidden = [self._hide(page) for page in pages]
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> TextPages:
         return self

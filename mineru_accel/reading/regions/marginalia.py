@@ -29,14 +29,19 @@ _MIN_NOTE_LENGTH = 60
 def restore_content(areas: list[Area], size: tuple[float, float], text_of: NeighbourText) -> None:
     """Relabel furniture that is content as text or footnotes, in place, unless a neighbouring page repeats it.
 
-    Furniture beside and between text is content. So is, above all text, what has many lines or large type, and below
-    it what has other furniture below it, and long notes.
+    Furniture beside and between text is content, numbers there if there are several. So is, above all text, what has
+    many lines or large type, and below it what has other furniture below it, and long notes.
 
     Args:
         size: width and height of the page in points.
     """
     flow = [area for area in areas if area.region.label != Label.ABANDON and area.lines]
-    for area in [a for a in areas if a.region.label == Label.ABANDON and not a.is_footnote]:
+    furniture = [a for a in areas if a.region.label == Label.ABANDON and not a.is_footnote]
+    inner = [a for a in furniture if is_page_number(a.text) and _HEADS < a.region.bbox[1] < 1 - _HEADS]
+    if len(inner) > 1:  # a page has one page number
+        for area in inner:
+            area.region.label = Label.PLAIN_TEXT
+    for area in [a for a in furniture if a.region.label == Label.ABANDON]:
         is_out = furniture_type(area.region.bbox, area.text) != "page_footnote"
         if is_out and _may_be_content(area, flow, areas) and not is_repeated(area.text, area.box, text_of):
             if _is_note(area, flow, size):
