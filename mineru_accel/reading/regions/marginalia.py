@@ -37,10 +37,12 @@ def restore_content(areas: list[Area], size: tuple[float, float], text_of: Neigh
     """
     flow = [area for area in areas if area.region.label != Label.ABANDON and area.lines]
     furniture = [a for a in areas if a.region.label == Label.ABANDON and not a.is_footnote]
-    inner = [a for a in furniture if is_page_number(a.text) and _HEADS < a.region.bbox[1] < 1 - _HEADS]
+    numbers = [a for a in furniture if is_page_number(a.text)]
+    inner = [a for a in numbers if _HEADS < a.region.bbox[1] < 1 - _HEADS]
     if len(inner) > 1:  # a page has one page number
-        for area in inner:
-            area.region.label = Label.PLAIN_TEXT
+        for area in numbers:
+            if any(horizontal_overlap(area.box, other.box) > 0 for other in inner):
+                area.region.label = Label.PLAIN_TEXT
     for area in [a for a in furniture if a.region.label == Label.ABANDON]:
         is_out = furniture_type(area.region.bbox, area.text) != "page_footnote"
         if is_out and _may_be_content(area, flow, areas) and not is_repeated(area.text, area.box, text_of):
