@@ -142,13 +142,13 @@ def letters_of(text: str) -> str:
 
 
 def seen_words(lines: Iterable[TextLine]) -> list[SeenWord]:
-    """The words of a text layer; those without letters and digits are none."""
+    """The words of a text layer, parted by spaces and leader dots; those without letters and digits are none."""
     words: list[SeenWord] = []
     for line in lines:
         start = 0
         chars = line.chars
         for end in range(len(chars) + 1):
-            if end < len(chars) and not chars[end]["char"].isspace():
+            if end < len(chars) and not (chars[end]["char"].isspace() or "is_leader" in chars[end]):
                 continue
             if end > start:
                 text = "".join(char["char"] for char in chars[start:end])

@@ -14,6 +14,7 @@ from read_regions import read_regions
 from mineru_accel.document import Region, Source
 from mineru_accel.pdf.docvortex.pages import TextLine, TextPages
 from mineru_accel.pdf.types import Key, PageSource
+from mineru_accel.reading.left_out import leave_out_marks
 from mineru_accel.reading.page_end import account_for_words
 from mineru_accel.reading.text.inline_styles import plain_text
 from mineru_accel.reading.types import PageBlock, PageContent, SeenWord
@@ -53,6 +54,12 @@ def test_what_reading_does_to_words_is_no_loss(lines: list[str], text: str) -> N
         block(text, 40, 40, 400, 100, "table" if text.startswith("<") else "text"),
     )
     assert not found.missing and not found.invented and found.written == found.seen > 0
+
+
+def test_leader_dots_part_words() -> None:
+    lines, _ = leave_out_marks([line("Harbour" + "." * 30 + str(12 + i), 50, 50 + 12 * i) for i in range(3)])
+    found = account(lines, block("Harbour 12 Harbour 13 Harbour 14", 40, 40, 400, 100))
+    assert found.seen == found.written == 6 and not found.missing and not found.invented
 
 
 def test_words_of_other_places_do_not_count() -> None:
