@@ -124,6 +124,19 @@ def test_prose_in_a_figure_stands_beside_its_picture(tmp_path: Path) -> None:
     assert words(summary) == ALL_WRITTEN and any("figure" in warning for warning in summary.warnings)
 
 
+def test_large_type_alone_is_text_without_a_picture(tmp_path: Path) -> None:
+    def draw(out: canvas.Canvas) -> None:
+        out.setFont("Helvetica", 40)
+        out.drawString(80, 560, "1250 members")
+        out.setFont("Helvetica", 12)
+        out.drawString(80, 500, "joined this year")
+
+    path, regions = page(tmp_path / "a.pdf", Label.FIGURE, draw)
+    text, (summary,) = convert(path, [regions], tmp_path)
+    assert "![" not in text and "1250 members" in text and "joined this year" in text
+    assert words(summary) == ALL_WRITTEN and any("figure" in warning for warning in summary.warnings)
+
+
 def test_form_in_a_figure_is_text_without_a_picture(tmp_path: Path) -> None:
     fields = {"Surname": "Okafor", "Forename": "Amara", "City": "Aarhus", "Country": "Denmark"}
 
