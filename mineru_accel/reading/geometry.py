@@ -93,4 +93,4 @@ def undo_deskew(bbox: BBox | list[float], angle: float, size: tuple[float, float
     dx = ((x * cos - y * sin) / width + 0.5) - (x0 + x1) / 2
     dy = ((x * sin + y * cos) / height + 0.5) - (y0 + y1) / 2
     moved = (x0 + dx, y0 + dy, x1 + dx, y1 + dy)
-    return [round(min(1.0, max(0.0, v)), 4) for v in moved]
+    return rounded(clamped(moved))
