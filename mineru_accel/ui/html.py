@@ -10,6 +10,7 @@ from ..conversion.progress import duration
 from ..document import PageStatus, Source
 from ..events import PageDone
 from ..export.types import PageView, RegionView
+from ..reading.geometry import clamped
 from .conversion import Conversion, File, State
 from .sessions import Selection
 from .theme import STAGES, kind
@@ -173,7 +174,7 @@ def page_picture(page: PageDone | None, index: int, picture: bytes | None, view:
 
 
 def _region(number: int, region: RegionView, lang: str) -> str:
-    x0, y0, x1, y1 = (min(1.0, max(0.0, v)) for v in region.bbox)
+    x0, y0, x1, y1 = clamped(region.bbox)
     name = kind(region.type)
     place = f"left:{x0:.3%};top:{y0:.3%};width:{x1 - x0:.3%};height:{y1 - y0:.3%}"
     label = escape(translate(lang, "region", n=number, kind=translate(lang, f"kind_{name}")))
